@@ -1,0 +1,203 @@
+"""What a chat request and its answer say, read from exact OpenAI payloads.
+
+Owns the reading only: the payload itself is kept as bytes in an `Inference` and travels unchanged. Refuses to know
+about HTTP, streams and providers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tierwright.core.errors import InputError
+
+_SYSTEM_ROLES = frozenset({"system", "developer"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message, reduced to its role and its text."""
+
+    #: system, developer, user, assistant, tool, …
+    role: str
+    #: The text parts, joined by newlines; empty where there is none.
+    text: str
+    #: Whether something besides text is in it: images, audio, files, tool calls.
+    opaque: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """A chat.completions request, as far as it tells one task from another."""
+
+    #: The model the caller asked for.
+    model: str
+    #: In the order sent; never empty.
+    messages: tuple[Message, ...]
+    #: Names of the tools offered, in the order sent.
+    tools: tuple[str, ...] = ()
+    #: Canonical JSON of `response_format`; None: not given.
+    response_format: str | None = None
+    #: Whether the caller wants server-sent events.
+    stream: bool = False
+    #: Number of answers wanted.
+    n: int = 1
+
+    @property
+    def system(self) -> str:
+        """The text of the leading system and developer messages, joined by blank lines."""
+        leading: list[str] = []
+        for message in self.messages:
+            if message.role not in _SYSTEM_ROLES:
+                break
+            leading.append(message.text)
+        return "\n\n".join(leading)
+
+    @property
+    def turns(self) -> tuple[Message, ...]:
+        """The messages after the leading system and developer ones."""
+        first = next((i for i, m in enumerate(self.messages) if m.role not in _SYSTEM_ROLES), len(self.messages))
+        return self.messages[first:]
+
+    @property
+    def opaque(self) -> bool:
+        """Whether any message holds something besides text."""
+        return any(message.opaque for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens of one call, as the provider counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    #: Part of `prompt_tokens` that was read from the provider's cache.
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAnswer:
+    """A chat.completion, as far as anyone but the caller needs it."""
+
+    #: The provider's id of the answer; None: not given.
+    id: str | None
+    #: The model that answered; None: not said.
+    model: str | None
+    #: Text of the first choice; None: there is none (a tool call, a refusal, an error).
+    text: str | None
+    #: Why the first choice ended; None: not said.
+    finish_reason: str | None
+    #: None: the provider sent none.
+    usage: Usage | None
+
+
+def read_request(payload: object) -> ChatRequest:
+    """The request in a decoded JSON payload.
+
+    Raises InputError, naming the member that is wrong, where it is not a chat.completions request.
+    """
+    if not isinstance(payload, Mapping):
+        raise InputError('the request body is not a JSON object; send {"model": …, "messages": […]}')
+    model, messages = payload.get("model"), payload.get("messages")
+    if not isinstance(model, str) or not model:
+        raise InputError("'model' is missing or not a string; name the model that should answer")
+    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+        raise InputError("'messages' is missing or empty; send at least one message")
+    response_format = payload.get("response_format")
+    n = payload.get("n")
+    return ChatRequest(
+        model=model,
+        messages=tuple(_message(item, place) for place, item in enumerate(messages)),
+        tools=tuple(_tool_names(payload.get("tools"))),
+        response_format=None if response_format is None else canonical_json(response_format),
+        stream=payload.get("stream") is True,
+        n=n if isinstance(n, int) else 1,
+    )
+
+
+def read_answer(payload: object) -> ChatAnswer:
+    """The answer in a decoded JSON payload; what is missing or of another type reads as None, never as an error."""
+    if not isinstance(payload, Mapping):
+        return ChatAnswer(id=None, model=None, text=None, finish_reason=None, usage=None)
+    choices = payload.get("choices")
+    first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else None
+    content = message.get("content") if isinstance(message, Mapping) else None
+    finish_reason = first.get("finish_reason") if isinstance(first, Mapping) else None
+    return ChatAnswer(
+        id=_text_or_none(payload.get("id")),
+        model=_text_or_none(payload.get("model")),
+        text=_text_or_none(content),
+        finish_reason=_text_or_none(finish_reason),
+        usage=read_usage(payload.get("usage")),
+    )
+
+
+def read_usage(payload: object) -> Usage | None:
+    """The usage object of an answer; None where it is missing or not countable."""
+    if not isinstance(payload, Mapping):
+        return None
+    prompt, completion = payload.get("prompt_tokens"), payload.get("completion_tokens")
+    if not isinstance(prompt, int) or not isinstance(completion, int) or prompt < 0 or completion < 0:
+        return None
+    details = payload.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=cached if isinstance(cached, int) and 0 <= cached <= prompt else 0,
+    )
+
+
+def decode_request(raw: bytes) -> ChatRequest:
+    """`read_request` of JSON bytes; InputError also where they are no JSON."""
+    try:
+        payload = json.loads(raw)
+    except ValueError as error:
+        raise InputError(f"the request body is not JSON ({error.__class__.__name__})") from error
+    return read_request(payload)
+
+
+def decode_answer(raw: bytes) -> ChatAnswer:
+    """`read_answer` of JSON bytes; bytes that are no JSON read as an answer that says nothing."""
+    try:
+        return read_answer(json.loads(raw))
+    except ValueError:
+        return read_answer(None)
+
+
+def canonical_json(value: object) -> str:
+    """The one JSON text of a value: keys sorted, no spaces, no escapes that are not needed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _message(item: object, place: int) -> Message:
+    if not isinstance(item, Mapping) or not isinstance(role := item.get("role"), str):
+        raise InputError(f"'messages[{place}]' is not an object with a 'role'")
+    content = item.get("content")
+    text, opaque = "", "tool_calls" in item or role == "tool"
+    if isinstance(content, str):
+        text = content
+    elif isinstance(content, Sequence):
+        parts = [
+            part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content
+        ]
+        text = "\n".join(part for part in parts if isinstance(part, str))
+        opaque = opaque or any(part is None for part in parts)
+    elif content is not None:
+        raise InputError(f"'messages[{place}].content' is neither a string nor a list of parts")
+    return Message(role=role, text=text, opaque=opaque)
+
+
+def _tool_names(tools: object) -> list[str]:
+    names: list[str] = []
+    for tool in tools if isinstance(tools, Sequence) and not isinstance(tools, str) else ():
+        function = tool.get("function") if isinstance(tool, Mapping) else None
+        name = function.get("name") if isinstance(function, Mapping) else None
+        names.append(name if isinstance(name, str) else canonical_json(tool))
+    return names
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) else None

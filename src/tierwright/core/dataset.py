@@ -1,0 +1,70 @@
+"""A frozen, deduplicated, split set of examples of one task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tierwright.core.contract import OutputContract
+    from tierwright.core.ids import DatasetId, InferenceId, TaskId
+
+
+class Split(StrEnum):
+    """What an example may be used for."""
+
+    #: Fitting.
+    TRAIN = "train"
+    #: Calibrating the confidence and choosing the threshold.
+    CALIBRATION = "calibration"
+    #: The controlled experiment, and nothing else.
+    TEST = "test"
+
+
+class LabelSource(StrEnum):
+    """Who says that the output is right."""
+
+    HUMAN = "human"
+    INCUMBENT = "incumbent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """One input with the answer it should get."""
+
+    #: The inference it was captured in; of several equal ones the earliest.
+    id: InferenceId
+    #: The variable part of the request, without the boilerplate.
+    input: str
+    #: The answer it should get, in the contract's canonical form.
+    output: str
+    source: LabelSource
+    #: What the incumbent answered, canonical; None: not known (labelled history).
+    incumbent_output: str | None
+    split: Split
+    #: Near-duplicates share a group, and a group never crosses splits.
+    group: str
+    created_at: datetime
+    #: How many captured requests had this same input.
+    occurrences: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A frozen set of examples: the same id always means the same examples."""
+
+    #: SHA-256 of the contract and of every example, in order.
+    id: DatasetId
+    task_id: TaskId
+    contract: OutputContract
+    created_at: datetime
+    #: Seed of the split.
+    seed: int
+    #: Examples per split.
+    sizes: Mapping[Split, int]
+    #: Requests looked at and not used, by reason.
+    excluded: Mapping[str, int] = field(default_factory=dict)

@@ -1,0 +1,23 @@
+"""A measured number and how far to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What every statistic returns."""
+
+    #: The point estimate.
+    value: float
+    #: Lower end of the interval.
+    ci_low: float
+    #: Upper end of the interval.
+    ci_high: float
+    #: Confidence level of the interval, in (0, 1).
+    level: float = 0.95
+    #: Number of independent observations behind it.
+    n: int
+    #: The method, as its paper calls it.
+    method: str

@@ -1,0 +1,130 @@
+"""One application request and all that was done to answer it.
+
+A fallback, an escalation or a shadow is a second `ModelCall` of one `Inference`, never a second request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from tierwright.core.ids import DeploymentId, InferenceId, ModelVersionId, TaskId
+
+
+class CallRole(StrEnum):
+    """Why a model was called."""
+
+    #: The first model asked.
+    PRIMARY = "primary"
+    #: The frontier model, because the specialist was not sure enough.
+    ESCALATION = "escalation"
+    #: Another model, because the one before failed.
+    FALLBACK = "fallback"
+
+
+class RouteReason(StrEnum):
+    """Why the answer came from where it came from."""
+
+    #: The model the caller asked for: no specialist serves this request.
+    REQUESTED = "requested"
+    #: A specialist was confident enough.
+    SPECIALIST = "specialist"
+    #: A specialist was asked, and was not confident enough.
+    LOW_CONFIDENCE = "low_confidence"
+    #: A specialist was asked, and failed.
+    SPECIALIST_FAILED = "specialist_failed"
+    #: Drawn into the permanent holdout that stays on the frontier model.
+    HOLDOUT = "holdout"
+    #: Not drawn into the share of traffic that the deployment may have.
+    OUTSIDE_SHARE = "outside_share"
+    #: A recorded log was imported; Tierwright decided nothing.
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who answers, and why: a value, so that a log of routes can be evaluated afterwards."""
+
+    reason: RouteReason
+    #: Probability with which this reason was drawn, given the request; 1 where nothing was random.
+    propensity: float = 1.0
+    #: The deployment that was considered; None: none serves this task.
+    deployment_id: DeploymentId | None = None
+    #: The specialist's calibrated confidence; None: it was not asked, or failed.
+    confidence: float | None = None
+    #: The confidence from which it may answer; None: no deployment.
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One call of one model."""
+
+    role: CallRole
+    #: Name of the backend in the settings; "specialist" for our own models.
+    backend: str
+    #: The model that was asked for at that backend.
+    model: str
+    #: For a specialist; None: not one of ours.
+    model_version_id: ModelVersionId | None = None
+    #: The provider's id of the answer; None: there was no answer, or it had none.
+    upstream_id: str | None = None
+    started_at: datetime
+    #: Until the last byte; None: not measured (imported without it).
+    latency_ms: float | None
+    #: HTTP status of the answer; None: there was none.
+    status: int | None
+    #: Stable code of what went wrong; None: nothing.
+    error_code: str | None = None
+    #: None: the provider did not say. For a specialist: what the frontier model would have been sent, estimated.
+    prompt_tokens: int | None = None
+    #: None: the provider did not say. For a specialist: what the frontier model would have written, estimated.
+    completion_tokens: int | None = None
+    #: Part of `prompt_tokens` read from the provider's cache; None: not said.
+    cached_tokens: int | None = None
+    #: US dollars; None: unpriced, which is counted and shown, and is not 0.
+    cost_usd: Decimal | None = None
+    #: Whether this call produced the answer the caller got.
+    answered: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference:
+    """One application request and all that was done to answer it."""
+
+    id: InferenceId
+    created_at: datetime
+    #: The caller, as authenticated or as the imported log names it.
+    client_id: str
+    #: The caller's own name for the job; None: not given.
+    workload_id: str | None = None
+    #: None: recognised as no known task.
+    task_id: TaskId | None = None
+    #: The model the caller asked for.
+    model: str
+    #: HTTP status the caller got.
+    status: int
+    #: None: no error.
+    error_code: str | None = None
+    streamed: bool = False
+    #: From the request's last byte to the answer's last; None: not measured.
+    latency_ms: float | None
+    #: The part of `latency_ms` that no model accounts for; None: not measured.
+    overhead_ms: float | None = None
+    route: Route
+    #: In the order made; never empty unless the request was refused before any model was asked.
+    calls: tuple[ModelCall, ...]
+    #: The exact JSON body; None: content is not kept.
+    request: bytes | None
+    #: The JSON body of the answer, streams reassembled; None: content is not kept, or there was no answer.
+    response: bytes | None
+
+    @property
+    def answering_call(self) -> ModelCall | None:
+        """The call whose answer the caller got; None where nobody answered."""
+        return next((call for call in self.calls if call.answered), None)

@@ -1,0 +1,35 @@
+"""Sums over what was done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from tierwright.core.ids import TaskId
+    from tierwright.core.inference import RouteReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerLine:
+    """All inferences of one task that were answered by one backend for one reason."""
+
+    #: None: requests of no task.
+    task_id: TaskId | None
+    #: Who answered; None: nobody.
+    backend: str | None
+    #: The model that answered, as it was asked for; None: nobody answered.
+    model: str | None
+    reason: RouteReason
+    #: How many inferences.
+    requests: int
+    #: US dollars of all their calls that have a price, failed and escalated ones included.
+    cost_usd: Decimal
+    #: Calls without a price.
+    unpriced_calls: int
+    #: Tokens sent by the answering calls, as far as known.
+    prompt_tokens: int
+    #: Tokens received by the answering calls, as far as known.
+    completion_tokens: int

@@ -1,0 +1,263 @@
+"""The seams: what may be replaced, and what every replacement promises.
+
+Each has at least two implementations. A stage asks for the narrow store it needs; only `app` holds a `Store`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tierwright.core.dataset import Dataset, Example, Split
+    from tierwright.core.deployment import Deployment
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.feedback import Feedback
+    from tierwright.core.ids import (
+        DatasetId,
+        EvaluationId,
+        InferenceId,
+        ModelVersionId,
+        TaskId,
+    )
+    from tierwright.core.inference import Inference, Route
+    from tierwright.core.ledger import LedgerLine
+    from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.task import Task
+
+
+class Reply(Protocol):
+    """A backend's answer, while it arrives."""
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers worth passing on, names in lower case."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body, as it arrives; once. Raises BackendError where it stops half-way."""
+
+    async def aclose(self) -> None:
+        """Gives the connection back, or cuts it where the body was not read to its end."""
+
+
+class Backend(Protocol):
+    """A model server that speaks the OpenAI API."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the settings."""
+
+    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str]) -> Reply:
+        """Posts a body and returns when the status is known.
+
+        Raises BackendUnavailable or BackendTimeout; an error status is a Reply, not an exception.
+        """
+
+    async def ping(self) -> str:
+        """One line on how the server is doing; raises BackendError where it is not."""
+
+    async def aclose(self) -> None:
+        """Closes its connections."""
+
+
+class Encoder(Protocol):
+    """Turns texts into sentence embeddings; the array type is left to the packages that have arrays."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the embeddings could."""
+
+
+class Predictor(Protocol):
+    """A loaded specialist."""
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        """One prediction for each input, in order. Thread-safe; any string is an answerable input."""
+
+
+class SpecialistLoader(Protocol):
+    """Loads what was trained, exactly as it was evaluated."""
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Raises ArtifactError where the artifact is damaged or something it needs is missing."""
+
+
+class RoutePolicy(Protocol):
+    """Decides who may answer. A pure function: `draw` in [0, 1) is the only randomness."""
+
+    def decide(self, deployment: Deployment | None, *, draw: float) -> Route:
+        """The route before the specialist is asked; reason SPECIALIST means it is to be asked."""
+
+
+class Scorer(Protocol):
+    """Compares an answer with the right one."""
+
+    @property
+    def name(self) -> str:
+        """What it measures, as the field calls it."""
+
+    def score(self, right: str, answer: str) -> float:
+        """A number in [0, 1]."""
+
+
+class InferenceStore(Protocol):
+    """What was asked and answered."""
+
+    def append(self, inferences: Sequence[Inference]) -> int:
+        """Keeps those whose id is not yet known, all or none, durably on return; returns how many were new."""
+
+    def get(self, inference_id: InferenceId) -> Inference:
+        """Raises NotFound."""
+
+    def scan(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        task_id: TaskId | None = None,
+        batch: int = 1000,
+    ) -> Iterator[Inference]:
+        """All with since <= created_at < until, by (created_at, id); never more than a batch in memory."""
+
+    def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
+        """Says which task each inference belongs to; None: to none."""
+
+    def count(self) -> int:
+        """How many there are."""
+
+
+class FeedbackStore(Protocol):
+    """What people said about answers."""
+
+    def add_feedback(self, feedback: Sequence[Feedback]) -> int:
+        """Keeps those whose id is not yet known; returns how many were new. Feedback may precede its inference."""
+
+    def feedback_of_task(self, task_id: TaskId) -> Mapping[InferenceId, Feedback]:
+        """The newest word on each inference of a task that has one."""
+
+
+class TaskStore(Protocol):
+    """The tasks known."""
+
+    def put_task(self, task: Task) -> None:
+        """Keeps or replaces a task. Raises Conflict where another task has its name."""
+
+    def task(self, name_or_id: str) -> Task:
+        """Raises NotFound."""
+
+    def tasks(self) -> list[Task]:
+        """All, by name."""
+
+    def remove_task(self, task_id: TaskId) -> None:
+        """Forgets a task that nothing was built for; its inferences belong to none. Raises Conflict otherwise."""
+
+
+class DatasetStore(Protocol):
+    """The datasets built; never changed."""
+
+    def add_dataset(self, dataset: Dataset, examples: Sequence[Example]) -> None:
+        """Keeps a dataset; one that is there already is left as it is."""
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset:
+        """Raises NotFound."""
+
+    def datasets(self, task_id: TaskId | None = None) -> list[Dataset]:
+        """All, newest first."""
+
+    def examples(self, dataset_id: DatasetId, split: Split | None = None) -> list[Example]:
+        """Those of one split, or all, in the dataset's order."""
+
+
+class ModelStore(Protocol):
+    """The model versions trained."""
+
+    def add_version(self, version: ModelVersion) -> None:
+        """Keeps a version; one that is there already is left as it is."""
+
+    def version(self, version_id: ModelVersionId) -> ModelVersion:
+        """By id or an unambiguous prefix of it. Raises NotFound."""
+
+    def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:
+        """All, newest first."""
+
+
+class EvaluationStore(Protocol):
+    """The comparisons made; never changed."""
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """Keeps an evaluation."""
+
+    def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
+        """Raises NotFound."""
+
+    def evaluations(self, task_id: TaskId | None = None) -> list[Evaluation]:
+        """All, newest first."""
+
+
+class DeploymentStore(Protocol):
+    """The decisions about what serves; append-only."""
+
+    def add_deployment(self, deployment: Deployment) -> None:
+        """Keeps a decision; it is in force from now on."""
+
+    def deployments_in_force(self) -> list[Deployment]:
+        """The newest decision of each task that has one, retired ones too."""
+
+    def deployments(self, task_id: TaskId | None = None) -> list[Deployment]:
+        """All, newest first."""
+
+    def revision(self) -> int:
+        """Grows with every change to tasks and deployments: cheap to ask, so that a gateway can watch it."""
+
+
+class LedgerStore(Protocol):
+    """Sums over what was done, computed where the rows are."""
+
+    def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
+        """One line for each task, answering backend and route reason."""
+
+
+class Store(
+    InferenceStore,
+    FeedbackStore,
+    TaskStore,
+    DatasetStore,
+    ModelStore,
+    EvaluationStore,
+    DeploymentStore,
+    LedgerStore,
+    Protocol,
+):
+    """Everything; held only by `app`."""
+
+    def close(self) -> None:
+        """Gives back its connections."""
+
+    def ping(self) -> str:
+        """One line on how it is doing; raises StoreError where it is not."""
+
+
+__all__ = [
+    "Backend",
+    "DatasetStore",
+    "DeploymentStore",
+    "Encoder",
+    "EvaluationStore",
+    "FeedbackStore",
+    "InferenceStore",
+    "LedgerStore",
+    "ModelStore",
+    "Predictor",
+    "Reply",
+    "RoutePolicy",
+    "Scorer",
+    "SpecialistLoader",
+    "Store",
+    "TaskStore",
+]

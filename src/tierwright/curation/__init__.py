@@ -1,0 +1,1 @@
+"""Floor 2: Inferences to Tasks to Datasets. Imports stats and core."""

@@ -1,0 +1,1 @@
+"""Floor 1: prices, costs and savings. Pure; imports core only."""

@@ -1,0 +1,1 @@
+"""Floor 2: Evaluation to Deployment. Imports stats and core."""

@@ -1,0 +1,1 @@
+"""Floor 1: statistics. Pure: numbers in, an `Estimate` out; imports core only."""
