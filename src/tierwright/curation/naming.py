@@ -24,7 +24,7 @@ _PROMPT_WORDS = frozenset(
     fits follow following form format given helpful input instruction instructions json letter line list lists message
     messages model name object one only output outputs person pick print provide question read reply respond response
     return returned rule rules say says sends send single spelled string strings task text use user using want wants
-    word words write written you your""".split()
+    word words write written you your""".split()  # noqa: SIM905 - sixty quoted words on sixty lines are harder to read
 )
 #: Words of a prompt's beginning, where it says what the job is.
 _OPENING = 60

@@ -1,0 +1,227 @@
+"""Builds a Dataset from a task's traffic and people's corrections.
+
+Owns cleaning, deduplication and the split. Refuses to know recipes: what is learned from the examples is training's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tierwright.core.chat import canonical_json, decode_answer, decode_request
+from tierwright.core.contract import ContractKind, OutputContract
+from tierwright.core.dataset import Dataset, Example, LabelSource, Split
+from tierwright.core.errors import InputError, NotEnoughData
+from tierwright.core.ids import DatasetId
+from tierwright.curation.contracts import widen
+from tierwright.curation.near_duplicates import near_duplicate_groups, normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from tierwright.core.feedback import Feedback
+    from tierwright.core.ids import InferenceId
+    from tierwright.core.inference import Inference
+    from tierwright.core.task import Task
+
+#: Similarity from which two inputs must not stand in different splits.
+_SAME_GROUP = 0.8
+#: Similarity from which the later of two training inputs says nothing new.
+_SAME_TEXT = 0.92
+#: Examples without which a dataset decides nothing.
+MIN_EXAMPLES = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitPlan:
+    """How examples are shared out. People's labels go to calibration and test first: they are what is right."""
+
+    #: Share of the human-labelled groups, or of all groups where there are no human labels, for the experiment.
+    test_share: float = 0.5
+    #: The same for calibration.
+    calibration_share: float = 0.5
+    #: Shares of all groups where there are no human labels.
+    unlabelled_test_share: float = 0.15
+    unlabelled_calibration_share: float = 0.15
+    #: Examples beyond which a split grows no further; the rest trains.
+    most: int = 2000
+    #: Human labels below which the incumbent's answers are used in all three splits instead.
+    min_human: int = 50
+
+
+def build_dataset(
+    task: Task,
+    inferences: Iterable[Inference],
+    feedback: Mapping[InferenceId, Feedback],
+    *,
+    seed: int,
+    at: datetime,
+    plan: SplitPlan | None = None,
+) -> tuple[Dataset, list[Example]]:
+    """A frozen dataset of a task and its examples, oldest first.
+
+    Equal inputs (but for case and white space) become one example, with a person's answer where there is one and the
+    incumbent's most frequent answer otherwise. Near-duplicates share a group, groups never cross splits, and of nearly
+    identical training inputs the first is kept. Answers that break the contract are left out and counted.
+
+    Raises NotEnoughData where fewer than 50 examples are left, naming what was excluded and why.
+    """
+    contract = widen(task.contract, [word.output for word in feedback.values()])
+    excluded: Counter[str] = Counter()
+    rows = _merged(_rows(task, contract, inferences, feedback, excluded), excluded)
+    if len(rows) < MIN_EXAMPLES:
+        why = ", ".join(f"{count} {reason}" for reason, count in sorted(excluded.items())) or "nothing was excluded"
+        raise NotEnoughData(
+            f"task {task.name!r} has {len(rows)} different examples; {MIN_EXAMPLES} are needed ({why}). "
+            "Capture more traffic, or import a longer log"
+        )
+    examples = _split(rows, plan or SplitPlan(), seed, excluded)
+    sizes = Counter(example.split for example in examples)
+    dataset = Dataset(
+        id=_content_id(contract, examples),
+        task_id=task.id,
+        contract=contract,
+        created_at=at,
+        seed=seed,
+        sizes={split: sizes[split] for split in Split},
+        excluded=dict(excluded),
+    )
+    return dataset, examples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """One captured request with its answers, canonical."""
+
+    id: InferenceId
+    input: str
+    incumbent: str | None
+    human: str | None
+    created_at: datetime
+
+
+def _rows(
+    task: Task,
+    contract: OutputContract,
+    inferences: Iterable[Inference],
+    feedback: Mapping[InferenceId, Feedback],
+    excluded: Counter[str],
+) -> Iterable[_Row]:
+    closed = contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}
+
+    def canonical(answer: str | None) -> str | None:
+        if answer is None or (closed and contract.parse(answer) is None):
+            return None
+        return contract.canonical(answer) or None
+
+    for inference in inferences:
+        if inference.request is None or inference.response is None:
+            excluded["without kept content"] += 1
+            continue
+        try:
+            found = task.input_of(decode_request(inference.request))
+        except InputError:
+            found = None
+        if found is None:
+            excluded["not in a known frame"] += 1
+            continue
+        # A specialist's own answers must not become what the next one learns from.
+        answering = inference.answering_call
+        own = answering is not None and answering.model_version_id is not None
+        incumbent = None if own else canonical(decode_answer(inference.response).text)
+        word = feedback.get(inference.id)
+        human = canonical(word.output) if word else None
+        if human is None and incumbent is None:
+            excluded["answered by a specialist" if own else "answer breaks the contract"] += 1
+            continue
+        yield _Row(id=inference.id, input=found, incumbent=incumbent, human=human, created_at=inference.created_at)
+
+
+def _merged(rows: Iterable[_Row], excluded: Counter[str]) -> list[Example]:
+    """One example for each different input, in order of first appearance; its split and group are yet to be set."""
+    by_text: dict[str, list[_Row]] = {}
+    for row in rows:
+        by_text.setdefault(normalise(row.input), []).append(row)
+    examples: list[Example] = []
+    for same in by_text.values():
+        human = Counter(row.human for row in same if row.human is not None).most_common(1)
+        incumbent = Counter(row.incumbent for row in same if row.incumbent is not None).most_common(1)
+        said = incumbent[0][0] if incumbent else None
+        output = human[0][0] if human else said
+        if output is None:
+            continue
+        excluded["repeats an earlier input"] += len(same) - 1
+        examples.append(
+            Example(
+                id=same[0].id,
+                input=same[0].input,
+                output=output,
+                source=LabelSource.HUMAN if human else LabelSource.INCUMBENT,
+                incumbent_output=said,
+                split=Split.TRAIN,
+                group="",
+                created_at=same[0].created_at,
+                occurrences=len(same),
+            )
+        )
+    return examples
+
+
+def _split(examples: Sequence[Example], plan: SplitPlan, seed: int, excluded: Counter[str]) -> list[Example]:
+    texts = [example.input for example in examples]
+    groups = near_duplicate_groups(texts, threshold=_SAME_GROUP, seed=seed)
+    same_text = near_duplicate_groups(texts, threshold=_SAME_TEXT, seed=seed)
+    of_group = _splits_of_groups(examples, groups.tolist(), plan, seed)
+    kept: list[Example] = []
+    seen: set[int] = set()
+    for example, group, text in zip(examples, groups.tolist(), same_text.tolist(), strict=True):
+        split = of_group[group]
+        if split is Split.TRAIN and text in seen:
+            excluded["nearly repeats an earlier input"] += 1
+            continue
+        seen.add(text)
+        kept.append(replace(example, split=split, group=examples[group].id))
+    return kept
+
+
+def _splits_of_groups(
+    examples: Sequence[Example], groups: Sequence[int], plan: SplitPlan, seed: int
+) -> dict[int, Split]:
+    """The split of each group: drawn at random, from the human-labelled groups if there are enough of them."""
+    labelled = {g for g, example in zip(groups, examples, strict=True) if example.source is LabelSource.HUMAN}
+    drawn_from = sorted(labelled) if len(labelled) >= plan.min_human else sorted(set(groups))
+    enough = len(labelled) >= plan.min_human
+    order = np.random.default_rng(seed).permutation(len(drawn_from)).tolist()
+    tested = min(plan.most, round(len(order) * (plan.test_share if enough else plan.unlabelled_test_share)))
+    share = plan.calibration_share if enough else plan.unlabelled_calibration_share
+    calibrated = min(plan.most, len(order) - tested, round(len(order) * share))
+    splits = dict.fromkeys(groups, Split.TRAIN)
+    for place, index in enumerate(order):
+        if place < tested:
+            splits[drawn_from[index]] = Split.TEST
+        elif place < tested + calibrated:
+            splits[drawn_from[index]] = Split.CALIBRATION
+    return splits
+
+
+def _content_id(contract: OutputContract, examples: Sequence[Example]) -> DatasetId:
+    """SHA-256 of everything that training and evaluation can see."""
+    hashed = hashlib.sha256(repr(contract).encode())
+    for example in examples:
+        row = [
+            example.id,
+            example.input,
+            example.output,
+            example.source.value,
+            example.incumbent_output,
+            example.split.value,
+            example.group,
+            example.occurrences,
+        ]
+        hashed.update(canonical_json(row).encode("utf-8", "surrogatepass") + b"\n")
+    return DatasetId(f"dataset_{hashed.hexdigest()[:32]}")
