@@ -116,8 +116,8 @@ class OutputContract:
 
 
 def fold_label(text: str) -> str:
-    """A label without case, surrounding white space, quotes and final full stop."""
-    return text.strip().strip("\"'`").rstrip(".").strip().casefold()
+    """A label without case, surrounding white space and quotes, and without a final full stop."""
+    return text.strip().lstrip("\"'`").rstrip(".\"'`").strip().casefold()
 
 
 def parse_json_object(answer: str) -> dict[str, object] | None:

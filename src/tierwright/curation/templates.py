@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 _WORD = re.compile(r"\w+")
 _ATTRIBUTE = re.compile(r"\s*[-*]?\s*[^\s:][^:\n]{0,60}:\s*\S")
+#: A run without white space that holds a digit and touches a slot.
+_NUMBER_AT_END = re.compile(r"[^\s\d]*\d\S*\Z")
+_NUMBER_AT_START = re.compile(r"\A[^\s\d]*\d\S*")
 #: Texts aligned to find the pieces; more hardly change the outcome.
 _ALIGNED = 24
 #: Tokens of a text that are aligned at most, from each end.
@@ -58,10 +61,23 @@ def mine(texts: Sequence[str], *, inner: bool = True) -> Template:
     prefix = _spare_structure(prefix, texts)
     cores = [text[len(prefix) : len(text) - len(suffix)] for text in texts]
     pieces = () if not inner or all(map(is_attributes, cores[:_ALIGNED])) else _shared_pieces(cores)
-    template = Template(literals=(prefix, *pieces, suffix))
+    template = _loosened((prefix, *pieces, suffix))
     if all(template.match(text) is not None for text in texts):
         return template
-    return Template(literals=(prefix, suffix))
+    return _loosened((prefix, suffix))
+
+
+def _loosened(literals: tuple[str, ...]) -> Template:
+    """The template with numbers given back to the slots they touch: a date's year is as variable as its day."""
+    last = len(literals) - 1
+    cut = [
+        _NUMBER_AT_START.sub("", _NUMBER_AT_END.sub("", piece) if place < last else piece, count=1)
+        if place
+        else _NUMBER_AT_END.sub("", piece)
+        for place, piece in enumerate(literals)
+    ]
+    kept = [piece for piece in cut[1:-1] if _is_inner_marker(piece)]
+    return Template(literals=(cut[0], *kept, cut[-1]))
 
 
 def _shared_ends(texts: Sequence[str]) -> tuple[str, str]:

@@ -1,0 +1,279 @@
+"""Reads tierwright.toml, strictly: an unknown key is an error, not a guess.
+
+Owns the file's shape, its defaults and the environment (`env:NAME` secrets); refuses to build anything (wiring does).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tierwright.core.errors import SettingsError
+from tierwright.gateway.config import (
+    BackendConfig,
+    CallerConfig,
+    CaptureConfig,
+    RoutingConfig,
+    Secret,
+    ServerConfig,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Where the command line looks unless told otherwise.
+FILE_NAME = "tierwright.toml"
+#: The one version of the file there is.
+VERSION = 1
+
+
+class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A table of the file."""
+
+
+class StoreSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[store]`."""
+
+    #: SQLAlchemy URL; a relative SQLite path is relative to the settings file.
+    url: str = "sqlite:///tierwright.db"
+    #: Folder of the trained models, relative to the settings file.
+    artifacts: str = "artifacts"
+
+
+class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[server]`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8400
+    max_body_bytes: int = 4 * 1024 * 1024
+    drain_s: int = 30
+
+
+class BackendSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[[backends]]`."""
+
+    name: str
+    base_url: str
+    #: `env:NAME`, never the key itself; empty: the server wants none.
+    api_key: str = ""
+    models: tuple[str, ...] = ()
+    timeout_s: float = 600.0
+    connect_timeout_s: float = 5.0
+    max_connections: int = 512
+
+
+class CallerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[[callers]]`."""
+
+    client_id: str
+    #: SHA-256 of the caller's key, in hex.
+    key_sha256: str
+
+
+class RoutingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[routing]`."""
+
+    #: Backend asked where none lists the model; empty: the first one.
+    default_backend: str = ""
+    holdout_share: float = 0.01
+    poll_interval_s: float = 0.5
+    specialist_timeout_s: float = 2.0
+
+
+class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[capture]`."""
+
+    queue_limit: int = 20_000
+    batch_limit: int = 500
+    max_delay_ms: float = 50.0
+    #: For replays of a log only: the header x-tierwright-recorded-at sets the time of an inference.
+    accept_recorded_at: bool = False
+
+
+class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[[economics.prices]]`: a model's price where the built-in list is wrong or silent."""
+
+    model: str
+    #: US dollars for a million tokens, as text, for example "2.50".
+    input_usd_per_million: str
+    output_usd_per_million: str
+    #: Empty: as input.
+    cached_input_usd_per_million: str = ""
+
+
+class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[economics]`."""
+
+    #: US dollars that an hour of the machine that runs the specialists costs, as text.
+    machine_usd_per_hour: str = "0.10"
+    #: Share of that hour in which it really answers.
+    utilisation: float = 0.3
+    prices: tuple[PriceSection, ...] = ()
+
+
+class TrainingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[training]`."""
+
+    #: Name of the sentence encoder in the registry; empty: none.
+    encoder: str = "all-MiniLM-L6-v2"
+    #: Folder of pulled base weights, relative to the settings file.
+    weights: str = "weights"
+    #: Threads of the encoder while training; 0: all cores.
+    threads: int = 0
+    seed: int = 1
+
+
+class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[evaluation]`."""
+
+    #: Share of right answers that may be given up, fixed before any result is seen.
+    margin: float = 0.01
+    #: Confidence level of the intervals.
+    level: float = 0.95
+    #: Human-labelled test examples from which accuracy is measured; with fewer it is agreement with the incumbent.
+    min_gold: int = 50
+
+
+class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole file."""
+
+    version: int = VERSION
+    store: StoreSection = StoreSection()
+    server: ServerSection = ServerSection()
+    backends: tuple[BackendSection, ...] = ()
+    callers: tuple[CallerSection, ...] = ()
+    routing: RoutingSection = RoutingSection()
+    capture: CaptureSection = CaptureSection()
+    economics: EconomicsSection = EconomicsSection()
+    training: TrainingSection = TrainingSection()
+    evaluation: EvaluationSection = EvaluationSection()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the file says, with secrets and paths resolved."""
+
+    #: The file itself.
+    path: Path
+    store_url: str
+    artifacts: Path
+    weights: Path
+    server: ServerConfig
+    backends: tuple[BackendConfig, ...]
+    callers: tuple[CallerConfig, ...]
+    routing: RoutingConfig | None
+    capture: CaptureConfig
+    file: SettingsFile
+
+
+def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
+    """The settings in a file.
+
+    Raises SettingsError, naming the key and what to do, where the file is missing, is no TOML, has an unknown key or a
+    value that is not allowed, or names an environment variable that is not set.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"there is no settings file {path}; write one with `tierwright init`, or name another with --config"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {path} can't be read: {error}") from error
+    try:
+        found = msgspec.convert(tomllib.loads(text), SettingsFile)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {_in_words(error)}") from error
+    if found.version != VERSION:
+        raise SettingsError(f"{path}: version {found.version} is not known; this program reads version {VERSION}")
+    return _resolved(path, found, environment)
+
+
+def money(text: str, where: str) -> Decimal:
+    """An amount in US dollars written as text; raises SettingsError where it is none."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise SettingsError(f'{where} must be an amount in US dollars in quotes, such as "0.10"') from error
+    if not amount.is_finite() or amount < 0:
+        raise SettingsError(f"{where} must not be negative or infinite")
+    return amount
+
+
+def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -> Settings:
+    folder = path.resolve().parent
+    backends = tuple(_backend(section, path, environment) for section in found.backends)
+    names = [backend.name for backend in backends]
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{path}: two [[backends]] have the same name; each needs its own")
+    default = found.routing.default_backend or (names[0] if names else "")
+    if found.routing.default_backend and default not in names:
+        raise SettingsError(f"{path}: routing.default_backend is {default!r}, but there is no such [[backends]] entry")
+    _check_numbers(found, path)
+    return Settings(
+        path=path,
+        store_url=_store_url(found.store.url, folder),
+        artifacts=folder / found.store.artifacts,
+        weights=folder / found.training.weights,
+        server=ServerConfig(**_values(found.server)),
+        backends=backends,
+        callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
+        routing=RoutingConfig(**{**_values(found.routing), "default_backend": default}) if names else None,
+        capture=CaptureConfig(**_values(found.capture)),
+        file=found,
+    )
+
+
+def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]) -> BackendConfig:
+    values = _values(section)
+    values["api_key"] = None
+    if section.api_key:
+        kind, _, name = section.api_key.partition(":")
+        if kind != "env" or not name:
+            raise SettingsError(
+                f"{path}: the api_key of backend {section.name!r} must be written as env:NAME; "
+                "keys themselves don't belong into the file"
+            )
+        if not environment.get(name):
+            raise SettingsError(
+                f"{path}: backend {section.name!r} takes its key from the environment variable {name}, "
+                "which is not set; set it, or take api_key out if the server wants none"
+            )
+        values["api_key"] = Secret(environment[name])
+    return BackendConfig(**values)
+
+
+def _check_numbers(found: SettingsFile, path: Path) -> None:
+    """What a type can't say."""
+    money(found.economics.machine_usd_per_hour, f"{path}: economics.machine_usd_per_hour")
+    for name, value in (
+        ("economics.utilisation", found.economics.utilisation),
+        ("evaluation.margin", found.evaluation.margin),
+        ("evaluation.level", found.evaluation.level),
+    ):
+        if not 0 < value <= 1:
+            raise SettingsError(f"{path}: {name} must lie above 0 and at most at 1")
+
+
+def _store_url(url: str, folder: Path) -> str:
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(f"{prefix}/") and url != f"{prefix}:memory:":
+        return f"{prefix}{folder / url[len(prefix) :]}"
+    return url
+
+
+def _values(section: msgspec.Struct) -> dict[str, Any]:
+    return msgspec.structs.asdict(section)
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    """The validator's message with the path to the key as the file writes it."""
+    text, _, place = str(error).partition(" - at ")
+    return f"{text} (at {place.strip('`').removeprefix('$.')})" if place else text
