@@ -1,0 +1,100 @@
+"""The evidence a deployment needs.
+
+Owns the rules by which an evaluation allows a specialist to answer real requests. Refuses to know how evaluations are
+made and what is deployed now. Fails closed: what is missing, unclear or about something else is an objection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tierwright.core.dataset import LabelSource
+
+if TYPE_CHECKING:
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.model import ModelVersion
+
+#: The policy the gateway serves by, hence the one that must have been evaluated.
+_SERVED_POLICY = "cascade"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateRules:
+    """What evidence is good enough."""
+
+    #: Whether agreement with the incumbent may stand in for people's labels.
+    accept_agreement: bool = True
+    #: Largest margin of an evaluation by people's labels.
+    max_margin: float = 0.01
+    #: Largest margin of an evaluation by agreement with the incumbent.
+    max_agreement_margin: float = 0.01
+    #: Smallest share of examples it must answer itself to be worth running.
+    min_local_share: float = 0.05
+
+
+def objections(
+    evaluation: Evaluation | None, *, version: ModelVersion, threshold: float, rules: GateRules
+) -> tuple[str, ...]:
+    """What speaks against serving a version at a threshold, each point in words with what to do; () if nothing does.
+
+    A foreign evaluation (of another version, task, dataset, policy or threshold) is not looked at any further.
+    """
+    if evaluation is None:
+        return ("there is no evaluation of this version: run the controlled experiment first (tierwright eval run)",)
+    foreign = _foreign(evaluation, version, threshold)
+    if foreign:
+        return foreign
+    found: list[str] = []
+    if not evaluation.verdict.allows_promotion:
+        found.append(
+            f"the verdict is {evaluation.verdict.value}: {_difference(evaluation)}; train a better version, raise the "
+            "threshold and evaluate again, or collect more labelled examples"
+        )
+    elif not evaluation.difference.ci_low > -evaluation.margin:
+        found.append(
+            f"the verdict {evaluation.verdict.value} does not follow from its own interval: {_difference(evaluation)}; "
+            "evaluate again"
+        )
+    by_agreement = evaluation.reference is LabelSource.INCUMBENT
+    if by_agreement and not rules.accept_agreement:
+        found.append(
+            "the evaluation measures agreement with the incumbent, and this gate wants people's labels: add feedback "
+            "on answers of this task and evaluate again"
+        )
+    limit = rules.max_agreement_margin if by_agreement else rules.max_margin
+    # Written so that NaN, which compares as false, is an objection too.
+    if not evaluation.margin <= limit:
+        found.append(
+            f"the evaluation gives away up to {100 * evaluation.margin:g} points, this gate at most {100 * limit:g}: "
+            "evaluate again with a margin that was agreed on"
+        )
+    if not evaluation.local_share.value >= rules.min_local_share:
+        found.append(
+            f"it would answer only {evaluation.local_share.value:.1%} itself, less than the "
+            f"{rules.min_local_share:.0%} from which it is worth running: keep the task where it is"
+        )
+    return tuple(found)
+
+
+def _foreign(evaluation: Evaluation, version: ModelVersion, threshold: float) -> tuple[str, ...]:
+    pairs = (
+        ("version", evaluation.candidate, version.id),
+        ("task", evaluation.task_id, version.task_id),
+        ("dataset", evaluation.dataset_id, version.dataset_id),
+        ("policy", evaluation.policy, _SERVED_POLICY),
+        ("threshold", evaluation.threshold, threshold),
+    )
+    return tuple(
+        f"evaluation {evaluation.id} is about another {name}, {had} and not {wanted}: evaluate exactly what is to serve"
+        for name, had, wanted in pairs
+        if had != wanted
+    )
+
+
+def _difference(evaluation: Evaluation) -> str:
+    found = evaluation.difference
+    return (
+        f"{evaluation.metric} differs from {evaluation.baseline} by {100 * found.value:+.2f} points "
+        f"[{100 * found.ci_low:+.2f}, {100 * found.ci_high:+.2f}] with a margin of {100 * evaluation.margin:g}"
+    )
