@@ -128,6 +128,9 @@ class InferenceStore(Protocol):
     def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
         """Says which task each inference belongs to; None: to none."""
 
+    def known(self, inference_ids: Sequence[InferenceId]) -> set[InferenceId]:
+        """Those of them that there are."""
+
     def count(self) -> int:
         """How many there are."""
 
@@ -180,7 +183,7 @@ class ModelStore(Protocol):
     def add_version(self, version: ModelVersion) -> None:
         """Keeps a version; one that is there already is left as it is."""
 
-    def version(self, version_id: ModelVersionId) -> ModelVersion:
+    def version(self, version_id: str) -> ModelVersion:
         """By id or an unambiguous prefix of it. Raises NotFound."""
 
     def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:

@@ -20,7 +20,7 @@ from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
 from tierwright.curation.contracts import infer_contract, is_closed
 from tierwright.curation.frames import MIN_INPUTS, find_frames
-from tierwright.curation.jobs import join_jobs
+from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
 from tierwright.curation.observation import observe
 
@@ -150,12 +150,12 @@ def _tasks(
 ) -> list[Task]:
     """One task per job; a job whose requests mostly belonged to a known task is that task again."""
     members = [_members(job) for job in jobs]
-    prompts = [_prompt(job[-1]) for job in jobs]
+    prompts = [prompt_of(job[-1].frame) for job in jobs]
     contracts = [
         infer_contract(
             [given for _, given in found],
             [observation.answer for observation, _ in found],
-            "\n".join(_prompt(group) for group in job),
+            "\n".join(prompt_of(group.frame) for group in job),
         )
         for job, found in zip(jobs, members, strict=True)
     ]
@@ -204,10 +204,6 @@ def _members(job: Sequence[FrameGroup]) -> list[tuple[Observation, str]]:
     """The requests of a job with their inputs, in order of time."""
     pairs = [pair for group in job for pair in zip(group.members, group.inputs, strict=True)]
     return sorted(pairs, key=lambda pair: (pair[0].at, pair[0].id))
-
-
-def _prompt(group: FrameGroup) -> str:
-    return "\n".join((*group.frame.system.literals, *group.frame.user.literals))
 
 
 def _report(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.core.contract import OutputContract
+    from tierwright.core.task import Frame
     from tierwright.curation.frames import FrameGroup
 
 #: Requests of a frame that are looked at, at most.
@@ -44,7 +45,7 @@ _LEARNABLE = 0.15
 
 def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGroup]]:
     """The groups, put together where they are the same job; each list is one job, its oldest frame first."""
-    profiles = [_Profile(group, seed) for group in groups]
+    profiles = [profile(group, seed=seed) for group in groups]
     parent = list(range(len(groups)))
     for one in range(len(groups)):
         for other in range(one):
@@ -57,7 +58,17 @@ def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGrou
     return [sorted(job, key=lambda group: (group.members[0].at, group.frame.id)) for job in jobs.values()]
 
 
-def same_job(one: _Profile, other: _Profile) -> bool:
+def profile(group: FrameGroup, *, seed: int) -> Profile:
+    """What the test needs to know of a frame."""
+    return Profile(group.inputs, [member.answer for member in group.members], prompt_of(group.frame), seed=seed)
+
+
+def prompt_of(frame: Frame) -> str:
+    """The fixed text of a frame's requests."""
+    return "\n".join((*frame.system.literals, *frame.user.literals))
+
+
+def same_job(one: Profile, other: Profile) -> bool:
     """Whether two frames ask for the same thing."""
     if one.contract.kind is not other.contract.kind or _names(one.contract) != _names(other.contract):
         return False
@@ -71,21 +82,17 @@ def same_job(one: _Profile, other: _Profile) -> bool:
     return wording >= _SAME_WORDING and _similarity(one.texts, other.texts) >= _SAME_ANSWERS
 
 
-class _Profile:
-    """What the test needs to know of one frame, computed once."""
+class Profile:
+    """What the test needs to know of requests that belong together, computed once."""
 
-    def __init__(self, group: FrameGroup, seed: int) -> None:
+    def __init__(self, inputs: Sequence[str], answers: Sequence[str], prompt: str, *, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        count = len(group.members)
-        chosen = np.sort(rng.choice(count, size=min(count, _SAMPLE), replace=False))
-        inputs = [group.inputs[i] for i in chosen]
-        answers = [group.members[i].answer for i in chosen]
-        frame = group.frame
-        prompt = "\n".join((*frame.system.literals, *frame.user.literals))
-        self.contract: OutputContract = infer_contract(inputs, answers, prompt)
-        self.inputs = _VECTORS.transform(inputs)
-        self.texts = _VECTORS.transform(answers)
-        self.answers = np.array([self.contract.canonical(answer).casefold() for answer in answers], dtype=object)
+        chosen = np.sort(rng.choice(len(inputs), size=min(len(inputs), _SAMPLE), replace=False)).tolist()
+        given, said = [inputs[i] for i in chosen], [answers[i] for i in chosen]
+        self.contract: OutputContract = infer_contract(given, said, prompt)
+        self.inputs = _VECTORS.transform(given)
+        self.texts = _VECTORS.transform(said)
+        self.answers = np.array([self.contract.canonical(answer).casefold() for answer in said], dtype=object)
         self.wording = _VECTORS.transform([" ".join(words(prompt))])
         self.half = rng.permutation(len(chosen)) < len(chosen) // 2
 
@@ -136,7 +143,7 @@ def _same_set(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
     return bool(known >= _SAME_SET and covered >= _SAME_SET * expected)
 
 
-def _same_function(one: _Profile, other: _Profile) -> bool:
+def _same_function(one: Profile, other: Profile) -> bool:
     """Whether a model of one's answers predicts the other's nearly as well as its own."""
     large, small = sorted((one, other), key=lambda profile: -len(profile.answers))
     own = _agreement(

@@ -1,0 +1,131 @@
+"""Joins new wordings to known tasks between two audits.
+
+Owns the look at requests that no known frame recognises. Never founds a task: what is no known job waits for the next
+audit. Until a wording has joined, its requests stay on the frontier model, so being slow or too strict costs money and
+never an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from tierwright.core.protocols import InferenceStore, TaskStore
+from tierwright.curation.contracts import is_closed
+from tierwright.curation.frames import find_frames
+from tierwright.curation.jobs import Profile, profile, prompt_of, same_job
+from tierwright.curation.observation import observe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tierwright.core.ids import InferenceId, TaskId
+    from tierwright.core.task import Frame, Task
+    from tierwright.curation.frames import FrameGroup
+    from tierwright.curation.observation import Observation
+
+#: Different inputs from which a wording's answers are compared with a task's.
+MIN_NEW_INPUTS = 30
+#: Unrecognised requests that are remembered, the newest.
+_REMEMBERED = 20_000
+#: Requests of a task that stand for it.
+_TASK_SAMPLE = 3000
+
+
+class JoiningStore(InferenceStore, TaskStore, Protocol):
+    """What joining reads and writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined:
+    """A wording that joined a task."""
+
+    task: Task
+    frame: Frame
+    #: Requests by which it was recognised.
+    requests: int
+
+
+class Joiner:
+    """Looks at what has come since it last looked."""
+
+    def __init__(self, store: JoiningStore, *, since: datetime, seed: int) -> None:
+        """`since`: where the unrecognised requests begin; normally the end of the last audit."""
+        self._store, self._seed = store, seed
+        self._next = since
+        self._seen: set[InferenceId] = set()
+        self._unknown: list[Observation] = []
+        self._profiles: dict[tuple[TaskId, int], Profile] = {}
+
+    def look(self) -> list[Joined]:
+        """Joins the wordings that are recognisable by now as known jobs, and assigns their requests."""
+        self._read()
+        joined: list[Joined] = []
+        for group in find_frames(self._unknown, is_closed=is_closed, seed=self._seed):
+            if len(set(group.inputs)) < MIN_NEW_INPUTS:
+                continue
+            task = self._job_of(group)
+            if task is None:
+                continue
+            longer = replace(task, frames=(*task.frames, group.frame))
+            self._store.put_task(longer)
+            self._store.assign((member.id, task.id) for member in group.members)
+            members = {member.id for member in group.members}
+            self._unknown = [observation for observation in self._unknown if observation.id not in members]
+            joined.append(Joined(task=longer, frame=group.frame, requests=len(members)))
+        return joined
+
+    def _read(self) -> None:
+        """Adds the unrecognised requests that came since; rows written late by another process are found again."""
+        newest = self._next
+        fresh = []
+        for inference in self._store.scan(since=self._next):
+            newest = max(newest, inference.created_at)
+            if inference.task_id is None and inference.id not in self._seen:
+                self._seen.add(inference.id)
+                fresh.append(inference)
+        self._unknown = [*self._unknown, *observe(fresh)][-_REMEMBERED:]
+        self._next = newest - _LATE
+
+    def _job_of(self, group: FrameGroup) -> Task | None:
+        """The only task that the group is a wording of; None where there is none, or more than one."""
+        mine = profile(group, seed=self._seed)
+        found = []
+        for task in self._store.tasks():
+            known = self._profile_of(task)
+            if known is not None and same_job(known, mine):
+                found.append(task)
+        return found[0] if len(found) == 1 else None
+
+    def _profile_of(self, task: Task) -> Profile | None:
+        key = task.id, len(task.frames)
+        if key not in self._profiles:
+            pairs = self._sample(task)
+            if len(pairs) < MIN_NEW_INPUTS:
+                return None
+            inputs, answers = zip(*pairs, strict=True)
+            self._profiles[key] = Profile(inputs, answers, prompt_of(task.frames[-1]), seed=self._seed)
+        return self._profiles[key]
+
+    def _sample(self, task: Task) -> Sequence[tuple[str, str]]:
+        """(input, answer) of the task's requests that a frontier model answered."""
+        pairs: list[tuple[str, str]] = []
+        answered = (
+            inference
+            for inference in self._store.scan(task_id=task.id)
+            if inference.answering_call is not None and inference.answering_call.model_version_id is None
+        )
+        for observation in observe(answered):
+            given = task.input_of(observation.request)
+            if given is not None:
+                pairs.append((given, observation.answer))
+            if len(pairs) >= _TASK_SAMPLE:
+                break
+        return pairs
+
+
+#: How much later than others an inference may reach the store.
+_LATE = timedelta(minutes=10)
+#: The beginning of time, for stores whose last audit is not known.
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
