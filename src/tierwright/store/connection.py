@@ -1,0 +1,111 @@
+"""Opens a store by its URL: engine, connection settings, schema.
+
+Owns what a URL may say and how each connection is set up. Refuses to know what is stored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from tierwright.core.errors import SettingsError
+from tierwright.store.database import IMMEDIATE, Database
+from tierwright.store.sql import SqlStore
+from tierwright.store.upgrade import upgrade
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from sqlalchemy import URL, Connection, Engine
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+#: How long one process waits for another's write on SQLite before it gives up, in milliseconds.
+_BUSY_MS = 30_000
+#: Pages SQLite keeps in memory for each connection, in KiB.
+_CACHE_KIB = 16_384
+#: How long to wait for a PostgreSQL server to answer, in seconds.
+_CONNECT_S = 10
+
+_FORMS = "use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
+
+
+def open_store(url: str, *, echo: bool = False) -> SqlStore:
+    """The store at a URL, its schema brought up to date; close it when done.
+
+    `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql+psycopg://user:password@host:port/database`.
+    A SQLite file is made where there is none; its directory is not. `echo` logs every statement, values hidden.
+    Raises SettingsError where the URL can't be right, StoreError where the database can't be used.
+    """
+    parsed = _parse(url)
+    place = parsed.render_as_string(hide_password=True)
+    engine = _sqlite(parsed, echo=echo) if parsed.drivername == "sqlite" else _postgres(parsed, echo=echo)
+    database = Database(engine, place)
+    try:
+        upgrade(database)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(database)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(f"the store's URL can't be read; {_FORMS}") from error
+    if parsed.drivername in {"postgresql", "postgres"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername == "sqlite+pysqlite":
+        parsed = parsed.set(drivername="sqlite")
+    if parsed.drivername not in {"sqlite", "postgresql+psycopg"}:
+        raise SettingsError(f"the store's URL names {parsed.drivername!r}, which is not supported; {_FORMS}")
+    return parsed
+
+
+def _sqlite(url: URL, *, echo: bool) -> Engine:
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise SettingsError(f"the store's URL names no file, and what is kept must survive the process; {_FORMS}")
+    path = Path(url.database)
+    if path.is_dir():
+        raise SettingsError(f"the store {path} is a directory; name a file in it, for example {path / 'tierwright.db'}")
+    if not path.absolute().parent.is_dir():
+        raise SettingsError(f"the directory of the store {path} does not exist; make it, or name another path")
+    engine = create_engine(
+        url, echo=echo, hide_parameters=True, connect_args={"timeout": _BUSY_MS / 1000, "isolation_level": None}
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    for pragma in (
+        # Readers and the one writer don't wait for each other.
+        "journal_mode = WAL",
+        # Every commit is on the disk when it returns, also after a power cut; WAL's default gives that up.
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"cache_size = -{_CACHE_KIB}",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later can be refused half-way on SQLite; one that takes the lock at
+    # its beginning waits for its turn instead.
+    immediate = connection.get_execution_options().get(IMMEDIATE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _postgres(url: URL, *, echo: bool) -> Engine:
+    arguments: dict[str, Any] = {} if "connect_timeout" in url.query else {"connect_timeout": _CONNECT_S}
+    try:
+        return create_engine(url, echo=echo, hide_parameters=True, pool_pre_ping=True, connect_args=arguments)
+    except (ImportError, NoSuchModuleError) as error:
+        raise SettingsError(
+            "a store on PostgreSQL needs the driver psycopg, which is not installed; "
+            "install the extra 'postgres': pip install 'tierwright[postgres]'"
+        ) from error

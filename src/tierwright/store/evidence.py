@@ -1,0 +1,146 @@
+"""Datasets, model versions and evaluations, in SQL.
+
+Owns the tables `datasets`, `examples`, `model_versions` and `evaluations`: written once, never changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from tierwright.core.errors import Conflict, NotFound
+from tierwright.store.rows.evidence import (
+    dataset_of,
+    dataset_row,
+    evaluation_of,
+    evaluation_row,
+    example_of,
+    example_row,
+    version_of,
+    version_row,
+)
+from tierwright.store.rows.scalars import to_name
+from tierwright.store.schema import datasets, evaluations, examples, model_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row, Table
+
+    from tierwright.core.dataset import Dataset, Example, Split
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.ids import DatasetId, EvaluationId, TaskId
+    from tierwright.core.model import ModelVersion
+    from tierwright.store.database import Database
+
+#: How many versions a message names that begin with the same digits.
+_NAMED = 5
+
+
+class SqlDatasets:
+    """The `DatasetStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_dataset(self, dataset: Dataset, given: Sequence[Example]) -> None:
+        """As `DatasetStore.add_dataset`: one transaction."""
+        statement = self._database.insert(datasets).on_conflict_do_nothing().returning(datasets.c.id)
+        rows = [example_row(dataset.id, place, example) for place, example in enumerate(given)]
+        with self._database.write() as connection:
+            is_new = connection.execute(statement, dataset_row(dataset)).first() is not None
+            if is_new and rows:
+                connection.execute(insert(examples), rows)
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset:
+        """As `DatasetStore.dataset`."""
+        with self._database.read() as connection:
+            row = connection.execute(select(datasets).where(datasets.c.id == dataset_id)).first()
+        if row is None:
+            raise NotFound(f"there is no dataset {dataset_id!r}; `tierwright dataset build` makes one")
+        return dataset_of(row)
+
+    def datasets(self, task_id: TaskId | None = None) -> list[Dataset]:
+        """As `DatasetStore.datasets`."""
+        return [dataset_of(row) for row in _newest_first(self._database, datasets, task_id)]
+
+    def examples(self, dataset_id: DatasetId, split: Split | None = None) -> list[Example]:
+        """As `DatasetStore.examples`; none where there is no such dataset."""
+        statement = select(examples).where(examples.c.dataset_id == dataset_id).order_by(examples.c.place)
+        if split is not None:
+            statement = statement.where(examples.c.split == split.value)
+        with self._database.read() as connection:
+            rows = connection.execute(statement).all()
+        return [example_of(row) for row in rows]
+
+
+class SqlModels:
+    """The `ModelStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_version(self, version: ModelVersion) -> None:
+        """As `ModelStore.add_version`."""
+        row = version_row(version)
+        with self._database.write() as connection:
+            connection.execute(self._database.insert(model_versions).values(row).on_conflict_do_nothing())
+
+    def version(self, version_id: str) -> ModelVersion:
+        """As `ModelStore.version`."""
+        wanted = to_name(version_id)
+        ids = model_versions.c.id
+        # A range, not LIKE: LIKE ignores case on SQLite and reads % and _ on both. No text that begins with the
+        # prefix comes after the prefix followed by the last of all characters.
+        among = select(model_versions).where(ids >= wanted, ids <= f"{wanted}\U0010ffff").order_by(ids).limit(_NAMED)
+        with self._database.read() as connection:
+            rows = connection.execute(among).all()
+        if not wanted or not rows:
+            raise NotFound(f"there is no model version {version_id!r}; `tierwright model list` shows those there are")
+        if len(rows) > 1 and rows[0].id != wanted:
+            named = ", ".join(row.id for row in rows)
+            raise NotFound(f"several model versions begin with {version_id!r} ({named}); give more digits")
+        return version_of(rows[0])
+
+    def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:
+        """As `ModelStore.versions`."""
+        return [version_of(row) for row in _newest_first(self._database, model_versions, task_id)]
+
+
+class SqlEvaluations:
+    """The `EvaluationStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """As `EvaluationStore.add_evaluation`; the same one again is left as it is, another of its id is a Conflict."""
+        row = evaluation_row(evaluation)
+        statement = self._database.insert(evaluations).on_conflict_do_nothing().returning(evaluations.c.id)
+        with self._database.write() as connection:
+            if connection.execute(statement, row).first() is not None:
+                return
+            kept = connection.execute(select(evaluations).where(evaluations.c.id == evaluation.id)).one()
+        if kept._asdict() != row:
+            raise Conflict(f"evaluation {evaluation.id} is in the store already and says something else")
+
+    def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
+        """As `EvaluationStore.evaluation`."""
+        with self._database.read() as connection:
+            row = connection.execute(select(evaluations).where(evaluations.c.id == evaluation_id)).first()
+        if row is None:
+            raise NotFound(f"there is no evaluation {evaluation_id!r}; `tierwright eval run` makes one")
+        return evaluation_of(row)
+
+    def evaluations(self, task_id: TaskId | None = None) -> list[Evaluation]:
+        """As `EvaluationStore.evaluations`."""
+        return [evaluation_of(row) for row in _newest_first(self._database, evaluations, task_id)]
+
+
+def _newest_first(database: Database, table: Table, task_id: TaskId | None) -> Sequence[Row[Any]]:
+    statement = select(table).order_by(table.c.created_at_us.desc(), table.c.id.desc())
+    if task_id is not None:
+        statement = statement.where(table.c.task_id == task_id)
+    with database.read() as connection:
+        return connection.execute(statement).all()

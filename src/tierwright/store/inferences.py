@@ -1,0 +1,160 @@
+"""Inferences with their calls and contents, in SQL.
+
+Owns the tables `inferences`, `model_calls` and `contents`. Refuses to know what they are looked at for.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, func, insert, select, tuple_, update
+
+from tierwright.core.errors import NotFound
+from tierwright.store.rows.inference import (
+    CALL_COLUMNS,
+    INFERENCE_COLUMNS,
+    call_of,
+    call_rows,
+    content_row,
+    inference_of,
+    inference_row,
+)
+from tierwright.store.rows.scalars import to_name, to_name_or_none, to_us
+from tierwright.store.schema import contents, inferences, model_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from sqlalchemy import Connection, Select
+
+    from tierwright.core.ids import InferenceId, TaskId
+    from tierwright.core.inference import Inference, ModelCall
+    from tierwright.store.database import Database
+
+#: A batch's ids go into one statement, and SQLite takes at most 32,766 values in one.
+_MOST_IN_A_BATCH = 10_000
+#: Assignments in one transaction: short enough that capture need not wait long for its turn.
+_ASSIGNED_AT_ONCE = 2_000
+
+
+class SqlInferences:
+    """The `InferenceStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def append(self, given: Sequence[Inference]) -> int:
+        """As `InferenceStore.append`: one transaction."""
+        # In order of the ids: two writers that bring the same ones then wait for each other, and never both at once.
+        by_id = {to_name(inference.id): inference for inference in reversed(given)}
+        if not by_id:
+            return 0
+        rows = [inference_row(by_id[key]) for key in sorted(by_id)]
+        statement = self._database.insert(inferences).on_conflict_do_nothing().returning(inferences.c.id)
+        calls = {key: call_rows(inference) for key, inference in by_id.items()}
+        with self._database.write() as connection:
+            # What others wrote in the meantime is not returned here, and its calls and contents are left as they are.
+            new = connection.execute(statement, rows).scalars().all()
+            new_calls = [row for key in new for row in calls[key]]
+            new_contents = [row for key in new if (row := content_row(by_id[key])) is not None]
+            if new_calls:
+                connection.execute(insert(model_calls), new_calls)
+            if new_contents:
+                connection.execute(insert(contents), new_contents)
+        return len(new)
+
+    def get(self, inference_id: InferenceId) -> Inference:
+        """As `InferenceStore.get`."""
+        with self._database.read() as connection:
+            found = _read(connection, _selected().where(inferences.c.id == to_name(inference_id)))
+        if not found:
+            raise NotFound(f"there is no inference {inference_id!r} in the store; check the id")
+        return found[0]
+
+    def scan(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        task_id: TaskId | None = None,
+        batch: int = 1000,
+    ) -> Iterator[Inference]:
+        """As `InferenceStore.scan`; each batch is read in a transaction of its own: a slow reader blocks nobody.
+
+        What is appended behind the place reached while the scan runs is found too. A batch has at most 10,000.
+        """
+        if batch < 1:
+            raise ValueError(f"a batch has at least one inference, not {batch}")
+        size = min(batch, _MOST_IN_A_BATCH)
+        page = _selected().order_by(inferences.c.created_at_us, inferences.c.id).limit(size)
+        if since is not None:
+            page = page.where(inferences.c.created_at_us >= to_us(since))
+        if until is not None:
+            page = page.where(inferences.c.created_at_us < to_us(until))
+        if task_id is not None:
+            page = page.where(inferences.c.task_id == task_id)
+        return self._pages(page, size)
+
+    def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
+        """As `InferenceStore.assign`; ids that are not there are passed over."""
+        statement = (
+            update(inferences)
+            .where(inferences.c.id == bindparam("inference"), inferences.c.task_id.is_distinct_from(bindparam("task")))
+            .values(task_id=bindparam("task"))
+        )
+        rest = iter(pairs)
+        while some := dict(islice(rest, _ASSIGNED_AT_ONCE)):
+            rows = [{"inference": to_name(key), "task": to_name_or_none(some[key])} for key in sorted(some)]
+            with self._database.write() as connection:
+                connection.execute(statement, rows)
+
+    def known(self, inference_ids: Sequence[InferenceId]) -> set[InferenceId]:
+        """As `InferenceStore.known`."""
+        found: set[str] = set()
+        names = {to_name(inference_id): inference_id for inference_id in inference_ids}
+        rest = iter(names)
+        while some := list(islice(rest, _MOST_IN_A_BATCH)):
+            with self._database.read() as connection:
+                found.update(connection.execute(select(inferences.c.id).where(inferences.c.id.in_(some))).scalars())
+        return {names[name] for name in found}
+
+    def count(self) -> int:
+        """As `InferenceStore.count`."""
+        with self._database.read() as connection:
+            return connection.execute(select(func.count()).select_from(inferences)).scalar_one()
+
+    def _pages(self, page: Select[Any], size: int) -> Iterator[Inference]:
+        place = tuple_(inferences.c.created_at_us, inferences.c.id)
+        following = page
+        while True:
+            with self._database.read() as connection:
+                found = _read(connection, following)
+            yield from found
+            if len(found) < size:
+                return
+            last = found[-1]
+            following = page.where(place > tuple_(to_us(last.created_at), last.id))
+
+
+def _selected() -> Select[Any]:
+    return select(*INFERENCE_COLUMNS).select_from(inferences.outerjoin(contents))
+
+
+def _read(connection: Connection, statement: Select[Any]) -> list[Inference]:
+    """The inferences of a statement with their calls: two queries, however many they are."""
+    rows = connection.execute(statement).all()
+    if not rows:
+        return []
+    calls: defaultdict[str, list[ModelCall]] = defaultdict(list)
+    of_these = (
+        select(*CALL_COLUMNS)
+        .where(model_calls.c.inference_id.in_([row[0] for row in rows]))
+        .order_by(model_calls.c.inference_id, model_calls.c.place)
+    )
+    for call in connection.execute(of_these):
+        calls[call[0]].append(call_of(call))
+    return [inference_of(row, tuple(calls[row[0]])) for row in rows]

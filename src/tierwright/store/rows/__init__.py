@@ -1,0 +1,1 @@
+"""How nouns become rows and rows become nouns. Knows columns by name and order; runs no statement."""

@@ -1,0 +1,210 @@
+"""Datasets, model versions, evaluations and deployments as rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tierwright.core.contract import OutputContract
+from tierwright.core.dataset import Dataset, Example, LabelSource, Split
+from tierwright.core.deployment import Deployment, Stage
+from tierwright.core.estimate import Estimate
+from tierwright.core.evaluation import Evaluation, Verdict
+from tierwright.core.ids import DatasetId, DeploymentId, EvaluationId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.model import ModelVersion
+from tierwright.store.rows.scalars import (
+    from_bytes,
+    from_json,
+    from_us,
+    to_bytes,
+    to_json,
+    to_name,
+    to_name_or_none,
+    to_us,
+)
+
+
+def dataset_row(dataset: Dataset) -> dict[str, Any]:
+    """The row of `datasets`."""
+    return {
+        "id": dataset.id,
+        "task_id": dataset.task_id,
+        "contract": to_json(dataset.contract),
+        "created_at_us": to_us(dataset.created_at),
+        "seed": dataset.seed,
+        "sizes": to_json(dict(dataset.sizes)),
+        "excluded": to_json(dict(dataset.excluded)),
+    }
+
+
+def dataset_of(row: Any) -> Dataset:
+    """The dataset in a row of `datasets`."""
+    return Dataset(
+        id=DatasetId(row.id),
+        task_id=TaskId(row.task_id),
+        contract=from_json(row.contract, OutputContract),
+        created_at=from_us(row.created_at_us),
+        seed=row.seed,
+        sizes=from_json(row.sizes, dict[Split, int]),
+        excluded=from_json(row.excluded, dict[str, int]),
+    )
+
+
+def example_row(dataset_id: DatasetId, place: int, example: Example) -> dict[str, Any]:
+    """The row of `examples`."""
+    incumbent = example.incumbent_output
+    return {
+        "dataset_id": dataset_id,
+        "place": place,
+        "id": to_name(example.id),
+        "input": to_bytes(example.input),
+        "output": to_bytes(example.output),
+        "source": example.source.value,
+        "incumbent_output": None if incumbent is None else to_bytes(incumbent),
+        "split": example.split.value,
+        "group_name": to_name(example.group),
+        "created_at_us": to_us(example.created_at),
+        "occurrences": example.occurrences,
+    }
+
+
+def example_of(row: Any) -> Example:
+    """The example in a row of `examples`."""
+    incumbent = row.incumbent_output
+    return Example(
+        id=InferenceId(row.id),
+        input=from_bytes(row.input),
+        output=from_bytes(row.output),
+        source=LabelSource(row.source),
+        incumbent_output=None if incumbent is None else from_bytes(incumbent),
+        split=Split(row.split),
+        group=row.group_name,
+        created_at=from_us(row.created_at_us),
+        occurrences=row.occurrences,
+    )
+
+
+def version_row(version: ModelVersion) -> dict[str, Any]:
+    """The row of `model_versions`."""
+    return {
+        "id": version.id,
+        "task_id": version.task_id,
+        "dataset_id": version.dataset_id,
+        "recipe": version.recipe,
+        "created_at_us": to_us(version.created_at),
+        "path": str(version.path),
+        "encoder": version.encoder,
+        "threshold": version.threshold,
+        "seed": version.seed,
+        "train_seconds": version.train_seconds,
+        "size_bytes": version.size_bytes,
+        "metrics": to_json(dict(version.metrics)),
+    }
+
+
+def version_of(row: Any) -> ModelVersion:
+    """The model version in a row of `model_versions`."""
+    return ModelVersion(
+        id=ModelVersionId(row.id),
+        task_id=TaskId(row.task_id),
+        dataset_id=DatasetId(row.dataset_id),
+        recipe=row.recipe,
+        created_at=from_us(row.created_at_us),
+        path=Path(row.path),
+        encoder=row.encoder,
+        threshold=row.threshold,
+        seed=row.seed,
+        train_seconds=row.train_seconds,
+        size_bytes=row.size_bytes,
+        metrics=from_json(row.metrics, dict[str, Estimate]),
+    )
+
+
+def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
+    """The row of `evaluations`."""
+    return {
+        "id": evaluation.id,
+        "task_id": evaluation.task_id,
+        "dataset_id": evaluation.dataset_id,
+        "candidate": evaluation.candidate,
+        "baseline": to_name(evaluation.baseline),
+        "created_at_us": to_us(evaluation.created_at),
+        "policy": evaluation.policy,
+        "threshold": evaluation.threshold,
+        "margin": evaluation.margin,
+        "metric": evaluation.metric,
+        "reference": evaluation.reference.value,
+        "estimates": to_json(
+            {
+                "candidate_score": evaluation.candidate_score,
+                "baseline_score": evaluation.baseline_score,
+                "difference": evaluation.difference,
+                "local_share": evaluation.local_share,
+                "local_score": evaluation.local_score,
+            }
+        ),
+        "verdict": evaluation.verdict.value,
+    }
+
+
+def evaluation_of(row: Any) -> Evaluation:
+    """The evaluation in a row of `evaluations`."""
+    estimates = from_json(row.estimates, dict[str, Estimate | None])
+
+    def estimate(name: str) -> Estimate:
+        found = estimates[name]
+        assert found is not None
+        return found
+
+    return Evaluation(
+        id=EvaluationId(row.id),
+        task_id=TaskId(row.task_id),
+        dataset_id=DatasetId(row.dataset_id),
+        candidate=ModelVersionId(row.candidate),
+        baseline=row.baseline,
+        created_at=from_us(row.created_at_us),
+        policy=row.policy,
+        threshold=row.threshold,
+        margin=row.margin,
+        metric=row.metric,
+        reference=LabelSource(row.reference),
+        candidate_score=estimate("candidate_score"),
+        baseline_score=estimate("baseline_score"),
+        difference=estimate("difference"),
+        local_share=estimate("local_share"),
+        local_score=estimates["local_score"],
+        verdict=Verdict(row.verdict),
+    )
+
+
+def deployment_row(deployment: Deployment) -> dict[str, Any]:
+    """The row of `deployments`, all but its revision."""
+    return {
+        "id": deployment.id,
+        "task_id": deployment.task_id,
+        "model_version_id": deployment.model_version_id,
+        "stage": deployment.stage.value,
+        "share": deployment.share,
+        "threshold": deployment.threshold,
+        "created_at_us": to_us(deployment.created_at),
+        "evaluation_id": deployment.evaluation_id,
+        "approver": to_name_or_none(deployment.approver),
+        "reason": to_name(deployment.reason),
+    }
+
+
+def deployment_of(row: Any) -> Deployment:
+    """The deployment in a row of `deployments`."""
+    evaluation_id = row.evaluation_id
+    return Deployment(
+        id=DeploymentId(row.id),
+        task_id=TaskId(row.task_id),
+        model_version_id=ModelVersionId(row.model_version_id),
+        stage=Stage(row.stage),
+        share=row.share,
+        threshold=row.threshold,
+        created_at=from_us(row.created_at_us),
+        evaluation_id=None if evaluation_id is None else EvaluationId(evaluation_id),
+        approver=row.approver,
+        reason=row.reason,
+    )

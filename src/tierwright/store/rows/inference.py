@@ -1,0 +1,198 @@
+"""Inferences and their calls as rows. On the path of every request: plain tuples in, no lookups by name out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tierwright.core.ids import DeploymentId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.inference import CallRole, Inference, ModelCall, Route, RouteReason
+from tierwright.store.rows.scalars import from_pico, from_us, to_name, to_name_or_none, to_pico, to_us
+from tierwright.store.schema import contents, inferences, model_calls
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ROLES = {role.value: role for role in CallRole}
+_REASONS = {reason.value: reason for reason in RouteReason}
+
+#: The columns `inference_of` wants, in its order.
+INFERENCE_COLUMNS = (
+    inferences.c.id,
+    inferences.c.created_at_us,
+    inferences.c.client_id,
+    inferences.c.workload_id,
+    inferences.c.task_id,
+    inferences.c.model,
+    inferences.c.status,
+    inferences.c.error_code,
+    inferences.c.streamed,
+    inferences.c.latency_ms,
+    inferences.c.overhead_ms,
+    inferences.c.route_reason,
+    inferences.c.propensity,
+    inferences.c.deployment_id,
+    inferences.c.confidence,
+    inferences.c.threshold,
+    contents.c.request,
+    contents.c.response,
+)
+
+#: The columns `call_of` wants, in its order; the inference's id comes first and is not part of the noun.
+CALL_COLUMNS = (
+    model_calls.c.inference_id,
+    model_calls.c.role,
+    model_calls.c.backend,
+    model_calls.c.model,
+    model_calls.c.model_version_id,
+    model_calls.c.upstream_id,
+    model_calls.c.started_at_us,
+    model_calls.c.latency_ms,
+    model_calls.c.status,
+    model_calls.c.error_code,
+    model_calls.c.prompt_tokens,
+    model_calls.c.completion_tokens,
+    model_calls.c.cached_tokens,
+    model_calls.c.cost_pico_usd,
+    model_calls.c.answered,
+)
+
+
+def inference_row(inference: Inference) -> dict[str, Any]:
+    """The row of `inferences`."""
+    route = inference.route
+    return {
+        "id": to_name(inference.id),
+        "created_at_us": to_us(inference.created_at),
+        "client_id": to_name(inference.client_id),
+        "workload_id": to_name_or_none(inference.workload_id),
+        "task_id": to_name_or_none(inference.task_id),
+        "model": to_name(inference.model),
+        "status": inference.status,
+        "error_code": to_name_or_none(inference.error_code),
+        "streamed": inference.streamed,
+        "latency_ms": inference.latency_ms,
+        "overhead_ms": inference.overhead_ms,
+        "route_reason": route.reason.value,
+        "propensity": route.propensity,
+        "deployment_id": to_name_or_none(route.deployment_id),
+        "confidence": route.confidence,
+        "threshold": route.threshold,
+        "answering_place": next((place for place, call in enumerate(inference.calls) if call.answered), None),
+    }
+
+
+def content_row(inference: Inference) -> dict[str, Any] | None:
+    """The row of `contents`; None where no content is kept."""
+    if inference.request is None and inference.response is None:
+        return None
+    return {"inference_id": to_name(inference.id), "request": inference.request, "response": inference.response}
+
+
+def call_rows(inference: Inference) -> list[dict[str, Any]]:
+    """The rows of `model_calls`, in the order made."""
+    inference_id = to_name(inference.id)
+    return [
+        {
+            "inference_id": inference_id,
+            "place": place,
+            "role": call.role.value,
+            "backend": to_name(call.backend),
+            "model": to_name(call.model),
+            "model_version_id": call.model_version_id,
+            "upstream_id": to_name_or_none(call.upstream_id),
+            "started_at_us": to_us(call.started_at),
+            "latency_ms": call.latency_ms,
+            "status": call.status,
+            "error_code": to_name_or_none(call.error_code),
+            "prompt_tokens": call.prompt_tokens,
+            "completion_tokens": call.completion_tokens,
+            "cached_tokens": call.cached_tokens,
+            "cost_pico_usd": None if call.cost_usd is None else to_pico(call.cost_usd),
+            "answered": call.answered,
+        }
+        for place, call in enumerate(inference.calls)
+    ]
+
+
+def call_of(row: Sequence[Any]) -> ModelCall:
+    """The call in a row of `CALL_COLUMNS`."""
+    (
+        _,
+        role,
+        backend,
+        model,
+        model_version_id,
+        upstream_id,
+        started_at_us,
+        latency_ms,
+        status,
+        error_code,
+        prompt_tokens,
+        completion_tokens,
+        cached_tokens,
+        cost_pico_usd,
+        answered,
+    ) = row
+    return ModelCall(
+        role=_ROLES[role],
+        backend=backend,
+        model=model,
+        model_version_id=None if model_version_id is None else ModelVersionId(model_version_id),
+        upstream_id=upstream_id,
+        started_at=from_us(started_at_us),
+        latency_ms=latency_ms,
+        status=status,
+        error_code=error_code,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cached_tokens=cached_tokens,
+        cost_usd=None if cost_pico_usd is None else from_pico(cost_pico_usd),
+        answered=answered,
+    )
+
+
+def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
+    """The inference in a row of `INFERENCE_COLUMNS`, with its calls."""
+    (
+        inference_id,
+        created_at_us,
+        client_id,
+        workload_id,
+        task_id,
+        model,
+        status,
+        error_code,
+        streamed,
+        latency_ms,
+        overhead_ms,
+        route_reason,
+        propensity,
+        deployment_id,
+        confidence,
+        threshold,
+        request,
+        response,
+    ) = row
+    return Inference(
+        id=InferenceId(inference_id),
+        created_at=from_us(created_at_us),
+        client_id=client_id,
+        workload_id=workload_id,
+        task_id=None if task_id is None else TaskId(task_id),
+        model=model,
+        status=status,
+        error_code=error_code,
+        streamed=streamed,
+        latency_ms=latency_ms,
+        overhead_ms=overhead_ms,
+        route=Route(
+            reason=_REASONS[route_reason],
+            propensity=propensity,
+            deployment_id=None if deployment_id is None else DeploymentId(deployment_id),
+            confidence=confidence,
+            threshold=threshold,
+        ),
+        calls=calls,
+        request=request,
+        response=response,
+    )

@@ -1,0 +1,82 @@
+"""Tasks and feedback as rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tierwright.core.contract import OutputContract
+from tierwright.core.feedback import Feedback
+from tierwright.core.ids import FeedbackId, FrameId, InferenceId, TaskId
+from tierwright.core.task import Frame, Task, Template
+from tierwright.store.rows.scalars import (
+    from_bytes,
+    from_json,
+    from_us,
+    to_bytes,
+    to_json,
+    to_name,
+    to_name_or_none,
+    to_us,
+)
+from tierwright.store.schema import feedback, tasks
+
+#: The columns `task_of` wants, in its order.
+TASK_COLUMNS = tuple(tasks.c)
+#: The columns `feedback_of` wants, in its order.
+FEEDBACK_COLUMNS = tuple(feedback.c)
+
+
+def task_row(task: Task) -> dict[str, Any]:
+    """The row of `tasks`."""
+    return {
+        "id": task.id,
+        "name": to_name(task.name),
+        "contract": to_json(task.contract),
+        "frames": to_json(task.frames),
+        "created_at_us": to_us(task.created_at),
+        "named_by_person": task.named_by_person,
+    }
+
+
+def task_of(row: Any) -> Task:
+    """The task in a row of `TASK_COLUMNS`."""
+    return Task(
+        id=TaskId(row.id),
+        name=row.name,
+        contract=from_json(row.contract, OutputContract),
+        frames=tuple(_frame(frame) for frame in from_json(row.frames, list[dict[str, Any]])),
+        created_at=from_us(row.created_at_us),
+        named_by_person=row.named_by_person,
+    )
+
+
+def feedback_row(word: Feedback) -> dict[str, Any]:
+    """The row of `feedback`."""
+    return {
+        "id": word.id,
+        "inference_id": to_name(word.inference_id),
+        "output": to_bytes(word.output),
+        "author": to_name_or_none(word.author),
+        "created_at_us": to_us(word.created_at),
+    }
+
+
+def feedback_of(row: Any) -> Feedback:
+    """The feedback in a row of `FEEDBACK_COLUMNS`."""
+    return Feedback(
+        id=FeedbackId(row.id),
+        inference_id=InferenceId(row.inference_id),
+        output=from_bytes(row.output),
+        author=row.author,
+        created_at=from_us(row.created_at_us),
+    )
+
+
+def _frame(stored: dict[str, Any]) -> Frame:
+    return Frame(
+        id=FrameId(stored["id"]),
+        system=Template(literals=tuple(stored["system"]["literals"])),
+        user=Template(literals=tuple(stored["user"]["literals"])),
+        tools=tuple(stored["tools"]),
+        response_format=stored["response_format"],
+    )

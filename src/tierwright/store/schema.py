@@ -1,0 +1,238 @@
+"""The one schema, for SQLite and PostgreSQL alike.
+
+Owns names, types, keys and indexes of the tables. Refuses to know how nouns become rows (`rows`) and how a database
+gets from one version of the schema to the next (`migrations`); a test proves that both agree with what stands here.
+
+Types, the same on both databases:
+
+- Instants are integer microseconds since 1970 UTC: exact, sortable, and free of any database's idea of a time zone.
+- Money is integer pico-dollars (1e-12 USD). Prices are quoted per million tokens, so that one pico-dollar per token
+  is a millionth of a dollar in a price list: finer than any price there is. Integers add up exactly on both
+  databases, which decimals do not on SQLite (it has binary floats and text, nothing between).
+- Names and ids are text that compares by code point: on PostgreSQL by the collation "C", since a prefix search, an
+  order or a page boundary must not depend on the language a server was installed in.
+- Text out of prompts and answers is bytes (UTF-8): PostgreSQL's text can't hold the character NUL, and neither
+  database's text can hold half a surrogate pair; a request can hold both.
+- Nested values are JSON in text columns, pure ASCII; nothing queries inside them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
+
+#: The migration this schema is the outcome of.
+REVISION = "0001"
+#: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
+VERSION_TABLE = "tierwright_schema"
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_NAME = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
+_JSON = Text()
+
+inferences = Table(
+    "inferences",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("client_id", _NAME, nullable=False),
+    Column("workload_id", _NAME),
+    # No foreign key: a request that was recognised just before its task was removed must still be kept.
+    Column("task_id", _NAME),
+    Column("model", _NAME, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error_code", _NAME),
+    Column("streamed", Boolean, nullable=False),
+    Column("latency_ms", Double),
+    Column("overhead_ms", Double),
+    Column("route_reason", _NAME, nullable=False),
+    Column("propensity", Double, nullable=False),
+    Column("deployment_id", _NAME),
+    Column("confidence", Double),
+    Column("threshold", Double),
+    # Which of the calls the caller was answered by: follows from the calls, kept so that the ledger need not search.
+    Column("answering_place", Integer),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, inferences.c.created_at_us, inferences.c.id)
+Index(None, inferences.c.task_id, inferences.c.created_at_us, inferences.c.id)
+
+# Apart from the ledger, so that content can be dropped and the ledger stays.
+contents = Table(
+    "contents",
+    METADATA,
+    Column("inference_id", _NAME, ForeignKey("inferences.id", ondelete="CASCADE"), nullable=False),
+    Column("request", LargeBinary),
+    Column("response", LargeBinary),
+    PrimaryKeyConstraint("inference_id"),
+)
+
+model_calls = Table(
+    "model_calls",
+    METADATA,
+    Column("inference_id", _NAME, ForeignKey("inferences.id", ondelete="CASCADE"), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("role", _NAME, nullable=False),
+    Column("backend", _NAME, nullable=False),
+    Column("model", _NAME, nullable=False),
+    Column("model_version_id", _NAME),
+    Column("upstream_id", _NAME),
+    Column("started_at_us", BigInteger, nullable=False),
+    Column("latency_ms", Double),
+    Column("status", Integer),
+    Column("error_code", _NAME),
+    Column("prompt_tokens", BigInteger),
+    Column("completion_tokens", BigInteger),
+    Column("cached_tokens", BigInteger),
+    Column("cost_pico_usd", BigInteger),
+    Column("answered", Boolean, nullable=False),
+    PrimaryKeyConstraint("inference_id", "place"),
+)
+
+feedback = Table(
+    "feedback",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    # No foreign key: a person's word may arrive before the inference is imported.
+    Column("inference_id", _NAME, nullable=False),
+    Column("output", LargeBinary, nullable=False),
+    Column("author", _NAME),
+    Column("created_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, feedback.c.inference_id)
+
+tasks = Table(
+    "tasks",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("contract", _JSON, nullable=False),
+    Column("frames", _JSON, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("named_by_person", Boolean, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("name"),
+)
+
+datasets = Table(
+    "datasets",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("contract", _JSON, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("sizes", _JSON, nullable=False),
+    Column("excluded", _JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, datasets.c.task_id)
+
+examples = Table(
+    "examples",
+    METADATA,
+    Column("dataset_id", _NAME, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("id", _NAME, nullable=False),
+    Column("input", LargeBinary, nullable=False),
+    Column("output", LargeBinary, nullable=False),
+    Column("source", _NAME, nullable=False),
+    Column("incumbent_output", LargeBinary),
+    Column("split", _NAME, nullable=False),
+    Column("group_name", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("occurrences", BigInteger, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "place"),
+)
+
+model_versions = Table(
+    "model_versions",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("dataset_id", _NAME, ForeignKey("datasets.id"), nullable=False),
+    Column("recipe", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("path", _NAME, nullable=False),
+    Column("encoder", _NAME),
+    Column("threshold", Double),
+    Column("seed", BigInteger, nullable=False),
+    Column("train_seconds", Double, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("metrics", _JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, model_versions.c.task_id)
+
+evaluations = Table(
+    "evaluations",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("dataset_id", _NAME, ForeignKey("datasets.id"), nullable=False),
+    Column("candidate", _NAME, ForeignKey("model_versions.id"), nullable=False),
+    Column("baseline", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("policy", _NAME, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("margin", Double, nullable=False),
+    Column("metric", _NAME, nullable=False),
+    Column("reference", _NAME, nullable=False),
+    # The five Estimates, by the name of their field.
+    Column("estimates", _JSON, nullable=False),
+    Column("verdict", _NAME, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, evaluations.c.task_id)
+
+deployments = Table(
+    "deployments",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    # The revision the decision made: the order of decisions, whatever the clocks of those who made them.
+    Column("revision", BigInteger, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("model_version_id", _NAME, ForeignKey("model_versions.id"), nullable=False),
+    Column("stage", _NAME, nullable=False),
+    Column("share", Double, nullable=False),
+    Column("threshold", Double, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("evaluation_id", _NAME, ForeignKey("evaluations.id")),
+    Column("approver", _NAME),
+    Column("reason", _NAME, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("revision"),
+)
+Index(None, deployments.c.task_id, deployments.c.revision)
+
+# One row, made by the migration: how often tasks and deployments were changed.
+revisions = Table(
+    "revisions",
+    METADATA,
+    Column("id", Integer, nullable=False, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id"),
+)

@@ -1,0 +1,176 @@
+"""The whole store on one database: unites the parts by delegation and adds nothing but the connection's own life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+
+from tierwright.store.deployments import SqlDeployments
+from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
+from tierwright.store.inferences import SqlInferences
+from tierwright.store.ledger import SqlLedger
+from tierwright.store.schema import REVISION, inferences
+from tierwright.store.tasks import SqlFeedback, SqlTasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tierwright.core.dataset import Dataset, Example, Split
+    from tierwright.core.deployment import Deployment
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.feedback import Feedback
+    from tierwright.core.ids import DatasetId, EvaluationId, InferenceId, TaskId
+    from tierwright.core.inference import Inference
+    from tierwright.core.ledger import LedgerLine
+    from tierwright.core.model import ModelVersion
+    from tierwright.core.task import Task
+    from tierwright.store.database import Database
+
+
+class SqlStore:
+    """`Store` on SQLite or PostgreSQL; made by `open_store`. Thread-safe; every method may raise StoreError.
+
+    The promises are those of the protocols in `tierwright.core.protocols`; what a part adds is said there.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._inferences = SqlInferences(database)
+        self._feedback = SqlFeedback(database)
+        self._tasks = SqlTasks(database)
+        self._datasets = SqlDatasets(database)
+        self._models = SqlModels(database)
+        self._evaluations = SqlEvaluations(database)
+        self._deployments = SqlDeployments(database)
+        self._ledger = SqlLedger(database)
+
+    def append(self, inferences: Sequence[Inference]) -> int:
+        """As `InferenceStore.append`."""
+        return self._inferences.append(inferences)
+
+    def get(self, inference_id: InferenceId) -> Inference:
+        """As `InferenceStore.get`."""
+        return self._inferences.get(inference_id)
+
+    def scan(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        task_id: TaskId | None = None,
+        batch: int = 1000,
+    ) -> Iterator[Inference]:
+        """As `InferenceStore.scan`."""
+        return self._inferences.scan(since=since, until=until, task_id=task_id, batch=batch)
+
+    def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
+        """As `InferenceStore.assign`."""
+        self._inferences.assign(pairs)
+
+    def known(self, inference_ids: Sequence[InferenceId]) -> set[InferenceId]:
+        """As `InferenceStore.known`."""
+        return self._inferences.known(inference_ids)
+
+    def count(self) -> int:
+        """As `InferenceStore.count`."""
+        return self._inferences.count()
+
+    def add_feedback(self, feedback: Sequence[Feedback]) -> int:
+        """As `FeedbackStore.add_feedback`."""
+        return self._feedback.add_feedback(feedback)
+
+    def feedback_of_task(self, task_id: TaskId) -> Mapping[InferenceId, Feedback]:
+        """As `FeedbackStore.feedback_of_task`."""
+        return self._feedback.feedback_of_task(task_id)
+
+    def put_task(self, task: Task) -> None:
+        """As `TaskStore.put_task`."""
+        self._tasks.put_task(task)
+
+    def task(self, name_or_id: str) -> Task:
+        """As `TaskStore.task`."""
+        return self._tasks.task(name_or_id)
+
+    def tasks(self) -> list[Task]:
+        """As `TaskStore.tasks`."""
+        return self._tasks.tasks()
+
+    def remove_task(self, task_id: TaskId) -> None:
+        """As `TaskStore.remove_task`."""
+        self._tasks.remove_task(task_id)
+
+    def add_dataset(self, dataset: Dataset, examples: Sequence[Example]) -> None:
+        """As `DatasetStore.add_dataset`."""
+        self._datasets.add_dataset(dataset, examples)
+
+    def dataset(self, dataset_id: DatasetId) -> Dataset:
+        """As `DatasetStore.dataset`."""
+        return self._datasets.dataset(dataset_id)
+
+    def datasets(self, task_id: TaskId | None = None) -> list[Dataset]:
+        """As `DatasetStore.datasets`."""
+        return self._datasets.datasets(task_id)
+
+    def examples(self, dataset_id: DatasetId, split: Split | None = None) -> list[Example]:
+        """As `DatasetStore.examples`."""
+        return self._datasets.examples(dataset_id, split)
+
+    def add_version(self, version: ModelVersion) -> None:
+        """As `ModelStore.add_version`."""
+        self._models.add_version(version)
+
+    def version(self, version_id: str) -> ModelVersion:
+        """As `ModelStore.version`."""
+        return self._models.version(version_id)
+
+    def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:
+        """As `ModelStore.versions`."""
+        return self._models.versions(task_id)
+
+    def add_evaluation(self, evaluation: Evaluation) -> None:
+        """As `EvaluationStore.add_evaluation`."""
+        self._evaluations.add_evaluation(evaluation)
+
+    def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
+        """As `EvaluationStore.evaluation`."""
+        return self._evaluations.evaluation(evaluation_id)
+
+    def evaluations(self, task_id: TaskId | None = None) -> list[Evaluation]:
+        """As `EvaluationStore.evaluations`."""
+        return self._evaluations.evaluations(task_id)
+
+    def add_deployment(self, deployment: Deployment) -> None:
+        """As `DeploymentStore.add_deployment`."""
+        self._deployments.add_deployment(deployment)
+
+    def deployments_in_force(self) -> list[Deployment]:
+        """As `DeploymentStore.deployments_in_force`."""
+        return self._deployments.deployments_in_force()
+
+    def deployments(self, task_id: TaskId | None = None) -> list[Deployment]:
+        """As `DeploymentStore.deployments`."""
+        return self._deployments.deployments(task_id)
+
+    def revision(self) -> int:
+        """As `DeploymentStore.revision`."""
+        return self._deployments.revision()
+
+    def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
+        """As `LedgerStore.ledger`."""
+        return self._ledger.ledger(since=since, until=until)
+
+    def ping(self) -> str:
+        """As `Store.ping`."""
+        name, version = ("PostgreSQL", "current_setting('server_version')")
+        if not self._database.is_postgres:
+            name, version = ("SQLite", "sqlite_version()")
+        with self._database.read() as connection:
+            release = connection.execute(text(f"SELECT {version}")).scalar_one()
+            kept = connection.execute(select(func.count()).select_from(inferences)).scalar_one()
+        return f"{name} {release} at {self._database.place}: {kept:,} inferences, schema {REVISION}"
+
+    def close(self) -> None:
+        """As `Store.close`."""
+        self._database.dispose()

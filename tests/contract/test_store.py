@@ -1,0 +1,635 @@
+"""What every store promises, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from sqlalchemy import event
+
+from tests.fakes import (
+    NOON,
+    a_call,
+    a_contract,
+    a_dataset,
+    a_deployment,
+    a_frame,
+    a_task,
+    a_version,
+    after,
+    an_estimate,
+    an_evaluation,
+    an_example,
+    an_inference,
+    inferences,
+    some_feedback,
+)
+from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
+from tierwright.core.dataset import Split
+from tierwright.core.deployment import Stage
+from tierwright.core.errors import Conflict, NotFound, StoreError
+from tierwright.core.ids import (
+    DatasetId,
+    DeploymentId,
+    EvaluationId,
+    FeedbackId,
+    InferenceId,
+    ModelVersionId,
+    TaskId,
+)
+from tierwright.core.inference import CallRole, Inference, Route, RouteReason
+from tierwright.core.task import Template
+from tierwright.store.connection import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tierwright.core.protocols import Store
+    from tierwright.store.sql import SqlStore
+
+#: Text no database's text type takes as it is.
+STRANGE = "NUL \x00, half a pair \ud83d, both halves \U0001f600, quote ' \" \\ % _ \n"
+
+
+def escalated(inference_id: str, **changes: Any) -> Inference:
+    """An inference answered by the second of two calls."""
+    specialist = a_call(
+        backend="specialist", model="intent", cost_usd=Decimal("0.000001"), answered=False, prompt_tokens=7
+    )
+    frontier = a_call(role=CallRole.ESCALATION, cost_usd=Decimal("0.0003"))
+    route = Route(
+        reason=RouteReason.LOW_CONFIDENCE,
+        propensity=0.99,
+        deployment_id=DeploymentId("deployment-1"),
+        confidence=0.41,
+        threshold=0.8,
+    )
+    return an_inference(id=InferenceId(inference_id), route=route, calls=(specialist, frontier), **changes)
+
+
+def test_the_sql_store_is_a_store(store: SqlStore) -> None:
+    """The class keeps every Protocol at once; the type checker proves it here."""
+    united: Store = store
+    assert united.count() == 0
+
+
+class TestInferences:
+    """The `InferenceStore` protocol."""
+
+    def test_what_is_appended_comes_back_equal(self, store: SqlStore) -> None:
+        """Every field survives, those that are None and those that are not."""
+        full = escalated(
+            "full",
+            workload_id="nightly",
+            task_id=TaskId("task-1"),
+            error_code="upstream_timeout",
+            status=504,
+            streamed=True,
+            created_at=datetime(2025, 9, 1, 12, 0, 0, 123457, tzinfo=UTC),
+        )
+        bare = an_inference(
+            id=InferenceId("bare"), calls=(), latency_ms=None, overhead_ms=None, request=None, response=None
+        )
+        sparse = an_inference(
+            id=InferenceId("sparse"),
+            response=None,
+            calls=(
+                a_call(
+                    upstream_id=None,
+                    latency_ms=None,
+                    status=None,
+                    error_code="refused",
+                    prompt_tokens=None,
+                    completion_tokens=None,
+                    cached_tokens=None,
+                    cost_usd=None,
+                    answered=False,
+                    model_version_id=ModelVersionId("abc"),
+                ),
+            ),
+        )
+        assert store.append([full, bare, sparse]) == 3
+        assert [store.get(InferenceId(name)) for name in ("full", "bare", "sparse")] == [full, bare, sparse]
+        assert list(store.scan()) == [bare, sparse, full]
+
+    def test_contents_come_back_to_the_byte(self, store: SqlStore) -> None:
+        """A body is kept as sent, whatever bytes it has, empty ones too."""
+        body = bytes(range(256)) * 3
+        store.append([an_inference(request=body, response=b"")])
+        found = store.get(InferenceId("chatcmpl-1"))
+        assert (found.request, found.response) == (body, b"")
+
+    def test_instants_come_back_in_utc(self, store: SqlStore) -> None:
+        """An instant given in another zone is the same instant in UTC."""
+        zone = timezone(timedelta(hours=5, minutes=30))
+        store.append([an_inference(created_at=NOON.astimezone(zone))])
+        found = store.get(InferenceId("chatcmpl-1")).created_at
+        assert (found, found.utcoffset()) == (NOON, timedelta(0))
+
+    def test_a_known_id_is_left_as_it_is(self, store: SqlStore) -> None:
+        """A second append of an id counts nothing and changes neither ledger, calls nor content."""
+        first = an_inference()
+        other = an_inference(client_id="other", request=b"{}", calls=(a_call(), a_call(role=CallRole.FALLBACK)))
+        assert store.append([first]) == 1
+        assert store.append([other, an_inference(id=InferenceId("new"))]) == 1
+        assert store.get(first.id) == first
+        assert store.count() == 2
+
+    def test_a_known_id_gets_no_content_later(self, store: SqlStore) -> None:
+        """Content that was not kept at first is not added by a repetition."""
+        bare = an_inference(request=None, response=None)
+        store.append([bare])
+        assert store.append([an_inference()]) == 0
+        assert store.get(bare.id) == bare
+
+    def test_an_id_twice_in_one_call_is_the_first(self, store: SqlStore) -> None:
+        """Of two with one id in a batch the first is kept."""
+        first = an_inference(client_id="first")
+        assert store.append([first, an_inference(client_id="second")]) == 1
+        assert store.get(first.id) == first
+
+    def test_an_empty_append_is_nothing(self, store: SqlStore) -> None:
+        """No inferences, none new."""
+        assert store.append([]) == 0
+
+    def test_a_batch_with_an_impossible_value_is_not_kept_at_all(self, store: SqlStore) -> None:
+        """All or none: a number of more than 64 bits in the last call undoes the whole batch."""
+        bad = an_inference(id=InferenceId("z"), calls=(a_call(prompt_tokens=2**70),))
+        with pytest.raises(StoreError, match="64 bits"):
+            store.append([*inferences(5), bad])
+        assert store.count() == 0
+        assert store.append(inferences(5)) == 5
+
+    def test_names_no_database_can_hold_cost_no_batch(self, store: SqlStore) -> None:
+        """A caller's strange name is kept with what can't be held replaced, and found by its own id."""
+        strange = an_inference(
+            id=InferenceId("id\x00"), client_id="a\x00b", workload_id="\ud800", model="é\U0001f600\t'"
+        )
+        assert store.append([strange, an_inference()]) == 2
+        found = store.get(InferenceId("id\x00"))
+        assert (found.client_id, found.workload_id, found.model) == ("a�b", "�", "é\U0001f600\t'")
+
+    def test_more_than_one_page_of_a_statement(self, store: SqlStore) -> None:
+        """A call with thousands of inferences is one transaction like any other."""
+        assert store.append(inferences(3000)) == 3000
+        assert store.append(inferences(3001)) == 1
+
+    def test_an_unknown_id_is_not_found(self, store: SqlStore) -> None:
+        """The message names the id."""
+        with pytest.raises(NotFound, match="nowhere"):
+            store.get(InferenceId("nowhere"))
+
+    @pytest.mark.parametrize("batch", [1, 2, 3, 7, 100, 1_000_000])
+    def test_scan_finds_each_once_in_order(self, store: SqlStore, batch: int) -> None:
+        """Whatever the size of a page, also where many share one instant across page boundaries."""
+        at_once = [an_inference(id=InferenceId(name)) for name in ("b", "Z", "a", "é", "_", "-", "10", "9")]
+        later = inferences(6)
+        store.append(list(reversed(later)) + at_once)
+        expected = sorted(at_once + later, key=lambda inference: (inference.created_at, inference.id))
+        assert list(store.scan(batch=batch)) == expected
+
+    def test_scan_holds_to_its_limits(self, store: SqlStore) -> None:
+        """`since` is included, `until` is not, and a task leaves the others out."""
+        found = inferences(6)
+        store.append(found)
+        store.assign([(found[2].id, TaskId("t")), (found[5].id, TaskId("t"))])
+        assert [i.id for i in store.scan(since=after(2), until=after(4), batch=1)] == [found[2].id, found[3].id]
+        assert [i.id for i in store.scan(task_id=TaskId("t"), batch=1)] == [found[2].id, found[5].id]
+        assert [i.id for i in store.scan(task_id=TaskId("t"), since=after(3))] == [found[5].id]
+        assert list(store.scan(task_id=TaskId("u"))) == []
+
+    def test_scan_reads_a_page_in_two_queries(self, store: SqlStore) -> None:
+        """However many inferences and calls: no query for each row."""
+        store.append([escalated(f"e{number}") for number in range(40)])
+        with Statements(store) as statements:
+            assert len(list(store.scan(batch=20))) == 40
+        # Two full pages and the look behind the last one.
+        assert len(statements.reads) <= 2 * 2 + 1
+
+    def test_scan_holds_no_transaction_while_it_is_looked_at(self, store: SqlStore) -> None:
+        """A consumer may write while it scans, and what it appends further on is found."""
+        store.append(inferences(4))
+        seen = []
+        for inference in store.scan(batch=2):
+            seen.append(inference.id)
+            if len(seen) == 1:
+                store.append([an_inference(id=InferenceId("late"), created_at=after(100))])
+                store.assign([(inference.id, TaskId("t"))])
+        assert len(seen) == 5
+        assert seen[-1] == "late"
+
+    def test_a_batch_of_none_is_refused(self, store: SqlStore) -> None:
+        """At once, not at the first inference."""
+        with pytest.raises(ValueError, match="at least one"):
+            store.scan(batch=0)
+
+    def test_assign_sets_replaces_and_clears(self, store: SqlStore) -> None:
+        """The last word on an inference counts, None takes it out, an unknown one is passed over."""
+        store.append(inferences(3))
+        first, second, third = (InferenceId(f"i-{number:06d}") for number in range(3))
+        store.assign([(first, TaskId("a")), (second, TaskId("a")), (InferenceId("nowhere"), TaskId("a"))])
+        store.assign(iter([(second, TaskId("b")), (first, None), (third, TaskId("a")), (third, TaskId("b"))]))
+        assert [i.task_id for i in store.scan()] == [None, "b", "b"]
+
+    def test_assign_takes_more_than_one_batch(self, store: SqlStore) -> None:
+        """An endless supply is taken in parts and nothing is missed."""
+        store.append(inferences(4500))
+        store.assign((InferenceId(f"i-{number:06d}"), TaskId("t")) for number in range(4500))
+        assert sum(1 for _ in store.scan(task_id=TaskId("t"))) == 4500
+
+    def test_two_threads_append_at_once(self, store: SqlStore) -> None:
+        """Overlapping batches from two threads: each inference is kept once and counted as new once."""
+        everything = inferences(600)
+        new: list[int] = []
+        errors: list[BaseException] = []
+
+        def write(batches: Iterable[list[Inference]]) -> None:
+            try:
+                new.extend(store.append(batch) for batch in batches)
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                errors.append(error)
+
+        forwards = [everything[start : start + 20] for start in range(0, 600, 20)]
+        backwards = [list(reversed(batch)) for batch in reversed(forwards)]
+        threads = [threading.Thread(target=write, args=(batches,)) for batches in (forwards, backwards)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert sum(new) == 600
+        assert list(store.scan()) == everything
+
+
+class TestFeedback:
+    """The `FeedbackStore` protocol."""
+
+    def test_feedback_may_precede_its_inference(self, store: SqlStore) -> None:
+        """It is kept, belongs to no task yet, and is found once the inference is there and assigned."""
+        word = some_feedback(output=STRANGE)
+        assert store.add_feedback([word]) == 1
+        assert store.feedback_of_task(TaskId("task-1")) == {}
+        store.append([an_inference(task_id=TaskId("task-1"))])
+        assert store.feedback_of_task(TaskId("task-1")) == {word.inference_id: word}
+
+    def test_the_same_word_counts_once(self, store: SqlStore) -> None:
+        """By its id, within one call and across calls."""
+        word, other = some_feedback(), some_feedback(id=FeedbackId("feedback-2"), author=None)
+        assert store.add_feedback([word, word]) == 1
+        assert store.add_feedback([word, other]) == 1
+        assert store.add_feedback([]) == 0
+
+    def test_the_newest_word_on_an_inference_counts(self, store: SqlStore) -> None:
+        """By when it was said, not by when it was added."""
+        store.append([an_inference(task_id=TaskId("t")), an_inference(id=InferenceId("x"), task_id=TaskId("t"))])
+        new = some_feedback(id=FeedbackId("n"), output="new", created_at=after(60))
+        old = some_feedback(id=FeedbackId("o"), output="old", created_at=after(30))
+        store.add_feedback([new])
+        store.add_feedback([old])
+        assert store.feedback_of_task(TaskId("t")) == {new.inference_id: new}
+
+
+class TestTasks:
+    """The `TaskStore` protocol and the revision."""
+
+    def test_a_task_comes_back_equal(self, store: SqlStore) -> None:
+        """With every kind of contract and literals no text column could hold."""
+        style = JsonStyle(item_separator=",", indent=2, prefix="```json\n", suffix="\n```")
+        fields = (FieldSpec(name="intent", values=("a", 1, 2.5, True, None, "1")), FieldSpec(name="spans", many=True))
+        full = a_task(
+            name="fields",
+            contract=OutputContract(kind=ContractKind.FIELDS, fields=fields, style=style),
+            frames=(
+                a_frame(),
+                a_frame(user=Template(literals=(STRANGE, "", "end")), tools=("t",), response_format="{}"),
+            ),
+            named_by_person=True,
+        )
+        store.put_task(full)
+        found = store.task("fields")
+        assert found == full
+        assert [type(value) for value in found.contract.fields[0].values] == [str, int, float, bool, type(None), str]
+
+    def test_putting_replaces(self, store: SqlStore) -> None:
+        """The same id is the same task, with its new content."""
+        store.put_task(a_task())
+        renamed = a_task(name="renamed", contract=a_contract("x", "y"))
+        store.put_task(renamed)
+        assert store.tasks() == [renamed]
+
+    def test_a_name_belongs_to_one_task(self, store: SqlStore) -> None:
+        """Another task of that name is a Conflict, and nothing has changed."""
+        store.put_task(a_task())
+        before = store.revision()
+        with pytest.raises(Conflict, match="card-intent"):
+            store.put_task(a_task(id=TaskId("task-2")))
+        assert (len(store.tasks()), store.revision()) == (1, before)
+
+    def test_tasks_are_listed_by_name(self, store: SqlStore) -> None:
+        """In the order of code points, on every database."""
+        for number, name in enumerate(["b", "a", "B", "é"]):
+            store.put_task(a_task(id=TaskId(f"t{number}"), name=name))
+        assert [task.name for task in store.tasks()] == ["B", "a", "b", "é"]
+
+    def test_an_id_is_meant_before_a_name(self, store: SqlStore) -> None:
+        """Where one task is named as another's id, the id wins."""
+        store.put_task(a_task(id=TaskId("x"), name="first"))
+        store.put_task(a_task(id=TaskId("y"), name="x"))
+        assert store.task("x").name == "first"
+        assert store.task("first").id == "x"
+
+    def test_an_unknown_task_is_not_found(self, store: SqlStore) -> None:
+        """The message names what was asked for."""
+        with pytest.raises(NotFound, match="nothing-such"):
+            store.task("nothing-such")
+
+    def test_a_removed_task_leaves_its_inferences(self, store: SqlStore) -> None:
+        """They belong to no task then."""
+        store.put_task(a_task())
+        store.append([an_inference(task_id=TaskId("task-1"))])
+        store.remove_task(TaskId("task-1"))
+        assert store.tasks() == []
+        assert store.get(InferenceId("chatcmpl-1")).task_id is None
+
+    def test_a_task_something_was_built_for_stays(self, store: SqlStore) -> None:
+        """Removing it is a Conflict that says what there is."""
+        store.put_task(a_task())
+        store.add_dataset(a_dataset(), [])
+        with pytest.raises(Conflict, match="datasets"):
+            store.remove_task(TaskId("task-1"))
+        assert store.tasks() == [a_task()]
+
+    def test_the_revision_grows_with_tasks_and_deployments_only(self, store: SqlStore) -> None:
+        """Each change of what a gateway must know is seen; traffic is not."""
+        revisions = [store.revision()]
+        ring(store)
+        revisions.append(store.revision())
+        store.append(inferences(3))
+        store.add_feedback([some_feedback()])
+        store.assign([(InferenceId("i-000000"), TaskId("task-1"))])
+        assert store.revision() == revisions[-1]
+        store.add_deployment(a_deployment())
+        revisions.append(store.revision())
+        store.put_task(a_task(id=TaskId("task-2"), name="other"))
+        revisions.append(store.revision())
+        store.remove_task(TaskId("task-2"))
+        revisions.append(store.revision())
+        assert revisions == sorted(set(revisions))
+
+
+def ring(store: SqlStore) -> None:
+    """Keeps what a deployment rests on: task, dataset, model version, evaluation."""
+    store.put_task(a_task())
+    store.add_dataset(a_dataset(), [an_example()])
+    store.add_version(a_version())
+    store.add_evaluation(an_evaluation())
+
+
+class TestEvidence:
+    """The `DatasetStore`, `ModelStore`, `EvaluationStore` and `DeploymentStore` protocols."""
+
+    def test_datasets_come_back_equal(self, store: SqlStore) -> None:
+        """With their examples in order, whatever their text."""
+        store.put_task(a_task())
+        examples = [
+            an_example(id=InferenceId("z"), input=STRANGE, output="é", occurrences=3),
+            an_example(id=InferenceId("a"), split=Split.TEST, incumbent_output=None),
+            an_example(id=InferenceId("m"), group=STRANGE.replace("\x00", "").replace("\ud83d", "")),
+        ]
+        store.add_dataset(a_dataset(), examples)
+        assert store.dataset(DatasetId("dataset-1")) == a_dataset()
+        assert store.examples(DatasetId("dataset-1")) == examples
+        assert store.examples(DatasetId("dataset-1"), Split.TEST) == [examples[1]]
+        assert store.examples(DatasetId("nothing")) == []
+
+    def test_a_dataset_never_changes(self, store: SqlStore) -> None:
+        """Added again under its id, with whatever content, it stays what it was."""
+        store.put_task(a_task())
+        store.add_dataset(a_dataset(), [an_example()])
+        store.add_dataset(a_dataset(seed=8), [an_example(input="x"), an_example(input="y")])
+        assert store.datasets() == [a_dataset()]
+        assert store.examples(DatasetId("dataset-1")) == [an_example()]
+
+    def test_lists_are_newest_first_and_by_task(self, store: SqlStore) -> None:
+        """Datasets, versions, evaluations and deployments alike."""
+        ring(store)
+        store.put_task(a_task(id=TaskId("task-2"), name="other"))
+        other: dict[str, Any] = {"task_id": TaskId("task-2"), "created_at": after(60)}
+        datasets = [a_dataset(id=DatasetId("dataset-2"), **other), a_dataset()]
+        versions = [a_version(id=ModelVersionId("def"), **other), a_version()]
+        evaluations = [an_evaluation(id=EvaluationId("evaluation-2"), **other), an_evaluation()]
+        store.add_dataset(datasets[0], [])
+        store.add_version(versions[0])
+        store.add_evaluation(evaluations[0])
+        assert (store.datasets(), store.datasets(TaskId("task-2"))) == (datasets, datasets[:1])
+        assert (store.versions(), store.versions(TaskId("task-2"))) == (versions, versions[:1])
+        assert (store.evaluations(), store.evaluations(TaskId("task-2"))) == (evaluations, evaluations[:1])
+        deployments = [a_deployment(id=DeploymentId("second"), **other), a_deployment()]
+        for deployment in reversed(deployments):
+            store.add_deployment(deployment)
+        assert (store.deployments(), store.deployments(TaskId("task-2"))) == (deployments, deployments[:1])
+
+    def test_a_version_is_found_by_an_unambiguous_prefix(self, store: SqlStore) -> None:
+        """A whole id wins over a longer one; letters are told from capitals; nothing is a wildcard."""
+        ring(store)
+        for name in ("abd", "ab", "zz%"):
+            store.add_version(a_version(id=ModelVersionId(name)))
+        assert store.version(ModelVersionId("abc")).id == "abc123"
+        assert store.version(ModelVersionId("ab")).id == "ab"
+        with pytest.raises(NotFound, match=r"abc123.*abd|more digits"):
+            store.version(ModelVersionId("a"))
+        for absent in ("AB", "z_", "%", "", "abc1234"):
+            with pytest.raises(NotFound, match="no model version"):
+                store.version(ModelVersionId(absent))
+
+    def test_versions_come_back_equal(self, store: SqlStore) -> None:
+        """One that never answers and needs an encoder, with its lineage and metrics."""
+        ring(store)
+        version = a_version(
+            id=ModelVersionId("x"), threshold=None, encoder="fp", metrics={}, path=Path("/a/é"), size_bytes=2**40
+        )
+        store.add_version(version)
+        store.add_version(replace(version, recipe="other"))
+        assert store.version(version.id) == version
+
+    def test_evaluations_come_back_equal(self, store: SqlStore) -> None:
+        """With all estimates, to the last bit of a float, and without the one there may not be."""
+        ring(store)
+        odd = an_evaluation(id=EvaluationId("odd"), local_score=None, difference=an_estimate(0.1 + 0.2))
+        store.add_evaluation(odd)
+        store.add_evaluation(odd)
+        assert store.evaluation(EvaluationId("odd")) == odd
+        assert store.evaluation(EvaluationId("evaluation-1")) == an_evaluation()
+        with pytest.raises(NotFound, match="nothing"):
+            store.evaluation(EvaluationId("nothing"))
+        with pytest.raises(NotFound, match="nothing"):
+            store.dataset(DatasetId("nothing"))
+
+    def test_evidence_is_never_replaced(self, store: SqlStore) -> None:
+        """Another evaluation or deployment under a known id is a Conflict."""
+        ring(store)
+        store.add_deployment(a_deployment())
+        store.add_deployment(a_deployment())
+        with pytest.raises(Conflict, match="evaluation-1"):
+            store.add_evaluation(an_evaluation(margin=0.5))
+        with pytest.raises(Conflict, match="deployment-1"):
+            store.add_deployment(a_deployment(share=0.5))
+        assert (store.evaluations(), store.deployments()) == ([an_evaluation()], [a_deployment()])
+
+    def test_the_newest_decision_is_in_force(self, store: SqlStore) -> None:
+        """Newest is what was decided last, whatever the clock of who decided; retired ones are told too."""
+        ring(store)
+        store.put_task(a_task(id=TaskId("task-2"), name="other"))
+        first = a_deployment(created_at=after(60))
+        second = a_deployment(id=DeploymentId("b"), stage=Stage.RETIRED, evaluation_id=None, approver=None, reason="")
+        third = a_deployment(id=DeploymentId("a"), task_id=TaskId("task-2"))
+        assert store.deployments_in_force() == []
+        for deployment in (first, second, third):
+            store.add_deployment(deployment)
+        assert store.deployments_in_force() == [second, third]
+        assert store.deployments() == [third, second, first]
+
+    def test_what_rests_on_nothing_is_refused(self, store: SqlStore) -> None:
+        """Evidence names rows that are there: the message says to add them first."""
+        with pytest.raises(NotFound, match="add that one first"):
+            store.add_dataset(a_dataset(), [an_example()])
+        store.put_task(a_task())
+        with pytest.raises(NotFound, match="add that one first"):
+            store.add_version(a_version())
+        with pytest.raises(NotFound, match="add that one first"):
+            store.add_evaluation(an_evaluation())
+        before = store.revision()
+        with pytest.raises(NotFound, match="add that one first"):
+            store.add_deployment(a_deployment())
+        assert store.revision() == before
+
+
+class TestLedger:
+    """The `LedgerStore` protocol."""
+
+    def test_an_empty_store_has_no_lines(self, store: SqlStore) -> None:
+        """Nothing was done."""
+        assert store.ledger() == []
+
+    def test_all_calls_cost_and_the_answering_one_counts_its_tokens(self, store: SqlStore) -> None:
+        """One line for each task, answering backend and model, and reason; what has no price is counted."""
+        failed = a_call(answered=False, cost_usd=None, prompt_tokens=None, completion_tokens=None)
+        store.append(
+            [
+                escalated("e1", task_id=TaskId("t")),
+                escalated("e2", task_id=TaskId("t"), created_at=after(1)),
+                an_inference(id=InferenceId("plain"), task_id=TaskId("t")),
+                an_inference(id=InferenceId("unpriced"), calls=(failed, a_call(cost_usd=None, completion_tokens=None))),
+                an_inference(id=InferenceId("nobody"), calls=(failed,)),
+                an_inference(id=InferenceId("refused"), calls=()),
+            ]
+        )
+        lines = {(line.task_id, line.backend, line.reason): line for line in store.ledger()}
+        assert len(lines) == len(store.ledger()) == 4
+        raised = lines[(TaskId("t"), "openai", RouteReason.LOW_CONFIDENCE)]
+        assert (raised.requests, raised.cost_usd, raised.unpriced_calls) == (2, Decimal("0.000602"), 0)
+        assert (raised.prompt_tokens, raised.completion_tokens, raised.model) == (200, 10, "gpt-4o")
+        unpriced = lines[(None, "openai", RouteReason.REQUESTED)]
+        assert (unpriced.requests, unpriced.cost_usd, unpriced.unpriced_calls) == (1, Decimal(0), 2)
+        assert (unpriced.prompt_tokens, unpriced.completion_tokens) == (100, 0)
+        nobody = lines[(None, None, RouteReason.REQUESTED)]
+        assert (nobody.requests, nobody.unpriced_calls, nobody.model) == (2, 1, None)
+        assert sum(line.requests for line in lines.values()) == store.count()
+
+    def test_the_first_of_two_answering_calls_answered(self, store: SqlStore) -> None:
+        """As `Inference.answering_call` has it."""
+        store.append([an_inference(calls=(a_call(backend="a"), a_call(backend="b")))])
+        (line,) = store.ledger()
+        assert (line.backend, line.requests, line.prompt_tokens) == ("a", 1, 100)
+
+    def test_limits_are_those_of_scan(self, store: SqlStore) -> None:
+        """`since` is included, `until` is not."""
+        store.append(inferences(6))
+        (line,) = store.ledger(since=after(1), until=after(4))
+        assert line.requests == 3
+        assert store.ledger(since=after(6)) == []
+
+    def test_sums_of_money_are_exact(self, store: SqlStore) -> None:
+        """A tenth of a cent ten thousand times is ten dollars, and a pico-dollar beside millions is not lost."""
+        costs = [Decimal("0.001")] * 3000 + [Decimal("0.000000000001")] + [Decimal(9_000_000)] * 3
+        found = [
+            replace(inference, calls=(a_call(cost_usd=cost),))
+            for inference, cost in zip(inferences(len(costs)), costs, strict=True)
+        ]
+        store.append(found)
+        (line,) = store.ledger()
+        assert line.cost_usd == Decimal("27000003.000000000001")
+        assert isinstance(line.cost_usd, Decimal)
+
+    def test_finer_than_a_pico_dollar_is_rounded(self, store: SqlStore) -> None:
+        """Half to even, once, when it is kept."""
+        store.append([an_inference(calls=(a_call(cost_usd=Decimal("0.0000000000125")),))])
+        (call,) = store.get(InferenceId("chatcmpl-1")).calls
+        assert call.cost_usd == Decimal("0.000000000012")
+
+
+class TestLife:
+    """Opening, asking after and closing."""
+
+    def test_everything_is_there_after_reopening(self, store_url: str) -> None:
+        """A second opening finds what the first kept and changes nothing."""
+        first = open_store(store_url)
+        ring(first)
+        first.append(inferences(3))
+        revision = first.revision()
+        first.close()
+        second = open_store(store_url)
+        assert (second.count(), second.revision(), second.tasks()) == (3, revision, [a_task()])
+        second.close()
+
+    def test_two_openings_at_once_make_one_schema(self, store_url: str) -> None:
+        """Several processes may start on an empty database together; here they are threads."""
+        stores: list[SqlStore] = []
+        errors: list[BaseException] = []
+
+        def start() -> None:
+            try:
+                stores.append(open_store(store_url))
+            except BaseException as error:  # noqa: BLE001 - handed to the test
+                errors.append(error)
+
+        threads = [threading.Thread(target=start) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        assert [store.count() for store in stores] == [0] * 4
+        for store in stores:
+            store.close()
+
+    def test_ping_is_one_line(self, store: SqlStore) -> None:
+        """It says which database and how much is in it."""
+        store.append(inferences(2))
+        line = store.ping()
+        assert "2 inferences" in line
+        assert "\n" not in line
+
+
+class Statements:
+    """Counts what a store sends, from here to the end of the block."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self._engine = store._database._engine
+        self.reads: list[str] = []
+
+    def __enter__(self) -> Self:
+        event.listen(self._engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._note)
+
+    def _note(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT"):
+            self.reads.append(statement)
