@@ -1,0 +1,111 @@
+"""`tierwright report`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, percent, show, table, usd
+from tierwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tierwright.core.ids import TaskId
+    from tierwright.economics.savings import Savings, TaskSavings, UsdRange
+
+app = typer.Typer(no_args_is_help=True, help="What it all came to.")
+
+
+@app.callback()
+def _noun() -> None:
+    """Keeps `savings` a subcommand although it is the only one."""
+
+
+@app.command()
+def savings(
+    since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the first request.")] = None,
+    until: Annotated[str | None, typer.Option(help="First day no longer in it; default: after the last one.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """What was paid, against what the same requests would have cost on the incumbent."""
+    from tierwright.app.ring import saved  # noqa: PLC0415 - `--help` must not wait
+
+    with opened(config) as parts:
+        found = saved(parts, since=_day(since), until=_day(until))
+        names = {task.id: task.name for task in parts.store.tasks()}
+    show(savings_json(found, names), as_json=as_json, text=lambda console: savings_table(console, found, names))
+
+
+def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:
+    """The document of `report savings --json`."""
+    return {
+        "requests": found.requests,
+        "local_requests": found.local_requests,
+        "cost_before_usd": found.before_usd.value,
+        "cost_after_usd": found.after_usd,
+        "saving_usd": _range(found.saving_usd),
+        "saving_share": found.saving_share,
+        "days": found.days,
+        "monthly_saving_usd": _range(found.monthly_saving_usd),
+        "unpriced_requests": found.unpriced_requests,
+        "unpriced_calls": found.unpriced_calls,
+        "tasks": [_task_json(task, names) for task in found.tasks],
+    }
+
+
+def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) -> None:
+    """The savings for people."""
+    rows = [
+        (
+            names.get(task.task_id, task.task_id) if task.task_id else "(no task)",
+            task.incumbent or "",
+            f"{task.requests:,}",
+            f"{task.local_requests / task.requests:.0%}" if task.requests else "",
+            usd(task.before_usd.value),
+            usd(task.after_usd),
+            usd(task.saving_usd.value),
+        )
+        for task in found.tasks
+    ]
+    columns = ("task", "incumbent", ">requests", ">local", ">would have cost", ">did cost", ">saved")
+    table(console, f"Savings over {found.days:.1f} days", columns, rows)
+    console.print(
+        f"Saved {percent(found.saving_share)} of {usd(found.before_usd.value)}; at this volume "
+        f"{usd(found.monthly_saving_usd.value)} a month."
+    )
+    if found.unpriced_requests or found.unpriced_calls:
+        console.print(
+            f"[bold]{found.unpriced_requests:,} requests and {found.unpriced_calls:,} calls have no known price[/bold] "
+            "and are in none of these figures; give prices in [[economics.prices]]."
+        )
+
+
+def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:
+    return {
+        "task": names.get(task.task_id) if task.task_id else None,
+        "task_id": task.task_id,
+        "incumbent": task.incumbent,
+        "requests": task.requests,
+        "local_requests": task.local_requests,
+        "cost_before_usd": task.before_usd.value,
+        "cost_after_usd": task.after_usd,
+        "saving_usd": _range(task.saving_usd),
+        "unpriced_requests": task.unpriced_requests,
+    }
+
+
+def _range(amount: UsdRange) -> dict[str, Any]:
+    return {"value": amount.value, "ci_low": amount.low, "ci_high": amount.high}
+
+
+def _day(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no day; write it as 2025-09-01") from error

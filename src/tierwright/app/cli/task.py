@@ -1,0 +1,175 @@
+"""`tierwright task`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    estimate_json,
+    opened,
+    say,
+    show,
+    table,
+    usd,
+)
+from tierwright.core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from tierwright.core.ids import InferenceId, TaskId
+    from tierwright.core.task import Task
+    from tierwright.curation.audit import Audit, TaskFinding
+
+app = typer.Typer(no_args_is_help=True, help="The recurring jobs in the traffic.")
+TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Its name or id.")]
+
+
+@app.command()
+def audit(
+    assignments: Annotated[
+        Path | None, typer.Option(help="Write a line `response_id<TAB>task_id` for every request; `-` for none.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling inside.")] = 1,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Find the tasks in all captured traffic, with their volume and cost."""
+    from tierwright.curation.audit import audit as run  # noqa: PLC0415 - `--help` must not wait
+
+    with opened(config) as parts:
+        found = run(parts.store, seed=seed, progress=say)
+    if assignments is not None:
+        _write_assignments(assignments, found.assignments)
+    show(audit_json(found), as_json=as_json, text=lambda console: audit_table(console, found))
+
+
+@app.command("list")
+def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the tasks known."""
+    with opened(config) as parts:
+        tasks = parts.store.tasks()
+    rows = [(task.name, task.contract.kind.value, len(task.frames), task.id) for task in tasks]
+    show(
+        [_task_json(task) for task in tasks],
+        as_json=as_json,
+        text=lambda console: table(console, "Tasks", ("name", "contract", ">prompt versions", "id"), rows),
+    )
+
+
+@app.command("show")
+def show_(task: TaskArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """Show one task: its contract and the frames it is recognised by."""
+    with opened(config) as parts:
+        found = parts.store.task(task)
+
+    def tell(console: Console) -> None:
+        console.print(f"[bold]{found.name}[/bold]  {found.id}  {found.contract.kind.value}")
+        for label in found.contract.labels:
+            console.print(f"  {label}", markup=False)
+        for spec in found.contract.fields:
+            console.print(f"  {spec.name}: {', '.join(map(str, spec.values)) or 'copied from the input'}", markup=False)
+        for frame in found.frames:
+            console.rule(frame.id)
+            console.print(" ⟨…⟩ ".join(frame.system.literals), markup=False)
+            console.print(f"user: {' ⟨…⟩ '.join(frame.user.literals)}", markup=False)
+
+    show(_task_json(found), as_json=as_json, text=tell)
+
+
+@app.command()
+def name(
+    task: TaskArgument,
+    new_name: Annotated[str, typer.Argument(help="What people call it; audits keep it.")],
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a task a name."""
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    if not new_name.strip() or any(character.isspace() for character in new_name):
+        raise InputError(f"a task's name must not be empty or hold white space; {new_name!r} does")
+    with opened(config) as parts:
+        found = replace(parts.store.task(task), name=new_name, named_by_person=True)
+        parts.store.put_task(found)
+    show(_task_json(found), as_json=as_json, text=lambda console: console.print(f"{found.id} is now {found.name}"))
+
+
+def audit_json(found: Audit) -> dict[str, Any]:
+    """The document of `task audit --json`."""
+    return {
+        "requests": found.requests,
+        "unassigned": found.unassigned,
+        "period": {"since": found.since, "until": found.until},
+        "tasks": [_finding_json(finding) for finding in found.tasks],
+    }
+
+
+def audit_table(console: Console, found: Audit) -> None:
+    """The audit for people."""
+    rows = [
+        (
+            finding.task.name,
+            finding.task.contract.kind.value,
+            f"{finding.requests:,}",
+            f"{100 * finding.share:.1f} %",
+            f"{finding.monthly_requests.value:,.0f}",
+            usd(finding.monthly_cost_usd),
+            f"{finding.latency_ms.p50:,.0f} ms" if finding.latency_ms else "-",
+            f"{finding.distinct_outputs:,}",
+            len(finding.task.frames),
+        )
+        for finding in found.tasks
+    ]
+    columns = ("task", "contract", ">requests", ">share", ">a month", ">cost a month", ">p50", ">answers", ">prompts")
+    table(
+        console, f"Tasks in {found.requests:,} requests, {found.since:%d %b} to {found.until:%d %b %Y}", columns, rows
+    )
+    console.print(f"{found.unassigned:,} requests belong to no recurring task.")
+
+
+def _finding_json(finding: TaskFinding) -> dict[str, Any]:
+    latency = finding.latency_ms
+    return {
+        "id": finding.task.id,
+        "name": finding.task.name,
+        "contract": finding.task.contract.kind.value,
+        "requests": finding.requests,
+        "share": finding.share,
+        "monthly_requests": estimate_json(finding.monthly_requests),
+        "monthly_cost_usd": finding.monthly_cost_usd,
+        "unpriced_calls": finding.unpriced_calls,
+        "latency_ms": {"p50": latency.p50, "p95": latency.p95} if latency else None,
+        "distinct_outputs": finding.distinct_outputs,
+        "clients": finding.clients,
+        "prompt_versions": len(finding.task.frames),
+    }
+
+
+def _task_json(task: Task) -> dict[str, Any]:
+    contract = task.contract
+    return {
+        "id": task.id,
+        "name": task.name,
+        "contract": contract.kind.value,
+        "labels": contract.labels,
+        "fields": [{"name": spec.name, "values": spec.values, "many": spec.many} for spec in contract.fields],
+        "prompt_versions": len(task.frames),
+        "created_at": task.created_at,
+    }
+
+
+def _write_assignments(path: Path, assignments: Mapping[InferenceId, TaskId | None]) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(f"{inference_id}\t{task_id or '-'}\n" for inference_id, task_id in assignments.items())
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}; the audit itself is kept") from error

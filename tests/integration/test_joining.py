@@ -1,0 +1,120 @@
+"""Joining new wordings to known tasks, on a real store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes import a_call, a_request, a_response, after, an_inference
+from tests.unit.curation.logs import tickets
+from tests.unit.curation.test_frames import TOPIC_PROMPT, TOPIC_PROMPT_2
+from tierwright.core.errors import NotEnoughData
+from tierwright.core.ids import InferenceId, ModelVersionId
+from tierwright.curation.audit import audit
+from tierwright.curation.joining import MIN_NEW_INPUTS, Joiner
+from tierwright.store.connection import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tierwright.core.inference import Inference
+    from tierwright.core.protocols import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty SQLite store."""
+    opened = open_store(f"sqlite:///{tmp_path / 'test.db'}")
+    yield opened
+    opened.close()
+
+
+def asked(pairs: list[tuple[str, str]], system: str, *, start: int, user: str = "{}") -> list[Inference]:
+    """Inferences of (input, answer) pairs behind a system message."""
+    return [
+        an_inference(
+            id=InferenceId(f"r{start + n}"),
+            created_at=after(start + n),
+            request=a_request(user.replace("{}", text), system=system),
+            response=a_response(answer),
+            task_id=None,
+        )
+        for n, (text, answer) in enumerate(pairs)
+    ]
+
+
+def test_reworded_prompt_joins_between_audits(store: Store) -> None:
+    """A new wording joins its task as soon as enough different inputs were seen, and its requests are assigned."""
+    pairs = tickets(420, 21)
+    store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
+    found = audit(store, seed=1)
+    joiner = Joiner(store, since=found.until, seed=1)
+    reworded = asked(pairs[300:], TOPIC_PROMPT_2, start=300, user="Message: {}")
+
+    store.append(reworded[: MIN_NEW_INPUTS - 1])
+    assert joiner.look() == []
+    store.append(reworded[MIN_NEW_INPUTS - 1 :])
+    joined = joiner.look()
+
+    assert [one.task.id for one in joined] == [found.tasks[0].task.id]
+    assert len(store.tasks()[0].frames) == 2
+    assert sum(1 for _ in store.scan(task_id=found.tasks[0].task.id)) == 420
+    assert joiner.look() == []
+
+
+def test_another_job_does_not_join(store: Store) -> None:
+    """A new prompt about the same texts with other answers joins nothing and founds nothing."""
+    pairs = tickets(420, 22)
+    store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
+    joiner = Joiner(store, since=audit(store, seed=1).until, seed=1)
+    other = "Say how the customer feels. Answer with one word: calm, cross or neutral. Nothing but the word."
+    moods = [(text, ("calm", "cross", "neutral")[n % 3]) for n, (text, _) in enumerate(pairs[300:])]
+    store.append(asked(moods, other, start=300))
+    assert joiner.look() == []
+    assert len(store.tasks()) == 1
+
+
+def test_audit_again_keeps_ids_and_people_s_names(store: Store) -> None:
+    """A later audit finds the same task again, with its id, the name a person gave it, and the new wording."""
+    pairs = tickets(500, 23)
+    store.append(asked(pairs[:250], TOPIC_PROMPT, start=0))
+    first = audit(store, seed=1).tasks[0].task
+    from dataclasses import replace  # noqa: PLC0415 - used here only
+
+    store.put_task(replace(first, name="ticket-topic", named_by_person=True))
+    store.append(asked(pairs[250:], TOPIC_PROMPT_2, start=250))
+    again = audit(store, seed=1)
+    assert [finding.task.id for finding in again.tasks] == [first.id]
+    assert again.tasks[0].task.name == "ticket-topic"
+    assert len(again.tasks[0].task.frames) == 2
+    assert again.unassigned == 0
+
+
+def test_specialist_s_answers_are_no_evidence(store: Store) -> None:
+    """What a specialist answered is not taken for what the frontier model would say."""
+    pairs = tickets(420, 24)
+    store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
+    found = audit(store, seed=1)
+    own = [
+        an_inference(
+            id=InferenceId(f"own{n}"),
+            created_at=after(1000 + n),
+            request=a_request(text, system=TOPIC_PROMPT),
+            response=a_response("returns"),
+            task_id=found.tasks[0].task.id,
+            calls=(a_call(backend="specialist", model_version_id=ModelVersionId("v")),),
+        )
+        for n, (text, _) in enumerate(tickets(600, 25))
+    ]
+    store.append(own)
+    joiner = Joiner(store, since=found.until, seed=1)
+    store.append(asked(pairs[300:], TOPIC_PROMPT_2, start=5000))
+    assert [one.task.id for one in joiner.look()] == [found.tasks[0].task.id]
+
+
+def test_audit_without_traffic(store: Store) -> None:
+    """An empty store is said to be empty, with what to do."""
+    with pytest.raises(NotEnoughData, match="import a log"):
+        audit(store, seed=1)

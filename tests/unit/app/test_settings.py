@@ -1,0 +1,71 @@
+"""Tests of the settings file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tierwright.app.settings import load_settings
+from tierwright.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BACKEND = '[[backends]]\nname = "frontier"\nbase_url = "http://127.0.0.1:9/v1"\n'
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """A settings file."""
+    path = tmp_path / "tierwright.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_empty_file_has_safe_defaults(tmp_path: Path) -> None:
+    """Nothing said: loopback, a store and artifacts beside the file, no backend, replayed times not trusted."""
+    settings = load_settings(written(tmp_path, ""), {})
+    assert settings.server.host == "127.0.0.1"
+    assert settings.store_url == f"sqlite:///{tmp_path / 'tierwright.db'}"
+    assert settings.artifacts == tmp_path / "artifacts"
+    assert settings.routing is None
+    assert not settings.capture.accept_recorded_at
+
+
+def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> None:
+    """`env:NAME` is resolved, and no repr of the settings shows the value."""
+    settings = load_settings(written(tmp_path, BACKEND + 'api_key = "env:MY_KEY"\n'), {"MY_KEY": "sk-very-secret"})
+    key = settings.backends[0].api_key
+    assert key is not None
+    assert key.reveal() == "sk-very-secret"
+    assert "sk-very-secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[server]\nprot = 1\n", r"unknown field `prot` \(at server\)"),
+        ('[server]\nport = "80"\n', r"Expected `int`, got `str` \(at server.port\)"),
+        ("[server]\nport = 99999\n", "port must lie between 0 and 65535"),
+        ("version = 2\n", "version 2 is not known"),
+        ("[server\n", "not valid TOML"),
+        (BACKEND + 'api_key = "sk-in-the-file"\n', "must be written as env:NAME"),
+        (BACKEND + 'api_key = "env:NOT_SET"\n', "NOT_SET, which is not set"),
+        (BACKEND + BACKEND, "two .* have the same name"),
+        (BACKEND + '[routing]\ndefault_backend = "other"\n', "there is no such"),
+        ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
+        ("[evaluation]\nmargin = 0.0\n", "evaluation.margin must lie above 0"),
+        ('[[callers]]\nclient_id = "a"\nkey_sha256 = "xyz"\n', "64 lower-case hex digits"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
+    """Every mistake is refused with the key it is in, and a key in the file never appears in the message."""
+    with pytest.raises(SettingsError, match=says) as raised:
+        load_settings(written(tmp_path, text), {})
+    assert "sk-in-the-file" not in str(raised.value)
+
+
+def test_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
+    """No file: the message names it and `tierwright init`."""
+    with pytest.raises(SettingsError, match=r"nowhere.toml.*tierwright init"):
+        load_settings(tmp_path / "nowhere.toml", {})
