@@ -1,1 +1,1 @@
-"""Floor 3: settings, wiring, the command line and the demo. Knows every other package; holds no logic of theirs."""
+"""Floor 3: settings, wiring, command line and demo; the only package that knows every other one and the environment."""

@@ -1,1 +1,1 @@
-"""Floor 1: what a trained specialist is: artifact, features, prediction, confidence. Never imports torch; imports core only."""
+"""Floor 1: what a trained specialist is: artifact, features, prediction, confidence. Imports core only, never torch."""

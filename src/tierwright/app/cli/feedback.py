@@ -23,7 +23,9 @@ def _noun() -> None:
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="JSON Lines or CSV with id and output (label, gold, correction).")],
-    rejects: Annotated[Path | None, typer.Option(help="Where rows that say nothing are set aside; default: beside the settings.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where rows that say nothing are set aside; default: beside the settings.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:

@@ -18,7 +18,9 @@ app = typer.Typer(no_args_is_help=True, help="Logs of LLM traffic: in and out.")
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzip: timestamp, client_id, request, response.")],
-    rejects: Annotated[Path | None, typer.Option(help="Where lines that are no record are set aside; default: beside the settings.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where lines that are no record are set aside; default: beside the settings.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,0 +1,221 @@
+"""One turn of the ring for one task: dataset, ladder, experiment, promotion; used by the commands and by the demo.
+
+Owns the order of the stages and what is decided between them; each stage's work is its own package's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tierwright.app.wiring import ArtifactLoader
+from tierwright.core.contract import ContractKind
+from tierwright.core.dataset import Split
+from tierwright.core.deployment import Stage
+from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
+from tierwright.curation.dataset import build_dataset
+from tierwright.economics.savings import Incumbent, Period, incumbent_models
+from tierwright.economics.savings import savings as compare_costs
+from tierwright.evals.compare import Experiment, compare
+from tierwright.evals.learnability import learnability, reason_to_keep
+from tierwright.evals.report import summary
+from tierwright.lifecycle.promotion import Proposal, promote
+from tierwright.training.ladder import Means, choose
+from tierwright.training.ladder import climb as climb_ladder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from tierwright.app.wiring import Parts
+    from tierwright.core.dataset import Dataset, Example
+    from tierwright.core.deployment import Deployment
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.ids import TaskId
+    from tierwright.core.model import ModelVersion
+    from tierwright.core.task import Task
+    from tierwright.economics.savings import Savings
+    from tierwright.evals.learnability import Learnability
+    from tierwright.training.ladder import Rung
+
+#: Contracts that a recipe of this version can learn.
+LEARNABLE_KINDS = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
+#: Verdicts besides those of an experiment.
+KEEP, NOT_LEARNABLE = "keep", "not_learnable"
+#: What the incumbent is called where a log does not name the model that answered.
+_UNKNOWN_MODEL = "the incumbent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What one turn of the ring came to for a task."""
+
+    task: Task
+    #: Of the experiment, or `not_learnable`, or `keep`.
+    verdict: str
+    #: In words, for people.
+    reason: str
+    dataset: Dataset | None = None
+    #: The ladder, cheapest first.
+    rungs: Sequence[Rung] = ()
+    chosen: ModelVersion | None = None
+    evaluation: Evaluation | None = None
+    #: None: nothing was put live.
+    deployment: Deployment | None = None
+
+
+def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
+    """Builds, trains, compares and, if the gate agrees, puts live; says why where it stops earlier."""
+    try:
+        dataset, examples = build(parts, task)
+        rungs, chosen = climb(parts, dataset, examples, progress=progress)
+    except NotEnoughData as error:
+        return Turn(task=task, verdict=KEEP, reason=str(error))
+    if chosen is None:
+        return Turn(task=task, verdict=KEEP, reason="no rung was trained", dataset=dataset, rungs=rungs)
+    evaluation, learned = evaluate(parts, chosen)
+    verdict, reason = decide(chosen, evaluation, learned)
+    deployment = None
+    if verdict == evaluation.verdict.value and evaluation.verdict.allows_promotion:
+        try:
+            deployment = put_live(parts, chosen, evaluation)
+        except InvalidTransition as error:
+            reason = str(error)
+    return Turn(
+        task=task,
+        verdict=verdict,
+        reason=reason,
+        dataset=dataset,
+        rungs=rungs,
+        chosen=chosen,
+        evaluation=evaluation,
+        deployment=deployment,
+    )
+
+
+def decide(version: ModelVersion, evaluation: Evaluation, learned: Learnability) -> tuple[str, str]:
+    """The verdict on a task and its reason: the experiment's, unless the task should not be specialised at all."""
+    if not learned.learnable:
+        return NOT_LEARNABLE, learned.reason
+    if version.threshold is None:
+        return KEEP, "at no confidence is the specialist as good as the incumbent: the task stays where it is"
+    keep = reason_to_keep(evaluation)
+    return (KEEP, keep) if keep is not None else (evaluation.verdict.value, summary(evaluation))
+
+
+def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset, list[Example]]:
+    """A dataset of a task, kept in the store. Raises NotEnoughData."""
+    dataset, examples = build_dataset(
+        task,
+        parts.store.scan(task_id=task.id),
+        parts.store.feedback_of_task(task.id),
+        seed=parts.settings.file.training.seed if seed is None else seed,
+        at=parts.clock(),
+    )
+    parts.store.add_dataset(dataset, examples)
+    return dataset, examples
+
+
+def climb(
+    parts: Parts,
+    dataset: Dataset,
+    examples: Sequence[Example],
+    *,
+    only: str | None = None,
+    progress: Callable[[str], None],
+) -> tuple[list[Rung], ModelVersion | None]:
+    """The rungs of the ladder and the version to take; trained versions are kept. Raises NotEnoughData."""
+    if dataset.contract.kind not in LEARNABLE_KINDS:
+        raise NotEnoughData(
+            f"no recipe learns {dataset.contract.kind.value} answers yet; label and fields answers can be learned"
+        )
+    threads = parts.settings.file.training.threads or parts.cores
+    rungs = climb_ladder(
+        dataset,
+        examples,
+        means=Means(
+            encoder=parts.load_encoder(threads=threads),
+            encoder_name=parts.settings.file.training.encoder,
+            artifacts=parts.settings.artifacts,
+            seed=parts.settings.file.training.seed,
+        ),
+        at=parts.clock(),
+        only=only,
+        progress=progress,
+    )
+    for rung in rungs:
+        if rung.version is not None:
+            parts.store.add_version(rung.version)
+    return rungs, choose(rungs)
+
+
+def evaluate(
+    parts: Parts, version: ModelVersion, *, margin: float | None = None, threshold: float | None = None
+) -> tuple[Evaluation, Learnability]:
+    """The controlled experiment on the version's own test examples, kept in the store.
+
+    Where the calibration found no confidence from which the specialist should answer, it is compared at 1.01: it
+    answers nothing, and the comparison says so.
+    """
+    rules = parts.settings.file.evaluation
+    dataset = parts.store.dataset(version.dataset_id)
+    examples = parts.store.examples(dataset.id, Split.TEST)
+    if not examples:
+        raise NotEnoughData(f"dataset {dataset.id} has no test examples to compare on; build a larger one")
+    at = threshold if threshold is not None else version.threshold
+    experiment = Experiment(
+        version=version,
+        dataset=dataset,
+        baseline=_incumbent_of(parts, dataset),
+        threshold=1.01 if at is None else at,
+        margin=rules.margin if margin is None else margin,
+        level=rules.level,
+        min_gold=rules.min_gold,
+    )
+    predictions = ArtifactLoader(parts).load(version).predict([example.input for example in examples])
+    evaluation = compare(experiment, examples, predictions, at=parts.clock())
+    parts.store.add_evaluation(evaluation)
+    learned = learnability(dataset.contract, examples, predictions, level=rules.level, min_gold=rules.min_gold)
+    return evaluation, learned
+
+
+def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Deployment:
+    """Puts an evaluated version live if the gate agrees; raises InvalidTransition where it does not."""
+    proposal = Proposal(
+        version=version, evaluation=evaluation, stage=Stage.LIVE, threshold=evaluation.threshold, share=1.0
+    )
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+
+
+def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:
+    """What was saved in a period; by default in the time that all captured traffic covers. Raises NotEnoughData."""
+    first, last = _bounds(parts, since, until)
+    begin, end = since or first, until or last + timedelta(microseconds=1)
+    if begin >= end:
+        raise InputError(f"the period from {begin:%Y-%m-%d} to {end:%Y-%m-%d} has no length; give a later end")
+    lines = parts.store.ledger(since=begin, until=end)
+    incumbents: dict[TaskId, Incumbent] = {}
+    for task_id, model in incumbent_models(parts.store.ledger()).items():
+        try:
+            incumbents[task_id] = Incumbent(model=model, rates=parts.token_rates(task_id))
+        except NotEnoughData:
+            continue  # its local answers are then counted as unpriced, and shown
+    return compare_costs(lines, incumbents=incumbents, prices=parts.prices, period=Period(since=begin, until=end))
+
+
+def _bounds(parts: Parts, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:
+    """Times of the first and the last request of a period."""
+    first = last = None
+    for inference in parts.store.scan(since=since, until=until):
+        first = first or inference.created_at
+        last = inference.created_at
+    if first is None or last is None:
+        raise NotEnoughData("nothing was captured in this period; there is nothing to compare")
+    return first, last
+
+
+def _incumbent_of(parts: Parts, dataset: Dataset) -> str:
+    """The model that gave the incumbent's answers."""
+    models = incumbent_models(parts.store.ledger())
+    return models.get(dataset.task_id, _UNKNOWN_MODEL)

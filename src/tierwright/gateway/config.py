@@ -1,0 +1,168 @@
+"""What the gateway is told when it is built: frozen values, already validated and with secrets resolved.
+
+Owns the limits and their defaults; refuses to know the settings file and the environment (`app` fills these).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tierwright.core.errors import SettingsError
+
+_MIB = 1024 * 1024
+#: What may stand in a response header and in a ledger line.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What `ModelCall.backend` says for our own models; no backend may be called so.
+SPECIALIST = "specialist"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A resolved secret that no log line, exception or repr shows."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """The secret itself, for the one place that must send it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendConfig:
+    """One OpenAI-compatible model server."""
+
+    #: Its name in ledgers and headers.
+    name: str
+    #: As an OpenAI client is given it, for example https://api.openai.com/v1; paths are appended to it.
+    base_url: str
+    #: Sent as a bearer token; None: the server wants none.
+    api_key: Secret | None = None
+    #: The models it serves, as callers name them; empty: any model.
+    models: tuple[str, ...] = ()
+    #: Seconds from the request's first byte to the answer's last.
+    timeout_s: float = 600.0
+    #: Seconds to open a connection.
+    connect_timeout_s: float = 5.0
+    #: Connections held at the same time; further requests wait for one, within `timeout_s`.
+    max_connections: int = 512
+
+    def __post_init__(self) -> None:
+        where = f"backend '{self.name}'"
+        if _NAME.fullmatch(self.name) is None or self.name == SPECIALIST:
+            raise SettingsError(
+                f"{where}: the name must be letters, digits, '.', '_' or '-', at most 64, and not '{SPECIALIST}'"
+            )
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise SettingsError(f"{where}: base_url must look like https://host/v1, without a query")
+        if parts.username is not None or parts.password is not None:
+            raise SettingsError(f"{where}: base_url must hold no password; give it as api_key")
+        _positive(where, timeout_s=self.timeout_s, connect_timeout_s=self.connect_timeout_s)
+        _positive(where, max_connections=self.max_connections)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallerConfig:
+    """One application that may use the gateway."""
+
+    #: Its name in captures and ledgers.
+    client_id: str
+    #: Lower-case hex SHA-256 of its key; the key itself is kept nowhere.
+    key_sha256: str
+
+    def __post_init__(self) -> None:
+        if not self.client_id:
+            raise SettingsError("a caller has an empty client_id; name the application")
+        if _SHA256.fullmatch(self.key_sha256) is None:
+            raise SettingsError(f"caller '{self.client_id}': key_sha256 must be 64 lower-case hex digits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutingConfig:
+    """Who answers."""
+
+    #: Name of the backend asked where no backend lists the model.
+    default_backend: str
+    #: Share of a deployed task's traffic that stays on the frontier model for ever, in [0, 1].
+    holdout_share: float = 0.01
+    #: Seconds between two looks at the deployments.
+    poll_interval_s: float = 0.5
+    #: Seconds a specialist may take before the frontier model is asked instead.
+    specialist_timeout_s: float = 2.0
+    #: Threads that predict.
+    predict_threads: int = 2
+    #: Requests that are predicted together at most.
+    predict_batch_limit: int = 64
+
+    def __post_init__(self) -> None:
+        where = "routing"
+        if not 0 <= self.holdout_share <= 1:
+            raise SettingsError(f"{where}: holdout_share must lie between 0 and 1")
+        _positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
+        _positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureConfig:
+    """How what was asked and answered reaches the store."""
+
+    #: Inferences that may wait for the store; what comes beyond is dropped and counted.
+    queue_limit: int = 20_000
+    #: Bytes of requests and answers that may wait for the store; what comes beyond is dropped and counted.
+    queue_limit_bytes: int = 256 * _MIB
+    #: Inferences in one transaction at most.
+    batch_limit: int = 500
+    #: Milliseconds an inference waits for others to be stored with.
+    max_delay_ms: float = 50.0
+    #: Seconds the shutdown waits for a store that does not take what is left.
+    close_timeout_s: float = 10.0
+    #: Whether the header x-tierwright-recorded-at sets an inference's time: for replays of a log.
+    accept_recorded_at: bool = False
+
+    def __post_init__(self) -> None:
+        where = "capture"
+        _positive(where, queue_limit=self.queue_limit, queue_limit_bytes=self.queue_limit_bytes)
+        _positive(where, batch_limit=self.batch_limit, close_timeout_s=self.close_timeout_s)
+        if self.max_delay_ms < 0:
+            raise SettingsError(f"{where}: max_delay_ms must not be negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Where the gateway listens."""
+
+    #: Address or host name to bind.
+    host: str = "127.0.0.1"
+    #: 0: any free port.
+    port: int = 8400
+    #: Largest request body taken.
+    max_body_bytes: int = 4 * _MIB
+    #: Seconds that answers under way may take after the gateway was asked to stop.
+    drain_s: int = 30
+    #: Seconds an idle connection is kept.
+    keep_alive_s: int = 75
+    #: Connections the kernel may hold before they are accepted.
+    backlog: int = 2048
+
+    def __post_init__(self) -> None:
+        where = "server"
+        if not self.host:
+            raise SettingsError(f"{where}: host must not be empty; 127.0.0.1 serves this machine only")
+        if not 0 <= self.port <= 65_535:
+            raise SettingsError(f"{where}: port must lie between 0 and 65535")
+        _positive(where, max_body_bytes=self.max_body_bytes, drain_s=self.drain_s)
+        _positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
+
+
+def _positive(where: str, **numbers: float) -> None:
+    for name, number in numbers.items():
+        if not number > 0:
+            raise SettingsError(f"{where}: {name} must be above 0")

@@ -1,0 +1,151 @@
+"""One chat.completion out of the chunks of a stream, as the server would have sent it in one piece.
+
+Owns the merging; reads chunks leniently, since whatever arrived is worth keeping.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Members of a chunk that say nothing about the whole answer.
+_OF_CHUNKS = frozenset({"obfuscation"})
+#: Members of a choice that are made of deltas; some servers send an empty message beside each delta.
+_BUILT_HERE = frozenset({"index", "message"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reassembled:
+    """A stream as one answer."""
+
+    #: A chat.completion; None: the stream held no chunk of an answer.
+    body: bytes | None
+    #: Whether every choice that began has said why it ended.
+    finished: bool
+
+
+def reassemble(payloads: Sequence[bytes]) -> Reassembled:
+    """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out."""
+    whole: dict[str, Any] = {}
+    choices: dict[int, dict[str, Any]] = {}
+    for payload in payloads:
+        chunk = _decoded(payload)
+        if chunk is None or not isinstance(parts := chunk.get("choices"), list):
+            continue
+        for name, value in chunk.items():
+            if name not in _OF_CHUNKS and (value is not None or name not in whole):
+                whole[name] = value
+        for place, part in enumerate(parts):
+            if isinstance(part, Mapping):
+                index = part.get("index")
+                _merge_choice(choices, index if isinstance(index, int) else place, part)
+    if not whole:
+        return Reassembled(body=None, finished=False)
+    whole["object"] = "chat.completion"
+    whole["choices"] = [_closed(choices[index]) for index in sorted(choices)]
+    if whole.get("usage") is None:
+        whole.pop("usage", None)
+    return Reassembled(
+        body=_encoded(whole),
+        finished=bool(choices) and all(choice["finish_reason"] is not None for choice in choices.values()),
+    )
+
+
+def _decoded(payload: bytes) -> dict[str, Any] | None:
+    try:
+        found = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            found = json.loads(payload)
+        except (ValueError, RecursionError):
+            return None
+    return found if isinstance(found, dict) else None
+
+
+def _encoded(whole: dict[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(whole)
+    except UnicodeEncodeError:
+        # A lone surrogate, which only an escape can hold.
+        return json.dumps(whole).encode("ascii")
+
+
+def _merge_choice(choices: dict[int, dict[str, Any]], index: int, part: Mapping[str, Any]) -> None:
+    choice = choices.setdefault(
+        index, {"index": index, "message": {"role": "assistant", "content": None}, "finish_reason": None}
+    )
+    for name, value in part.items():
+        if name == "delta":
+            if isinstance(value, Mapping):
+                _merge_delta(choice["message"], value)
+        elif name == "logprobs":
+            choice["logprobs"] = _merged(choice.get("logprobs"), value)
+        elif name not in _BUILT_HERE and value is not None:
+            choice[name] = value
+
+
+def _merge_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    for name, value in delta.items():
+        if name == "tool_calls":
+            if isinstance(value, list) and value:
+                _merge_tool_calls(message.setdefault("tool_calls", []), value)
+        elif name == "role":
+            message["role"] = value or message["role"]
+        else:
+            message[name] = _merged(message.get(name), value)
+
+
+def _merge_tool_calls(calls: list[dict[str, Any]], deltas: list[Any]) -> None:
+    for delta in deltas:
+        if not isinstance(delta, Mapping):
+            continue
+        index = delta.get("index")
+        call = next((call for call in calls if isinstance(index, int) and call["index"] == index), None)
+        if call is None and not isinstance(index, int):
+            # Some servers number nothing: a new id begins a new call, anything else continues the last one.
+            call = calls[-1] if calls and delta.get("id") in (None, "", calls[-1].get("id")) else None
+        if call is None:
+            call = {"index": index if isinstance(index, int) else len(calls)}
+            calls.append(call)
+        for name, value in delta.items():
+            if name == "function" and isinstance(value, Mapping):
+                _merge_function(call.setdefault("function", {"name": "", "arguments": ""}), value)
+            elif name != "index" and value not in (None, ""):
+                call[name] = value
+
+
+def _merge_function(function: dict[str, Any], delta: Mapping[str, Any]) -> None:
+    for name, value in delta.items():
+        # Some servers repeat the name in every chunk.
+        if name != "name" or value != function["name"]:
+            function[name] = _merged(function.get(name), value)
+
+
+def _merged(known: Any, value: Any) -> Any:
+    """Text is continued, lists are extended, objects are merged by member; of anything else the last word counts."""
+    if value is None or known is None:
+        return known if value is None else value
+    if isinstance(known, str) and isinstance(value, str):
+        return known + value
+    if isinstance(known, list) and isinstance(value, list):
+        return known + value
+    if isinstance(known, Mapping) and isinstance(value, Mapping):
+        return {**known, **{name: _merged(known.get(name), value[name]) for name in value}}
+    return value
+
+
+def _closed(choice: dict[str, Any]) -> dict[str, Any]:
+    calls = choice["message"].get("tool_calls")
+    if calls:
+        choice["message"]["tool_calls"] = [
+            {name: value for name, value in call.items() if name != "index"}
+            for call in sorted(calls, key=lambda call: call["index"])
+        ]
+    return choice

@@ -1,0 +1,213 @@
+"""The gateway as a plain ASGI application: addresses, methods, keys, bodies, health and life cycle.
+
+Owns the outermost `except`: whatever happens, a caller gets one OpenAI-shaped error and never a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tierwright.gateway import problems, wire
+from tierwright.gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tierwright.gateway.asgi import Message, Receive, Scope, Send
+    from tierwright.gateway.auth import Authenticator
+    from tierwright.gateway.exchange import Exchange
+
+_LOG = logging.getLogger(__name__)
+_CHAT, _MODELS = "/v1/chat/completions", "/v1/models"
+_LIVELINESS, _READINESS = "/health/liveliness", "/health/readiness"
+_READ = ("GET", "HEAD")
+_METHODS = {_CHAT: ("POST",), _MODELS: _READ, _LIVELINESS: _READ, _READINESS: _READ}
+_IDENTITY = (None, b"identity")
+#: Seconds that answers cut by the server's own deadline have to record what they got.
+_CUT_GRACE_S = 2.0
+
+
+class _Gone(Exception):  # noqa: N818 - a state, as in HTTP
+    """The caller left before its request was complete."""
+
+
+@dataclass(slots=True)
+class _Life:
+    started_at_s: int = 0
+    ready: bool = False
+    in_flight: int = 0
+
+
+class GatewayApp:
+    """The ASGI application; starts and stops its parts with the server's lifespan."""
+
+    def __init__(self, exchange: Exchange, authenticator: Authenticator, *, max_body_bytes: int) -> None:
+        self._exchange = exchange
+        self._authenticator = authenticator
+        self._max_body_bytes = max_body_bytes
+        self._life = _Life()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one ASGI connection."""
+        kind = scope["type"]
+        if kind == "http":
+            await self._http(scope, receive, send)
+        elif kind == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def start(self) -> None:
+        """Loads what is deployed and starts the capture; called by the server's lifespan."""
+        self._life.started_at_s = int(self._exchange.sources.clock().timestamp())
+        self._exchange.capture.start()
+        await self._exchange.specialists.start()
+        self._life.ready = True
+
+    async def aclose(self) -> None:
+        """Stops every part and stores what was captured; called by the server's lifespan when answers have ended."""
+        self._life.ready = False
+        for _ in range(int(_CUT_GRACE_S / 0.02)):
+            if not self._life.in_flight:
+                break
+            await asyncio.sleep(0.02)
+        await self._exchange.specialists.aclose()
+        await self._exchange.catalogue.aclose()
+        await self._exchange.capture.aclose()
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            _LOG.critical("the gateway can't start (%s); please report it", error.__class__.__name__)
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def noticing(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        self._life.in_flight += 1
+        try:
+            await self._dispatch(scope, receive, noticing)
+        except _Gone:
+            pass
+        except Exception as error:  # noqa: BLE001 - the outermost loop of the server
+            # Neither the message nor the source lines of a traceback are known to be free of a prompt's text.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            _LOG.error(
+                "a request failed unexpectedly: %s at %s:%s; please report it",
+                error.__class__.__name__,
+                frame.filename,
+                frame.lineno,
+            )
+            if begun:
+                # An answer that has begun can only be cut: the server closes the connection.
+                raise RuntimeError("the answer could not be completed") from None
+            await _send_problem(problems.internal_error(), send)
+        finally:
+            self._life.in_flight -= 1
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, method = scope["path"], scope["method"]
+        methods = _METHODS.get(path)
+        if methods is None:
+            await _send_problem(problems.unknown_url(method, path), send)
+        elif method not in methods:
+            problem = problems.method_not_allowed(method, path, methods[0])
+            await _send_problem(problem, send, more=((b"allow", ", ".join(methods).encode("ascii")),))
+        elif path == _LIVELINESS:
+            await _send_json(200, {"status": "alive"}, send)
+        elif path == _READINESS:
+            await self._readiness(send)
+        else:
+            headers: dict[bytes, bytes] = dict(scope["headers"])
+            client = self._authenticator.client_of(headers)
+            if isinstance(client, Problem):
+                await _send_problem(client, send, more=((b"www-authenticate", b"Bearer"),))
+            elif path == _MODELS:
+                await self._models(send)
+            else:
+                body = await self._body(headers, receive)
+                if isinstance(body, Problem):
+                    await _send_problem(body, send)
+                else:
+                    await self._exchange.answer(body, headers, client, receive=receive, send=send)
+
+    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Problem:
+        """The whole body. One that is too large is refused as soon as that is known, and not held."""
+        if headers.get(b"content-encoding") not in _IDENTITY:
+            return problems.unsupported_encoding()
+        limit = self._max_body_bytes
+        length = headers.get(b"content-length", b"0")
+        if length.isdigit() and int(length) > limit:
+            return problems.too_large(limit)
+        pieces: list[bytes] = []
+        size = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _Gone
+            piece: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            size += len(piece)
+            if size > limit:
+                return problems.too_large(limit)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def _models(self, send: Send) -> None:
+        exchange = self._exchange
+        live = exchange.specialists.snapshot.live_tasks
+        await _send_json(200, exchange.catalogue.listing(live, created=self._life.started_at_s), send)
+
+    async def _readiness(self, send: Send) -> None:
+        """503 until the parts are started and when they stop; trouble that costs no answer only shows as degraded."""
+        registry, capture = self._exchange.specialists, self._exchange.capture.state()
+        snapshot = registry.snapshot
+        trouble = capture.store_error or registry.store_error or snapshot.failures
+        status = "not_ready" if not self._life.ready else "degraded" if trouble else "ready"
+        state = {
+            "status": status,
+            "in_flight": self._life.in_flight,
+            "capture": {
+                "captured": capture.captured,
+                "waiting": capture.waiting,
+                "dropped": capture.dropped,
+                "store_error": capture.store_error,
+            },
+            "specialists": {
+                "revision": snapshot.revision,
+                "live": snapshot.live_tasks,
+                "failed": dict(snapshot.failures),
+                "store_error": registry.store_error,
+            },
+        }
+        await _send_json(200 if self._life.ready else 503, state, send)
+
+
+async def _send_json(status: int, value: Mapping[str, object], send: Send) -> None:
+    await _send_bytes(status, msgspec.json.encode(value), send)
+
+
+async def _send_problem(problem: Problem, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    await _send_bytes(problem.status, problem.body(), send, more=more)
+
+
+async def _send_bytes(status: int, body: bytes, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    headers = [(b"content-type", wire.JSON), (b"content-length", b"%d" % len(body)), *more]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,141 @@
+"""Runs the gateway on uvicorn, in one process: binds, says where it listens, drains when it is asked to stop.
+
+Owns signals and the socket; refuses to know what the application does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from tierwright.core.errors import ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from tierwright.gateway.asgi import Application
+    from tierwright.gateway.config import ServerConfig
+
+#: Seconds a thread may keep the interpreter while another one waits for it.
+_SWITCH_S = 0.0005
+
+
+class Listener:
+    """A bound gateway: bound when made, serving in `run`, ended by `stop`, SIGTERM or SIGINT."""
+
+    def __init__(self, app: Application, config: ServerConfig) -> None:
+        """Binds. Raises ServiceError where the address can't be had."""
+        self._socket = _bound(config)
+        host, port = self._socket.getsockname()[:2]
+        #: Where an OpenAI client finds it, without the /v1.
+        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                # Its errors are tracebacks of ours; the application has logged what can be said.
+                log_level="critical",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=config.backlog,
+                timeout_keep_alive=config.keep_alive_s,
+                timeout_graceful_shutdown=config.drain_s,
+            )
+        )
+
+    def run(self, announce: Callable[[str], None] | None = None) -> None:
+        """Serves until it is stopped; `announce` is told the address when requests are taken.
+
+        In the main thread SIGTERM and SIGINT stop it: no new connections, answers under way finish within `drain_s`,
+        what was captured is stored. A second signal cuts the answers under way.
+        """
+        if announce is not None:
+            self._server.when_started = lambda: announce(self.address)
+        with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
+            runner.run(self._server.serve(sockets=[self._socket]))
+
+    def stop(self) -> None:
+        """Ends `run`, gracefully; may be called from any thread, and before `run`."""
+        self._server.should_exit = True
+
+
+def serve(app: Application, config: ServerConfig, *, announce: Callable[[str], None]) -> None:
+    """Binds and serves until SIGTERM or SIGINT; `announce` is told the address when requests are taken.
+
+    Sets the interpreter up for a process that does nothing else; `Listener` leaves it alone. Raises ServiceError where
+    the address can't be had.
+    """
+    # The capture's writer computes for milliseconds at a time; the default of 5 ms would be added to answers.
+    sys.setswitchinterval(_SWITCH_S)
+
+    def started(address: str) -> None:
+        # What was loaded stays: the collector need not walk it again for every request's garbage.
+        gc.collect()
+        gc.freeze()
+        announce(address)
+
+    Listener(app, config).run(started)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but a signal only stops it: the caller of `run` goes on afterwards."""
+
+    when_started: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.when_started is not None:
+            self.when_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        if self.should_exit:
+            # The deadline is read when the drain begins, so the answers are cut here.
+            for task in self.server_state.tasks:
+                task.cancel()
+        self.should_exit = True
+
+
+def _bound(config: ServerConfig) -> socket.socket:
+    where = f"{config.host}:{config.port}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ServiceError(f"the gateway can't listen on {where} ({error.strerror}); check host in [server]") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise ServiceError(
+            f"the gateway can't listen on {where} ({error.strerror}); "
+            "stop the program that does, or set another port in [server]"
+        ) from error
+    return bound

@@ -1,0 +1,110 @@
+"""An upstream's event stream on its way through: cut at event ends, each chunk given the inference's id.
+
+Owns framing: LF, CRLF and CR, comments, several data lines, events split anywhere between two reads. Refuses to
+re-encode: besides ids, the bytes that leave are the bytes that came, in their order.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tierwright.core.errors import BackendBroken
+from tierwright.gateway.splice import replace_id
+
+if TYPE_CHECKING:
+    from tierwright.gateway.splice import Spliced
+
+DONE = b"[DONE]"
+_EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
+_LINE_END = re.compile(rb"(\r\n|\n|\r)")
+_SIMPLE = b"data: "
+#: An event longer than this is no chunk of a chat answer, and would be held in memory until it ends.
+_EVENT_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+class ChunkStream:
+    """The events of one answer: bytes in as they arrive, whole rewritten events out."""
+
+    __slots__ = ("_id", "_rest", "_searched", "done", "payloads", "saw_error", "upstream_id")
+
+    def __init__(self, inference_id: str) -> None:
+        self._id = inference_id
+        self._rest = b""
+        self._searched = 0
+        #: Whether the stream said that it is complete.
+        self.done = False
+        #: Whether the server reported an error inside the stream.
+        self.saw_error = False
+        #: The provider's id of the answer; None: none seen yet.
+        self.upstream_id: str | None = None
+        #: The JSON of every chunk, as passed on.
+        self.payloads: list[bytes] = []
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be passed on now: every event that these bytes complete; empty where they complete none.
+
+        Raises BackendBroken where an event does not end within 16 MiB.
+        """
+        buffer = self._rest + data if self._rest else data
+        start = 0
+        events: list[bytes] = []
+        for end in _EVENT_END.finditer(buffer, self._searched):
+            events.append(self._event(buffer[start : end.end()]))
+            start = end.end()
+        self._rest = buffer[start:]
+        # The end of an event is at most four bytes long, and three of them may be here already.
+        self._searched = max(0, len(self._rest) - 3)
+        if len(self._rest) > _EVENT_LIMIT_BYTES:
+            raise BackendBroken("the model server sent an event of more than 16 MiB")
+        return b"".join(events) if len(events) != 1 else events[0]
+
+    def close(self) -> bytes:
+        """What is left when the server has ended the stream: a last event that lacks only its blank line."""
+        rest = self._rest
+        self._rest = b""
+        if not rest.strip():
+            return b""
+        seen = len(self.payloads)
+        event = self._event(rest)
+        if len(self.payloads) > seen or self.done:
+            return event.rstrip(b"\r\n") + b"\n\n"
+        return b""
+
+    def _event(self, event: bytes) -> bytes:
+        if event.startswith(_SIMPLE):
+            line_end = event.find(b"\n")
+            if event.endswith(b"\n\n") and line_end == len(event) - 2:
+                spliced = self._payload(event[6:-2])
+                return event if spliced is None else b"data: %b\n\n" % spliced.body
+        return self._event_of_lines(event)
+
+    def _event_of_lines(self, event: bytes) -> bytes:
+        """Any event the grammar allows: lines and line ends alternate in `parts`."""
+        parts = _LINE_END.split(event)
+        places = [place for place in range(0, len(parts), 2) if parts[place].startswith(b"data:")]
+        if not places:
+            return event
+        prefixes = [b"data: " if parts[place].startswith(b"data: ") else b"data:" for place in places]
+        values = [parts[place][len(prefix) :] for place, prefix in zip(places, prefixes, strict=True)]
+        spliced = self._payload(b"\n".join(values))
+        if spliced is None:
+            return event
+        # An id holds no line end, so that the lines are as many as before.
+        for place, prefix, line in zip(places, prefixes, spliced.body.split(b"\n"), strict=True):
+            parts[place] = prefix + line
+        return b"".join(parts)
+
+    def _payload(self, payload: bytes) -> Spliced | None:
+        if payload.strip() == DONE:
+            self.done = True
+            return None
+        spliced = replace_id(payload, self._id)
+        if spliced is None:
+            return None
+        self.payloads.append(spliced.body)
+        if self.upstream_id is None:
+            self.upstream_id = spliced.upstream_id
+        if bytes(spliced.head.error) != b"null":
+            self.saw_error = True
+        return spliced

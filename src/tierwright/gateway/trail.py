@@ -1,0 +1,193 @@
+"""What is known of one request while it is answered, and the Inference it becomes.
+
+Owns the response headers that tell a caller who answered; written by the event loop first, then read once by the
+capture's writer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from tierwright.core.inference import CallRole, Inference, ModelCall, Route, RouteReason
+from tierwright.gateway import problems
+from tierwright.gateway.reassemble import reassemble
+from tierwright.gateway.splice import replace_id
+from tierwright.gateway.wire import model_of, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from tierwright.core.chat import Usage
+    from tierwright.core.ids import InferenceId, TaskId
+    from tierwright.gateway.splice import Head
+    from tierwright.gateway.sse import ChunkStream
+
+    #: US dollars of a call of a model at an instant; None: the model has no price.
+    Price = Callable[[str, Usage, datetime], Decimal | None]
+
+
+class Tally(NamedTuple):
+    """What an answer says about tokens, and their price."""
+
+    #: None: the provider did not say.
+    usage: Usage | None
+    #: None: unpriced.
+    cost_usd: Decimal | None
+
+
+_UNCOUNTED = Tally(None, None)
+
+
+class Attempt(NamedTuple):
+    """A call of a backend that is under way."""
+
+    role: CallRole
+    backend: str
+    model: str
+    started_at: datetime
+    #: Seconds of the timer when it began.
+    began: float
+
+    def call(
+        self,
+        ended: float,
+        *,
+        status: int | None,
+        error_code: str | None = None,
+        answered: bool = False,
+        upstream_id: str | None = None,
+        tally: Tally = _UNCOUNTED,
+    ) -> ModelCall:
+        """The finished call; `ended` are seconds of the timer."""
+        usage = tally.usage
+        return ModelCall(
+            role=self.role,
+            backend=self.backend,
+            model=self.model,
+            upstream_id=upstream_id,
+            started_at=self.started_at,
+            latency_ms=(ended - self.began) * 1000,
+            status=status,
+            error_code=error_code,
+            prompt_tokens=None if usage is None else usage.prompt_tokens,
+            completion_tokens=None if usage is None else usage.completion_tokens,
+            cached_tokens=None if usage is None else usage.cached_tokens,
+            cost_usd=tally.cost_usd,
+            answered=answered,
+        )
+
+
+_UNROUTED = Route(reason=RouteReason.REQUESTED)
+
+
+@dataclass(slots=True, kw_only=True)
+class Trail:
+    """The facts of one request, as they become known."""
+
+    id: InferenceId
+    created_at: datetime
+    client_id: str
+    workload_id: str | None
+    #: Seconds of the timer when the request's last byte had arrived.
+    began: float
+    #: Seconds of the timer when the answer's last byte had been handed over.
+    ended: float = 0.0
+    #: Exactly as received.
+    request: bytes
+    model: str
+    task_id: TaskId | None = None
+    #: The task's name as a header value.
+    task_label: bytes | None = None
+    route: Route = _UNROUTED
+    #: In the order made.
+    calls: list[ModelCall] = field(default_factory=list)
+    #: Until an answer is sent the worst is assumed, so that a failure on the way is not taken for an answer.
+    status: int = 500
+    error_code: str | None = problems.INTERNAL_ERROR
+    streamed: bool = False
+    response: bytes | None = None
+    #: The chunks of a streamed answer of a backend.
+    stream: ChunkStream | None = None
+    price: Price
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of content held."""
+        held = len(self.request) + (0 if self.response is None else len(self.response))
+        return held if self.stream is None else held + sum(map(len, self.stream.payloads))
+
+    def headers(self, now: float) -> list[tuple[bytes, bytes]]:
+        """The response headers, as far as the facts are known at this second of the timer."""
+        found = [
+            (b"x-tierwright-inference-id", self.id.encode("ascii")),
+            (b"x-tierwright-route-reason", self.route.reason.value.encode("ascii")),
+        ]
+        if self.task_label is not None:
+            found.append((b"x-tierwright-task", self.task_label))
+        cost: Decimal | None = Decimal(0)
+        spent_ms = 0.0
+        for call in self.calls:
+            cost = None if cost is None or call.cost_usd is None else cost + call.cost_usd
+            spent_ms += call.latency_ms or 0.0
+            if call.answered:
+                found.append((b"x-tierwright-served-by", call.backend.encode("ascii")))
+        if self.route.confidence is not None:
+            found.append((b"x-tierwright-confidence", b"%.4f" % self.route.confidence))
+        if cost is not None and self.calls:
+            found.append((b"x-tierwright-cost-usd", format(cost, "f").encode("ascii")))
+        found.append((b"x-tierwright-overhead-ms", b"%.2f" % max(0.0, (now - self.began) * 1000 - spent_ms)))
+        return found
+
+    def tally(self, head: Head) -> Tally:
+        """The tokens of an answer, priced as the model that was asked for, or else as the one that says it answered."""
+        usage = usage_of(head)
+        if usage is None:
+            return _UNCOUNTED
+        cost = self.price(self.model, usage, self.created_at)
+        if cost is None and (answered_by := model_of(head)) is not None and answered_by != self.model:
+            cost = self.price(answered_by, usage, self.created_at)
+        return Tally(usage, cost)
+
+    def inference(self) -> Inference:
+        """The finished record; joins the chunks of a stream."""
+        calls = tuple(self.calls)
+        response = self.response
+        if self.stream is not None:
+            response = reassemble(self.stream.payloads).body
+            spliced = None if response is None else replace_id(response, self.id)
+            if spliced is not None:
+                response = spliced.body
+                calls = (*calls[:-1], _tallied(calls[-1], self.tally(spliced.head)))
+        latency_ms = (self.ended - self.began) * 1000
+        return Inference(
+            id=self.id,
+            created_at=self.created_at,
+            client_id=self.client_id,
+            workload_id=self.workload_id,
+            task_id=self.task_id,
+            model=self.model,
+            status=self.status,
+            error_code=self.error_code,
+            streamed=self.streamed,
+            latency_ms=latency_ms,
+            overhead_ms=max(0.0, latency_ms - sum(call.latency_ms or 0.0 for call in calls)),
+            route=self.route,
+            calls=calls,
+            request=self.request,
+            response=response,
+        )
+
+
+def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
+    if tally.usage is None:
+        return call
+    return replace(
+        call,
+        prompt_tokens=tally.usage.prompt_tokens,
+        completion_tokens=tally.usage.completion_tokens,
+        cached_tokens=tally.usage.cached_tokens,
+        cost_usd=tally.cost_usd,
+    )

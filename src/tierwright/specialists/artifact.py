@@ -1,0 +1,171 @@
+"""The directory a trained specialist is kept in: a manifest with SHA-256 sums, JSON and safetensors. Never pickle.
+
+    manifest.json        what it is, where it came from, the sum and size of every other file
+    config.json          the contract, the features, how votes are combined
+    weights.safetensors  all arrays
+
+Owns reading and writing it. A directory appears whole or not at all, and loads only if every sum is right. The id of an
+artifact is the SHA-256 of its manifest, so the same dataset, seed and machine give the same id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from tierwright.core.contract import OutputContract
+from tierwright.core.errors import ArtifactError, ServiceError
+from tierwright.specialists.ngram import NgramConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+FORMAT = 1
+_MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "weights.safetensors"
+
+
+class FileSum(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file of the directory."""
+
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the artifact is and where it came from; nothing in it depends on the time or the machine's paths."""
+
+    format: int
+    recipe: str
+    dataset_id: str
+    seed: int
+    #: Version of Tierwright, and of the libraries whose arithmetic is in the weights.
+    versions: dict[str, str]
+    #: Fingerprint of the sentence encoder it needs; None: none.
+    encoder: str | None
+    files: dict[str, FileSum]
+
+
+class HeadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one head's votes are combined; its arrays are in the weights."""
+
+    name: str
+    #: The members, by column of the weights.
+    values: list[str | int | float | bool | None]
+    ngram_scale: float
+    embedding_scale: float
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is no array."""
+
+    contract: OutputContract
+    ngrams: NgramConfig
+    heads: list[HeadConfig]
+    confidence_slope: float
+    confidence_intercept: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """A read artifact, its sums checked."""
+
+    id: str
+    manifest: Manifest
+    config: Config
+    arrays: dict[str, NDArray[np.generic]]
+
+
+def write_artifact(
+    parent: Path, *, manifest: Manifest, config: Config, arrays: Mapping[str, NDArray[np.generic]]
+) -> tuple[str, Path]:
+    """Writes an artifact into a directory of `parent` named by its id; `manifest.files` is filled in here.
+
+    Returns id and directory. One that is there already is the same, and is left as it is. Raises ServiceError, leaving
+    nothing behind, where the disk is full or can't be written.
+    """
+    payloads = {
+        _CONFIG: msgspec.json.format(msgspec.json.encode(config), indent=1),
+        _WEIGHTS: save_arrays({name: arrays[name] for name in sorted(arrays)}),
+    }
+    sums = {
+        name: FileSum(sha256=hashlib.sha256(payload).hexdigest(), size_bytes=len(payload))
+        for name, payload in payloads.items()
+    }
+    head = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, files=sums)), indent=1)
+    identity = hashlib.sha256(head).hexdigest()
+    directory = parent / identity
+    if directory.exists():
+        return identity, directory
+    draft: Path | None = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=parent))
+        for name, payload in {**payloads, _MANIFEST: head}.items():
+            _write_through(draft / name, payload)
+        draft.rename(directory)
+    except OSError as error:
+        raise ServiceError(
+            f"the model can't be written to {parent}: {error.strerror}; make room or name another folder in [store] "
+            "artifacts, and train again: nothing half-written was left"
+        ) from error
+    finally:
+        if draft is not None and draft.exists():
+            shutil.rmtree(draft, ignore_errors=True)
+    return identity, directory
+
+
+def read_artifact(directory: Path) -> Artifact:
+    """An artifact; raises ArtifactError where it is missing, damaged, changed or of another format."""
+    head = _read(directory / _MANIFEST)
+    try:
+        manifest = msgspec.json.decode(head, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise ArtifactError(f"{directory / _MANIFEST} is no manifest ({error}); train the model again") from error
+    if manifest.format != FORMAT:
+        raise ArtifactError(
+            f"{directory} has format {manifest.format}, this program reads {FORMAT}; train the model again"
+        )
+    if set(manifest.files) != {_CONFIG, _WEIGHTS}:
+        raise ArtifactError(f"{directory / _MANIFEST} lists other files than a specialist has; train the model again")
+    payloads = {name: _checked(directory / name, wanted) for name, wanted in manifest.files.items()}
+    try:
+        config = msgspec.json.decode(payloads[_CONFIG], type=Config)
+        arrays = load_arrays(payloads[_WEIGHTS])
+    except (msgspec.DecodeError, SafetensorError) as error:
+        raise ArtifactError(f"{directory} can't be read ({error.__class__.__name__}); train the model again") from error
+    return Artifact(id=hashlib.sha256(head).hexdigest(), manifest=manifest, config=config, arrays=arrays)
+
+
+def _checked(path: Path, wanted: FileSum) -> bytes:
+    payload = _read(path)
+    if len(payload) != wanted.size_bytes or hashlib.sha256(payload).hexdigest() != wanted.sha256:
+        raise ArtifactError(f"{path} is not the file the manifest names: its SHA-256 differs; train the model again")
+    return payload
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path} can't be read: {error.strerror}; restore it, or train the model again") from error
+
+
+def _write_through(path: Path, payload: bytes) -> None:
+    """Writes a file so that it is on the disk when this returns."""
+    with path.open("wb") as file:
+        file.write(payload)
+        file.flush()
+        os.fsync(file.fileno())

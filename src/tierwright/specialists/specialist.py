@@ -1,0 +1,106 @@
+"""A trained specialist, loaded: from inputs to answers in the incumbent's format, with calibrated confidence.
+
+What is evaluated and what answers requests is this same code on the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tierwright.core.errors import ArtifactError
+from tierwright.core.model import Prediction
+from tierwright.specialists.artifact import read_artifact
+from tierwright.specialists.linear import Confidence, LinearHead, decode
+from tierwright.specialists.ngram import NgramFeaturiser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tierwright.core.contract import FieldValue
+    from tierwright.specialists.artifact import Artifact
+    from tierwright.specialists.encoder import Encoder
+
+#: Inputs scored at a time: bounds the memory of a large batch.
+_BATCH = 1000
+#: Names of arrays in an artifact.
+FEATURES, IDF, COMBINATIONS = "ngram.features", "ngram.idf", "combinations"
+
+
+class Specialist:
+    """A loaded specialist. Thread-safe: nothing changes after loading."""
+
+    def __init__(self, artifact: Artifact, encoder: Encoder | None) -> None:
+        """Raises ArtifactError where arrays are missing or the encoder is not the one it was trained with."""
+        wanted = artifact.manifest.encoder
+        if wanted is not None and (encoder is None or encoder.fingerprint != wanted):
+            found = "there is none" if encoder is None else f"this one is {encoder.fingerprint[:12]}"
+            raise ArtifactError(
+                f"model {artifact.id[:12]} was trained with sentence encoder {wanted[:12]}, and {found}; "
+                "pull the same weights, or train the model again"
+            )
+        self._contract = artifact.config.contract
+        self._encoder = encoder if wanted is not None else None
+        arrays = artifact.arrays
+        try:
+            self._ngrams = NgramFeaturiser(
+                config=artifact.config.ngrams,
+                features=np.asarray(arrays[FEATURES], dtype=np.uint32),
+                idf=np.asarray(arrays[IDF], dtype=np.float32),
+            )
+            self._values: list[list[FieldValue]] = [list(head.values) for head in artifact.config.heads]
+            self._heads = [
+                LinearHead(
+                    ngram_weights=np.asarray(arrays[f"head{place}.ngram.weights"], dtype=np.float32),
+                    ngram_bias=np.asarray(arrays[f"head{place}.ngram.bias"], dtype=np.float32),
+                    embedding_weights=_optional(arrays, f"head{place}.embedding.weights"),
+                    embedding_bias=_optional(arrays, f"head{place}.embedding.bias"),
+                    ngram_scale=head.ngram_scale,
+                    embedding_scale=head.embedding_scale,
+                )
+                for place, head in enumerate(artifact.config.heads)
+            ]
+        except KeyError as error:
+            raise ArtifactError(f"model {artifact.id[:12]} lacks the array {error}; train it again") from error
+        combinations = arrays.get(COMBINATIONS)
+        self._combinations = None if combinations is None else np.asarray(combinations, dtype=np.int64)
+        self._confidence = Confidence(
+            slope=artifact.config.confidence_slope, intercept=artifact.config.confidence_intercept
+        )
+
+    @classmethod
+    def load(cls, directory: Path, *, encoder: Encoder | None) -> Specialist:
+        """The specialist in an artifact's directory; raises ArtifactError where it is damaged or does not fit."""
+        return cls(read_artifact(directory), encoder)
+
+    def predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        """One prediction for each input, in order; any string is an answerable input."""
+        return [
+            prediction
+            for start in range(0, len(inputs), _BATCH)
+            for prediction in self._predict(inputs[start : start + _BATCH])
+        ]
+
+    def _predict(self, inputs: Sequence[str]) -> list[Prediction]:
+        ngrams = self._ngrams.transform(inputs)
+        embeddings = self._encoder.embed(inputs) if self._encoder is not None else None
+        best, probability = decode(
+            [head.log_probabilities(ngrams, embeddings) for head in self._heads], self._combinations
+        )
+        confidence = self._confidence.calibrated(probability)
+        return [
+            Prediction(output=self._render(row), confidence=sure)
+            for row, sure in zip(best.tolist(), confidence.tolist(), strict=True)
+        ]
+
+    def _render(self, members: list[int]) -> str:
+        return self._contract.render([values[member] for values, member in zip(self._values, members, strict=True)])
+
+
+def _optional(arrays: dict[str, NDArray[np.generic]], name: str) -> NDArray[np.float32] | None:
+    found = arrays.get(name)
+    return None if found is None else np.asarray(found, dtype=np.float32)

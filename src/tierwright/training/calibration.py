@@ -1,0 +1,74 @@
+"""Turns scores into calibrated confidence, and chooses the confidence from which a specialist answers itself.
+
+Owns both, on examples whose right answer is known and that the scoring model has not seen. Where people's labels are
+the reference the incumbent is fallible too, and the specialist may answer wherever it is at least as good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize
+
+from tierwright.specialists.linear import Confidence, log_odds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Points of expected accuracy that may be given up against the best threshold to answer more requests locally.
+TOLERANCE = 0.003
+#: Share of requests below which a threshold is not worth having.
+_MIN_SHARE = 0.01
+#: Width of the prior on the slope: one that is nearly 1 needs little evidence, another one much.
+_SLOPE_SPREAD = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What calibration found out."""
+
+    confidence: Confidence
+    #: None: there is no confidence from which the specialist should answer.
+    threshold: float | None
+
+
+def calibrate(
+    probability: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    incumbent_right: NDArray[np.bool_],
+    *,
+    tolerance: float = TOLERANCE,
+) -> Calibration:
+    """The confidence map and the threshold, from examples with the probability of the specialist's answer.
+
+    The threshold is the lowest at which the cascade (specialist above, incumbent below) is expected to be right as
+    often as at the best threshold, but for the tolerance. Expectations come from two curves over the confidence, so
+    that a few hundred labels are enough; never answering locally is one of the thresholds.
+    """
+    confidence = fit_confidence(probability, right)
+    sure = confidence.calibrated(probability)
+    incumbent = fit_confidence(probability, incumbent_right).calibrated(probability)
+    order = np.argsort(-sure, kind="stable")
+    gain = np.concatenate([[0.0], np.cumsum(sure[order] - incumbent[order])]) / len(sure)
+    enough = np.flatnonzero(gain >= gain.max() - tolerance)
+    count = int(enough[-1])
+    if count < max(1.0, _MIN_SHARE * len(sure)):
+        return Calibration(confidence=confidence, threshold=None)
+    return Calibration(confidence=confidence, threshold=float(sure[order][count - 1]))
+
+
+def fit_confidence(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> Confidence:
+    """Platt's (1999) map with his smoothed targets, its slope drawn towards 1 and never negative."""
+    odds = log_odds(probability)
+    wins, losses = int(right.sum()), int((~right).sum())
+    target = np.where(right, (wins + 1) / (wins + 2), 1 / (losses + 2))
+
+    def loss(line: NDArray[np.float64]) -> float:
+        score = line[0] * odds + line[1]
+        entropy = np.logaddexp(0, score) - target * score
+        return float(entropy.sum() + 0.5 * ((line[0] - 1) / _SLOPE_SPREAD) ** 2)
+
+    found = minimize(loss, np.array([1.0, 0.0]), method="L-BFGS-B", bounds=[(0.0, None), (None, None)])
+    return Confidence(slope=float(found.x[0]), intercept=float(found.x[1]))

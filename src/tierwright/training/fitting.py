@@ -1,0 +1,307 @@
+"""Fits a specialist of linear votes: the steps that the recipes `ngram` and `encoder-head` share.
+
+The steps, in order: features; out-of-fold scores with the labels as they are; labels that are probably slips left out;
+out-of-fold scores without them; joint decoding, calibration and threshold on those; the final votes on everything; the
+artifact. Test examples are refused. Calibration examples are learned from too: they are judged by models that have not
+seen them, so that scarce human labels serve twice.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tierwright import __version__
+from tierwright.core.contract import ContractKind
+from tierwright.core.dataset import LabelSource, Split
+from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
+from tierwright.specialists.artifact import FORMAT, Config, HeadConfig, Manifest, write_artifact
+from tierwright.specialists.linear import decode
+from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
+from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF
+from tierwright.stats.intervals import wilson
+from tierwright.training.calibration import Calibration, calibrate
+from tierwright.training.noise import incumbent_error_rate, label_weights
+from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tierwright.core.contract import FieldValue, OutputContract
+    from tierwright.core.dataset import Example
+    from tierwright.core.estimate import Estimate
+    from tierwright.core.ids import DatasetId
+    from tierwright.specialists.encoder import Encoder
+
+#: Human labels from which they alone are the reference of calibration.
+MIN_HUMAN = 50
+#: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself.
+_FREE_SHARE = 0.5
+#: Characters of an input that the encoder is shown while training; it reads no more than its token limit anyway.
+_EMBEDDED = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet:
+    """What a recipe is given."""
+
+    dataset_id: DatasetId
+    contract: OutputContract
+    #: Of the splits train and calibration.
+    examples: Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FittedSpecialist:
+    """What a recipe gives back."""
+
+    #: Of the artifact.
+    id: str
+    path: Path
+    size_bytes: int
+    #: Fingerprint of the encoder it needs; None: none.
+    encoder: str | None
+    #: Confidence from which it should answer itself; None: it never should.
+    threshold: float | None
+    train_seconds: float
+    #: On examples whose right answer is known, scored out of fold: "accuracy", "cascade_accuracy", "local_share".
+    metrics: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """The examples as arrays."""
+
+    #: Members of each head.
+    values: tuple[tuple[FieldValue, ...], ...]
+    #: The member each example has, shape (n, heads).
+    labels: NDArray[np.int64]
+    human: NDArray[np.bool_]
+    #: Whether the incumbent's answer equals the output, shape (n,); True where it is the output.
+    incumbent_right: NDArray[np.bool_]
+    #: Whether the incumbent's answer is known.
+    incumbent_known: NDArray[np.bool_]
+    #: Whose judgement calibrates: people's, or else the calibration split's.
+    reference: NDArray[np.bool_]
+    folds: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Head:
+    """One fitted head."""
+
+    votes: Votes
+    scales: tuple[float, float]
+    #: Out-of-fold logarithms of probabilities, shape (n, k).
+    log_probabilities: NDArray[np.float64]
+
+
+def fit_specialist(
+    training: TrainingSet,
+    *,
+    recipe: str,
+    encoder: Encoder | None,
+    artifacts: Path,
+    seed: int,
+    ngrams: NgramConfig,
+    votes: VoteConfig,
+    progress: Callable[[str], None],
+) -> FittedSpecialist:
+    """Fits, calibrates and writes a specialist.
+
+    Raises NotLearnable where all answers are the same, NotEnoughData where too few examples are left, InputError where
+    test examples are among them, ServiceError where the artifact can't be written.
+    """
+    begun = time.perf_counter()
+    examples, contract = training.examples, training.contract
+    problem = _problem(examples, contract, votes.folds, seed)
+    featuriser = NgramFeaturiser.fit([example.input for example in examples], ngrams)
+    features = _features([example.input for example in examples], featuriser, encoder)
+    heads: list[_Head] = []
+    for place, name in enumerate(contract.heads):
+        progress(f"{recipe}: learning {name} from {len(examples):,} examples")
+        names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
+        heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed))
+    combinations = _combinations(problem)
+    calibration, metrics = _calibrated(heads, combinations, problem)
+    manifest = Manifest(
+        format=FORMAT,
+        recipe=recipe,
+        dataset_id=training.dataset_id,
+        seed=seed,
+        versions={"tierwright": __version__, **{name: installed(name) for name in ("numpy", "scipy", "scikit-learn")}},
+        encoder=encoder.fingerprint if encoder is not None else None,
+        files={},
+    )
+    config = Config(
+        contract=contract,
+        ngrams=ngrams,
+        heads=[
+            HeadConfig(name=name, values=list(values), ngram_scale=head.scales[0], embedding_scale=head.scales[1])
+            for name, values, head in zip(contract.heads, problem.values, heads, strict=True)
+        ],
+        confidence_slope=calibration.confidence.slope,
+        confidence_intercept=calibration.confidence.intercept,
+    )
+    arrays = _arrays(featuriser, heads, combinations)
+    identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays=arrays)
+    return FittedSpecialist(
+        id=identity,
+        path=path,
+        size_bytes=sum(file.stat().st_size for file in path.iterdir()),
+        encoder=manifest.encoder,
+        threshold=calibration.threshold,
+        train_seconds=time.perf_counter() - begun,
+        metrics=metrics,
+    )
+
+
+def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, seed: int) -> _Problem:
+    """The examples as arrays, checked."""
+    if contract.kind not in {ContractKind.LABEL, ContractKind.FIELDS}:
+        raise NotEnoughData(f"linear recipes learn label and fields answers; these are {contract.kind.value}")
+    if any(example.split is Split.TEST for example in examples):
+        raise InputError("test examples are among those to train on; they belong to the experiment")
+    parsed = [contract.parse(example.output) for example in examples]
+    if any(values is None for values in parsed):
+        raise InputError("an example's output breaks the dataset's contract; build the dataset again")
+    rows = [values for values in parsed if values is not None]
+    if len(set(rows)) < 2:
+        raise NotLearnable(
+            f"all {len(rows)} examples have one and the same answer: there is nothing to learn, a constant in the "
+            "application does the same"
+        )
+    members: list[tuple[FieldValue, ...]] = []
+    labels = np.zeros((len(rows), len(contract.heads)), dtype=np.int64)
+    for place in range(len(contract.heads)):
+        column = [(type(values[place]), values[place]) for values in rows]
+        order = {member: number for number, member in enumerate(dict.fromkeys(sorted(column, key=repr)))}
+        members.append(tuple(value for _, value in order))
+        labels[:, place] = [order[member] for member in column]
+    human = np.array([example.source is LabelSource.HUMAN for example in examples])
+    known = np.array([example.incumbent_output is not None for example in examples])
+    calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
+    return _Problem(
+        values=tuple(members),
+        labels=labels,
+        human=human,
+        incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
+        incumbent_known=known,
+        reference=(human if human.sum() >= MIN_HUMAN else calibrating) & known,
+        folds=_folds([example.group for example in examples], folds, seed),
+    )
+
+
+def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """A fold for each example; near-duplicates share one."""
+    distinct, place = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
+    drawn = np.random.default_rng(seed).permutation(len(distinct)) % folds
+    result: NDArray[np.int64] = drawn[place].astype(np.int64)
+    return result
+
+
+def _features(texts: Sequence[str], featuriser: NgramFeaturiser, encoder: Encoder | None) -> Features:
+    embeddings = None if encoder is None else encoder.embed([text[:_EMBEDDED] for text in texts])
+    return Features(ngrams=featuriser.transform(texts), embeddings=embeddings)
+
+
+def _spoken(value: FieldValue) -> str:
+    """A member's name as words."""
+    return " ".join("".join(c if c.isalnum() else " " for c in str(value)).split())
+
+
+def _fit_head(
+    features: Features, names: Features, problem: _Problem, place: int, *, config: VoteConfig, seed: int
+) -> _Head:
+    """One head, with its slips left out."""
+    labels = problem.labels[:, place]
+    members = len(problem.values[place])
+    if members < 2:
+        return _constant(features)
+    everything = np.ones(len(labels))
+    raw = out_of_fold(features, labels, everything, names, problem.folds, config=config, seed=seed)
+    scales = (
+        fit_scales(raw.rows(problem.reference), labels[problem.reference]) if problem.reference.any() else (2.0, 1.0)
+    )
+    judged = problem.human & problem.incumbent_known
+    rate = incumbent_error_rate(int((~problem.incumbent_right[judged]).sum()), int(judged.sum()))
+    weights = label_weights(raw.combined(scales), labels, problem.human, error_rate=rate)
+    clean = out_of_fold(features, labels, weights, names, problem.folds, config=config, seed=seed)
+    if problem.reference.any():
+        scales = fit_scales(clean.rows(problem.reference), labels[problem.reference])
+    return _Head(
+        votes=fit_votes(features, labels, weights, names, config=config, seed=seed),
+        scales=scales,
+        log_probabilities=clean.combined(scales),
+    )
+
+
+def _constant(features: Features) -> _Head:
+    """A head that always has the same member."""
+    rows, columns = features.ngrams.shape
+    dimension = None if features.embeddings is None else features.embeddings.shape[1]
+    votes = Votes(
+        ngram_weights=np.zeros((columns, 1), np.float32),
+        ngram_bias=np.zeros(1, np.float32),
+        embedding_weights=None if dimension is None else np.zeros((dimension, 1), np.float32),
+        embedding_bias=None if dimension is None else np.zeros(1, np.float32),
+    )
+    return _Head(votes=votes, scales=(1.0, 1.0), log_probabilities=np.zeros((rows, 1)))
+
+
+def _combinations(problem: _Problem) -> NDArray[np.int64] | None:
+    """The answers seen, where fields depend on each other; None where every head may decide for itself."""
+    if problem.labels.shape[1] < 2:
+        return None
+    seen = np.unique(problem.labels, axis=0)
+    conceivable = math.prod(len(values) for values in problem.values)
+    return None if len(seen) >= _FREE_SHARE * conceivable else seen
+
+
+def _calibrated(
+    heads: Sequence[_Head], combinations: NDArray[np.int64] | None, problem: _Problem
+) -> tuple[Calibration, dict[str, Estimate]]:
+    """Calibration on the reference examples, and what it measured there."""
+    best, probability = decode([head.log_probabilities for head in heads], combinations)
+    chosen = problem.reference
+    if not chosen.any():
+        raise NotEnoughData(
+            "no example is left to calibrate on, neither people's labels nor a calibration split; build a larger dataset"
+        )
+    right = (best == problem.labels).all(axis=1)[chosen]
+    incumbent = problem.incumbent_right[chosen]
+    calibration = calibrate(probability[chosen], right, incumbent)
+    sure = calibration.confidence.calibrated(probability[chosen])
+    local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
+    cascade = np.where(local, right, incumbent)
+    count = len(right)
+    return calibration, {
+        "accuracy": wilson(int(right.sum()), count),
+        "incumbent_accuracy": wilson(int(incumbent.sum()), count),
+        "cascade_accuracy": wilson(int(cascade.sum()), count),
+        "local_share": wilson(int(local.sum()), count),
+    }
+
+
+def _arrays(
+    featuriser: NgramFeaturiser, heads: Sequence[_Head], combinations: NDArray[np.int64] | None
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays of the artifact, by name."""
+    arrays: dict[str, NDArray[np.generic]] = {FEATURES: featuriser.features, IDF: featuriser.idf}
+    for place, head in enumerate(heads):
+        arrays[f"head{place}.ngram.weights"] = head.votes.ngram_weights
+        arrays[f"head{place}.ngram.bias"] = head.votes.ngram_bias
+        if head.votes.embedding_weights is not None and head.votes.embedding_bias is not None:
+            arrays[f"head{place}.embedding.weights"] = head.votes.embedding_weights
+            arrays[f"head{place}.embedding.bias"] = head.votes.embedding_bias
+    if combinations is not None:
+        arrays[COMBINATIONS] = combinations
+    return arrays

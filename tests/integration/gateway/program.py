@@ -1,0 +1,37 @@
+"""A gateway as a process of its own: python -m tests.integration.gateway.program UPSTREAM STORE."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+
+from tests.integration.gateway.conftest import Shelf, price, terms
+from tierwright.gateway.backends.openai import OpenAIBackend
+from tierwright.gateway.catalogue import ServedBackend
+from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
+from tierwright.gateway.config import BackendConfig, RoutingConfig, ServerConfig
+from tierwright.gateway.exchange import Sources
+from tierwright.gateway.serving import serve
+from tierwright.store.connection import open_store
+
+
+def main(upstream: str, store_url: str) -> None:
+    """Serves until it is told to stop, then says so."""
+    store = open_store(store_url)
+    server = ServerConfig(port=0, drain_s=10)
+    app = build_gateway(
+        config=GatewayConfig(routing=RoutingConfig(default_backend="frontier"), server=server),
+        backends=[ServedBackend(backend=OpenAIBackend(BackendConfig(name="frontier", base_url=upstream)))],
+        captured=store,
+        serving=ServingParts(store=store, loader=Shelf(), terms=terms),
+        price=price,
+        sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(1000)),
+    )
+    serve(app, server, announce=lambda address: print(address, flush=True))  # noqa: T201 - what the test reads
+    store.close()
+    print("stopped")  # noqa: T201 - as above
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

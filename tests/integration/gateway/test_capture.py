@@ -1,0 +1,152 @@
+"""What was asked and answered reaches the store, whatever the store does, and never costs an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+from aiohttp import web
+
+from tests.integration.gateway.conftest import KEY, Running, eventually
+from tests.integration.gateway.upstream import Upstream, completion, events, streaming
+from tierwright.core.errors import StoreFull
+from tierwright.store.connection import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tierwright.core.inference import Inference
+    from tierwright.store.sql import SqlStore
+
+MESSAGES: Any = [{"role": "user", "content": "hi"}]
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Failing:
+    """A store that can be full."""
+
+    store: SqlStore
+    full: bool = True
+    attempts: int = 0
+
+    def append(self, inferences: Sequence[Inference]) -> int:
+        """Fails while it is full."""
+        self.attempts += 1
+        if self.full:
+            raise StoreFull("no space left on the disk; free some")
+        return self.store.append(inferences)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def ask(gateway: Running) -> str:
+    """One plain completion."""
+    return str(gateway.client().chat.completions.create(model="gpt-4o", messages=MESSAGES).id)
+
+
+def test_full_store_costs_no_answer_and_loses_nothing(start: Callable[..., Running], store: SqlStore) -> None:
+    """While the store is full answers go on and wait in memory, readiness says so, and afterwards all are there."""
+    failing = Failing(store)
+    gateway = start(captured=failing)
+    asked = {ask(gateway) for _ in range(5)}
+    eventually(lambda: gateway.readiness()["capture"]["store_error"] == "StoreFull")
+    state = gateway.readiness()
+    assert state["status"] == "degraded"
+    assert (state["capture"]["waiting"], state["capture"]["dropped"]) == (5, 0)
+    failing.full = False
+    assert {kept.id for kept in gateway.captured(5)} == asked
+    eventually(lambda: gateway.readiness()["status"] == "ready")
+
+
+def test_beyond_the_bound_drops_are_counted(start: Callable[..., Running], store: SqlStore) -> None:
+    """What a full store and a full queue can't take is lost, counted, and costs no answer."""
+    gateway = start(captured=Failing(store), capture={"queue_limit": 3, "close_timeout_s": 0.2})
+    for _ in range(5):
+        ask(gateway)
+    state = gateway.readiness()["capture"]
+    assert (state["waiting"], state["dropped"], state["captured"]) == (3, 2, 0)
+
+
+def test_stopping_finishes_answers_and_stores_them(start: Callable[..., Running]) -> None:
+    """An answer under way when the gateway is asked to stop still arrives, and is in the store afterwards."""
+    gateway = start(capture={"max_delay_ms": 60_000.0})
+    arrived, go_on = threading.Event(), threading.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        arrived.set()
+        await asyncio.to_thread(go_on.wait, 20)
+        return web.json_response(completion())
+
+    gateway.upstream.script = slow
+    found: list[str] = []
+    asking = threading.Thread(target=lambda: found.append(ask(gateway)))
+    asking.start()
+    assert arrived.wait(10)
+    gateway.listener.stop()
+    threading.Timer(0.3, go_on.set).start()
+    asking.join(20)
+    gateway.stop()
+    assert found == [kept.id for kept in gateway.store.scan()]
+
+
+def test_stream_that_outlasts_the_drain_is_cut_and_kept(start: Callable[..., Running]) -> None:
+    """A stream that does not end in time breaks off for its caller, without a false end, and its part is stored."""
+    gateway = start(drain_s=1)
+    pieces = events(*["word "] * 1000, usage=False)
+    gateway.upstream.script = streaming(pieces, pause_s=0.05)
+    stream = gateway.client().chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+    assert next(stream).id
+    gateway.listener.stop()
+    with pytest.raises(Exception, match=r"peer closed|incomplete|Connection|closed"):
+        list(stream)
+    gateway.thread.join(20)
+    (kept,) = gateway.store.scan()
+    assert (kept.error_code, kept.calls[0].error_code) == ("shut_down", "shut_down")
+    assert b"word word" in (kept.response or b"")
+
+
+def test_sigterm_ends_the_process_cleanly(upstream: Upstream, tmp_path: Path) -> None:
+    """A gateway process that gets SIGTERM stores what it captured, runs what follows `serve` and exits with 0."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    command = [sys.executable, "-m", "tests.integration.gateway.program", upstream.url, url]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with openai.OpenAI(base_url=address + "/v1", api_key=KEY, max_retries=0) as client:
+            answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        os.kill(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out.strip(), err) == (0, "stopped", "")
+    store = open_store(url)
+    (kept,) = store.scan()
+    store.close()
+    assert kept.id == answer.id
+    assert kept.client_id == "local"
+    assert json.loads(kept.request or b"")["messages"] == MESSAGES
+
+
+def test_taken_port_is_said(gateway: Running) -> None:
+    """A second gateway on the same port is refused with what to do about it."""
+    from tierwright.core.errors import ServiceError  # noqa: PLC0415 - next to what raises it
+    from tierwright.gateway.config import ServerConfig  # noqa: PLC0415 - as above
+    from tierwright.gateway.serving import Listener  # noqa: PLC0415 - as above
+
+    port = int(gateway.listener.address.rsplit(":", 1)[1])
+
+    async def nothing(*_: object) -> None:
+        """No application."""
+
+    with pytest.raises(ServiceError, match=r"another port in \[server\]"):
+        Listener(nothing, ServerConfig(port=port))
