@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Points of expected accuracy that may be given up against the best threshold to answer more requests locally.
-TOLERANCE = 0.003
+TOLERANCE = 0.001
 #: Share of requests below which a threshold is not worth having.
 _MIN_SHARE = 0.01
 #: Width of the prior on the slope: one that is nearly 1 needs little evidence, another one much.

@@ -102,6 +102,8 @@ class _Head:
     scales: tuple[float, float]
     #: Out-of-fold logarithms of probabilities, shape (n, k).
     log_probabilities: NDArray[np.float64]
+    #: Whether each label was taken to be right, shape (n,).
+    kept: NDArray[np.bool_]
 
 
 def fit_specialist(
@@ -130,7 +132,7 @@ def fit_specialist(
         progress(f"{recipe}: learning {name} from {len(examples):,} examples")
         names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
         heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed))
-    combinations = _combinations(problem)
+    combinations = _combinations(problem, np.all([head.kept for head in heads], axis=0))
     calibration, metrics = _calibrated(heads, combinations, problem)
     manifest = Manifest(
         format=FORMAT,
@@ -241,6 +243,7 @@ def _fit_head(
         votes=fit_votes(features, labels, weights, names, config=config, seed=seed),
         scales=scales,
         log_probabilities=clean.combined(scales),
+        kept=weights > 0,
     )
 
 
@@ -254,14 +257,23 @@ def _constant(features: Features) -> _Head:
         embedding_weights=None if dimension is None else np.zeros((dimension, 1), np.float32),
         embedding_bias=None if dimension is None else np.zeros(1, np.float32),
     )
-    return _Head(votes=votes, scales=(1.0, 1.0), log_probabilities=np.zeros((rows, 1)))
+    return _Head(
+        votes=votes, scales=(1.0, 1.0), log_probabilities=np.zeros((rows, 1)), kept=np.ones(rows, dtype=np.bool_)
+    )
 
 
-def _combinations(problem: _Problem) -> NDArray[np.int64] | None:
-    """The answers seen, where fields depend on each other; None where every head may decide for itself."""
+def _combinations(problem: _Problem, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+    """The answers seen, where fields depend on each other; None where every head may decide for itself.
+
+    Answers with a probable slip in them are not taken for answers that exist, unless nothing else shows a member.
+    """
     if problem.labels.shape[1] < 2:
         return None
-    seen = np.unique(problem.labels, axis=0)
+    seen = np.unique(problem.labels[kept], axis=0)
+    for place, values in enumerate(problem.values):
+        if len(np.unique(seen[:, place])) < len(values):
+            seen = np.unique(problem.labels, axis=0)
+            break
     conceivable = math.prod(len(values) for values in problem.values)
     return None if len(seen) >= _FREE_SHARE * conceivable else seen
 
@@ -274,7 +286,7 @@ def _calibrated(
     chosen = problem.reference
     if not chosen.any():
         raise NotEnoughData(
-            "no example is left to calibrate on, neither people's labels nor a calibration split; build a larger dataset"
+            "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
         )
     right = (best == problem.labels).all(axis=1)[chosen]
     incumbent = problem.incumbent_right[chosen]

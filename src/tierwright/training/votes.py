@@ -5,6 +5,7 @@ Owns the fitting of one closed-set decision; refuses to know where labels come f
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import minimize
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from tierwright.specialists.linear import log_softmax
 from tierwright.training.softmax import fit_softmax
@@ -35,6 +37,8 @@ class VoteConfig:
     #: Weight of each member's own name as an example of it.
     name_weight: float = 3.0
     folds: int = 3
+    #: Folds fitted at the same time; the outcome does not depend on it.
+    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,13 +143,18 @@ def out_of_fold(
     members = names.ngrams.shape[0]
     ngrams = np.zeros((len(labels), members))
     embeddings = None if features.embeddings is None else np.zeros((len(labels), members))
-    for fold in range(int(folds.max()) + 1):
+
+    def held_out(fold: int) -> tuple[NDArray[np.int64], Scores]:
         inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         votes = fit_votes(features.rows(outside), labels[outside], weights[outside], names, config=config, seed=seed)
-        scores = votes.scores(features.rows(inside))
-        ngrams[inside] = scores.ngrams
-        if embeddings is not None and scores.embeddings is not None:
-            embeddings[inside] = scores.embeddings
+        return inside, votes.scores(features.rows(inside))
+
+    # Both solvers release the interpreter lock for most of their time; threads of BLAS inside each would fight.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(config.threads) as pool:
+        for inside, scores in pool.map(held_out, range(int(folds.max()) + 1)):
+            ngrams[inside] = scores.ngrams
+            if embeddings is not None and scores.embeddings is not None:
+                embeddings[inside] = scores.embeddings
     return Scores(ngrams=ngrams, embeddings=embeddings)
 
 
