@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         DatasetId,
         EvaluationId,
         InferenceId,
-        ModelVersionId,
         TaskId,
     )
     from tierwright.core.inference import Inference, Route

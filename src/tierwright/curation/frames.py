@@ -27,8 +27,6 @@ _MIN_VARIANTS = 5
 _MANY_VARIANTS = 20
 #: Share of a system message that must be fixed where it has variables.
 _MIN_FIXED_SHARE = 0.6
-#: Fixed words by which a user message is a template even though a specific system message stands before it.
-_INNER_WORDS = 8
 #: Share of a group that such templates must cover together.
 _INNER_SHARE = 0.5
 #: Fixed words by which a user message without a system message is a template whatever the answers look like.
@@ -187,10 +185,12 @@ def _is_strong(template: Template, texts: Sequence[str]) -> bool:
 
 
 def _splits(template: Template) -> bool:
-    """Whether a user template is boilerplate even behind a specific system message."""
-    first = template.literals[0]
-    marked = len(words(first)) >= 2 and ("\n" in first or ":" in first)
-    return marked or fixed_words(template) >= _INNER_WORDS
+    """Whether a user template is boilerplate even behind a specific system message.
+
+    What recurs inside the texts may be what people often write; a label before or after the variable is not.
+    """
+    first, last = template.literals[0], template.literals[-1]
+    return (bool(words(first)) and (":" in first or "\n" in first)) or (bool(words(last)) and last.startswith("\n"))
 
 
 def _templates_among(
