@@ -127,9 +127,7 @@ def climb(
 ) -> tuple[list[Rung], ModelVersion | None]:
     """The rungs of the ladder and the version to take; trained versions are kept. Raises NotEnoughData."""
     if dataset.contract.kind not in LEARNABLE_KINDS:
-        raise NotEnoughData(
-            f"no recipe learns {dataset.contract.kind.value} answers yet; label and fields answers can be learned"
-        )
+        raise NotEnoughData(f"no recipe learns {dataset.contract.kind.value} answers yet")
     threads = parts.settings.file.training.threads or parts.cores
     rungs = climb_ladder(
         dataset,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.")]
 
+#: Columns of text that goes into a file or a pipe.
+_PIPED_WIDTH = 108
 #: What `--config` is when it is not given.
 DEFAULT_CONFIG = Path(FILE_NAME)
 
@@ -49,7 +51,8 @@ def show(document: Any, *, as_json: bool, text: Callable[[Console], None]) -> No
         return
     from rich.console import Console  # noqa: PLC0415 - a JSON document needs none
 
-    text(Console(highlight=False, soft_wrap=not sys.stdout.isatty()))
+    terminal = sys.stdout.isatty()
+    text(Console(highlight=False, width=None if terminal else _PIPED_WIDTH))
 
 
 def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -83,7 +86,7 @@ def percent(estimate: Estimate | None) -> str:
     """A share with its interval, as people read it."""
     if estimate is None:
         return "-"
-    return f"{100 * estimate.value:.1f} % [{100 * estimate.ci_low:.1f}, {100 * estimate.ci_high:.1f}]"
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.ci_low:.1f} to {100 * estimate.ci_high:.1f})"
 
 
 def usd(amount: Decimal | None) -> str:

@@ -38,11 +38,18 @@ def audit(
     assignments: Annotated[
         Path | None, typer.Option(help="Write a line `response_id<TAB>task_id` for every request; `-` for none.")
     ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Only join new wordings to known tasks: quick, for every few minutes.")
+    ] = False,
+    days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1)] = 7,
     seed: Annotated[int, typer.Option(help="Seed of the sampling inside.")] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Find the tasks in all captured traffic, with their volume and cost."""
+    if new:
+        _join(config, days=days, seed=seed, as_json=as_json)
+        return
     from tierwright.curation.audit import audit as run  # noqa: PLC0415 - `--help` must not wait
 
     with opened(config) as parts:
@@ -101,6 +108,25 @@ def name(
         found = replace(parts.store.task(task), name=new_name, named_by_person=True)
         parts.store.put_task(found)
     show(_task_json(found), as_json=as_json, text=lambda console: console.print(f"{found.id} is now {found.name}"))
+
+
+def _join(config: Path, *, days: int, seed: int, as_json: bool) -> None:
+    """The quick look between two audits."""
+    from datetime import timedelta  # noqa: PLC0415 - as above
+
+    from tierwright.curation.joining import Joiner  # noqa: PLC0415
+
+    with opened(config) as parts:
+        joined = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed).look()
+
+    def tell(console: Console) -> None:
+        for one in joined:
+            console.print(f"a new wording joined {one.task.name}, recognised from {one.requests} requests")
+        if not joined:
+            console.print("no new wording of a known task")
+
+    document = [{"task": one.task.name, "frame": one.frame.id, "requests": one.requests} for one in joined]
+    show({"joined": document}, as_json=as_json, text=tell)
 
 
 def audit_json(found: Audit) -> dict[str, Any]:

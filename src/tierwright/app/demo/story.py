@@ -5,7 +5,7 @@ Owns the words and the numbers' form; refuses to measure anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tierwright.app.cli.output import estimate_json, percent, table, usd
@@ -120,9 +120,14 @@ def tell(console: Console, outcome: Outcome) -> None:
 
 
 def _tell_tasks(console: Console, outcome: Outcome) -> None:
+    names = {task.turn.task.id: task.turn.task.name for task in outcome.tasks}
+    named = [
+        replace(finding, task=replace(finding.task, name=names.get(finding.task.id, finding.task.name)))
+        for finding in outcome.audit.tasks
+    ]
     rows = [
-        (task.turn.task.name, task.turn.task.contract.kind.value, f"{task.requests:,}", str(len(task.turn.task.frames)))
-        for task in outcome.tasks
+        (finding.task.name, finding.task.contract.kind.value, f"{finding.requests:,}", str(len(finding.task.frames)))
+        for finding in named
     ]
     rows.append(("(no task)", "", f"{outcome.audit.unassigned:,}", ""))
     title = f"1. Tasks found in {outcome.audit.requests:,} requests without labels"
@@ -149,8 +154,8 @@ def _tell_verdicts(console: Console, outcome: Outcome) -> None:
             rows.append((task.turn.task.name, task.turn.verdict, "", "", task.turn.reason))
             continue
         difference = evaluation.difference
-        points = f"{100 * difference.value:+.1f} [{100 * difference.ci_low:+.1f}, {100 * difference.ci_high:+.1f}]"
-        by = f"{evaluation.metric}, {difference.n:,} examples, margin {100 * evaluation.margin:g}"
+        points = f"{100 * difference.value:+.1f} ({100 * difference.ci_low:+.1f} to {100 * difference.ci_high:+.1f})"
+        by = f"{evaluation.metric} on {difference.n:,} examples, margin {100 * evaluation.margin:g}"
         rows.append((task.turn.task.name, task.turn.verdict, points, f"{evaluation.local_share.value:.0%}", by))
     title = "3. The experiment: specialist and escalation, against the incumbent"
     table(console, title, ("task", "verdict", ">points", ">local", ""), rows)
@@ -191,7 +196,9 @@ def _tell_money(console: Console, outcome: Outcome) -> None:
 
 
 def _pair(p50: float | None, p95: float | None) -> str:
-    return f"{p50:,.1f} / {p95:,.1f}" if p50 is not None and p95 is not None else "-"
+    if p50 is None or p95 is None:
+        return "-"
+    return f"{p50:.1f} / {p95:.1f}" if p50 < 100 else f"{p50:,.0f} / {p95:,.0f}"
 
 
 def _task(task: TaskOutcome) -> dict[str, Any]:
