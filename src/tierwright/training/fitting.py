@@ -203,11 +203,10 @@ def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, 
 
 
 def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each example; near-duplicates share one."""
-    distinct, place = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
-    drawn = np.random.default_rng(seed).permutation(len(distinct)) % folds
-    result: NDArray[np.int64] = drawn[place].astype(np.int64)
-    return result
+    """A fold for each example; near-duplicates share one. Depends on the order of the groups, not on their names."""
+    order = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    drawn = np.random.default_rng(seed).permutation(len(order)) % folds
+    return np.array([drawn[order[group]] for group in groups], dtype=np.int64)
 
 
 def _features(texts: Sequence[str], featuriser: NgramFeaturiser, encoder: Encoder | None) -> Features:

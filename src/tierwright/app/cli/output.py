@@ -31,7 +31,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.")]
 
 #: Columns of text that goes into a file or a pipe.
-_PIPED_WIDTH = 108
+_PIPED_WIDTH = 112
 #: What `--config` is when it is not given.
 DEFAULT_CONFIG = Path(FILE_NAME)
 

@@ -78,7 +78,9 @@ def labels_from_key(
     answers: Iterable[tuple[InferenceId, str]], key: Mapping[str, KeyEntry], *, budget: int, seed: int, at: datetime
 ) -> list[Feedback]:
     """People's words on a random sample of (inference, log id) pairs, as many as the budget allows."""
-    known = [(inference_id, gold) for inference_id, log_id in answers if (gold := _gold(key, log_id)) is not None]
+    # By the log's ids, which are the same in every run; the inferences' are not.
+    ordered = sorted(answers, key=lambda pair: pair[1])
+    known = [(inference_id, gold) for inference_id, log_id in ordered if (gold := _gold(key, log_id)) is not None]
     order = np.random.default_rng(seed).permutation(len(known))[:budget]
     return [
         Feedback(

@@ -170,14 +170,16 @@ def _tell_live(console: Console, outcome: Outcome) -> None:
                 task.turn.task.name,
                 f"{task.live_requests:,}",
                 f"{task.local_share.value:.1%}" if task.local_share else "-",
-                percent(task.accuracy),
-                percent(task.incumbent_accuracy),
+                _share(task.accuracy),
+                _share(task.incumbent_accuracy),
                 _pair(latency.local_p50, latency.local_p95),
                 _pair(latency.frontier_p50, latency.frontier_p95),
             )
         )
-    title = f"4. The last {outcome.live_days} days, through the gateway with the specialists live"
-    columns = ("task", ">requests", ">local", ">right", ">incumbent right", ">local ms", ">frontier ms")
+    title = (
+        f"4. The last {outcome.live_days} days, through the gateway with the specialists live (latencies: p50 / p95)"
+    )
+    columns = ("task", ">requests", ">local", ">right, %", ">incumbent, %", ">local ms", ">frontier ms")
     table(console, title, columns, rows)
     for line in outcome.joined:
         console.print(f"  {line}", markup=False)
@@ -193,6 +195,12 @@ def _tell_money(console: Console, outcome: Outcome) -> None:
     table(console, f"5. What the last {outcome.live_days} days cost", ("", ">US dollars"), rows)
     if outcome.unpriced_requests:
         console.print(f"[bold]{outcome.unpriced_requests:,} requests have no known price and are left out.[/bold]")
+
+
+def _share(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "-"
+    return f"{100 * estimate.value:.1f} ({100 * estimate.ci_low:.1f} to {100 * estimate.ci_high:.1f})"
 
 
 def _pair(p50: float | None, p95: float | None) -> str:
