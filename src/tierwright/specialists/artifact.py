@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
@@ -30,7 +31,6 @@ from tierwright.specialists.ngram import NgramConfig
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = 1
@@ -98,7 +98,8 @@ def write_artifact(
     """
     payloads = {
         _CONFIG: msgspec.json.format(msgspec.json.encode(config), indent=1),
-        _WEIGHTS: save_arrays({name: arrays[name] for name in sorted(arrays)}),
+        # safetensors writes memory as it lies; a transposed view would come back scrambled.
+        _WEIGHTS: save_arrays({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}),
     }
     sums = {
         name: FileSum(sha256=hashlib.sha256(payload).hexdigest(), size_bytes=len(payload))

@@ -19,18 +19,22 @@ import numpy as np
 import scipy.sparse as sp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
 #: Characters of a text that are looked at, at most: from its beginning, and from its end.
 _HEAD, _TAIL = 12_000, 4_000
+#: Characters hashed at a time: bounds the memory of any number of texts.
+_PIECE = 1 << 18
 #: An odd multiplier and its inverse modulo 2**64: the base of the polynomial hash.
 _BASE = 0x9E3779B97F4A7C15
 _INVERSE = pow(_BASE, -1, 1 << 64)
 _SPACE = 32
 #: Scripts written without spaces, where a character stands for a word: kana, Thai, Han.
 _UNSPACED = ((0x3040, 0x30FF), (0x3400, 0x9FFF), (0x0E00, 0x0E7F), (0x20000, 0x3FFFF))
+#: The first of them.
+_UNSPACED_FROM = min(low for low, _ in _UNSPACED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +76,14 @@ class NgramFeaturiser:
     def fit(cls, texts: Sequence[str], config: NgramConfig | None = None) -> NgramFeaturiser:
         """The featuriser of a training set."""
         config = config or NgramConfig()
-        counts = _counts(texts, config)
-        features, spread = np.unique(counts.feature, return_counts=True)
+        found = [np.unique(counts.feature, return_counts=True) for counts in _counts(texts, config)]
+        features, place = np.unique(
+            np.concatenate([np.zeros(0, np.uint32), *(seen for seen, _ in found)]), return_inverse=True
+        )
+        spread = np.zeros(len(features), dtype=np.int64)
+        np.add.at(spread, place, np.concatenate([np.zeros(0, np.int64), *(times for _, times in found)]))
         kept = spread >= config.min_texts
-        idf = np.log((1 + counts.texts) / (1 + spread[kept])) + 1
+        idf = np.log((1 + len(texts)) / (1 + spread[kept])) + 1
         return cls(config=config, features=features[kept], idf=idf.astype(np.float32))
 
     def transform(self, texts: Sequence[str]) -> sp.csr_matrix:
@@ -83,17 +91,24 @@ class NgramFeaturiser:
 
         Shape (n, columns), float32. A text without a known feature is a row of zeros.
         """
-        counts = _counts(texts, self.config)
+        rows = [self._weighted(counts) for counts in _counts(texts, self.config)]
+        values = np.concatenate([np.zeros(0, np.float32), *(value for value, _, _ in rows)])
+        columns = np.concatenate([np.zeros(0, np.int32), *(column for _, column, _ in rows)])
+        sizes = np.concatenate([np.zeros(0, np.int64), *(size for _, _, size in rows)])
+        ends = np.concatenate([[0], np.cumsum(sizes)])
+        return sp.csr_matrix((values, columns, ends), shape=(len(texts), len(self.features)))
+
+    def _weighted(self, counts: _Counts) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
+        """Weights and columns of the known features, in order of text and column, and how many each text has."""
         if not len(self.features):
-            return sp.csr_matrix((counts.texts, 0), dtype=np.float32)
+            return np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(counts.texts, np.int64)
         column = np.minimum(np.searchsorted(self.features, counts.feature), len(self.features) - 1)
         known = self.features[column] == counts.feature
         row, column, count = counts.text[known], column[known], counts.count[known]
         value = (1 + np.log(count)) * self.idf[column]
         kind = 2 * row + (self.features[column] & 1)
         value /= np.sqrt(np.bincount(kind, value * value, minlength=2 * counts.texts))[kind]
-        shape = (counts.texts, len(self.features))
-        return sp.csr_matrix((value.astype(np.float32), (row, column)), shape=shape)
+        return value.astype(np.float32), column.astype(np.int32), np.bincount(row, minlength=counts.texts)
 
 
 def normalise(text: str) -> str:
@@ -103,26 +118,42 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
-def _counts(texts: Sequence[str], config: NgramConfig) -> _Counts:
-    """Every feature of every text with its count."""
-    padded = [f" {normalise(text)} " for text in texts]
-    lengths = np.array([len(text) for text in padded], dtype=np.int64)
+def _counts(texts: Sequence[str], config: NgramConfig) -> Iterator[_Counts]:
+    """Every feature of every text with its count, in pieces of texts of bounded length."""
+    piece: list[str] = []
+    characters = 0
+    for text in texts:
+        padded = f" {normalise(text)} "
+        if piece and characters + len(padded) > _PIECE:
+            yield _counts_of_piece(piece, config)
+            piece, characters = [], 0
+        piece.append(padded)
+        characters += len(padded)
+    if piece:
+        yield _counts_of_piece(piece, config)
+
+
+def _counts_of_piece(padded: list[str], config: NgramConfig) -> _Counts:
+    lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    row = np.repeat(np.arange(len(texts)), lengths)
+    row = np.repeat(np.arange(len(padded)), lengths)
     stretch = _Stretches(codes)
-    chars = _char_features(stretch, row, np.cumsum(lengths)[row], config) if len(codes) else []
-    words = _word_features(stretch, row, config) if len(codes) else []
-    rows = np.concatenate([np.zeros(0, np.int64), *(r for r, _ in chars), *(r for r, _ in words)])
-    hashes = np.concatenate(
-        [
-            np.zeros(0, np.uint64),
-            *(h >> np.uint64(33) << np.uint64(1) for _, h in chars),
-            *((h >> np.uint64(33) << np.uint64(1)) | np.uint64(1) for _, h in words),
-        ]
+    chars = _char_features(stretch, row, np.cumsum(lengths)[row], config)
+    words = _word_features(stretch, row, config)
+    rows = np.concatenate([*(r for r, _ in chars), *(r for r, _ in words)])
+    hashes = np.concatenate([h for _, h in (*chars, *words)]) >> np.uint64(33) << np.uint64(1)
+    hashes[sum(len(h) for _, h in chars) :] |= np.uint64(1)
+    keys = (rows.astype(np.uint64) << np.uint64(32)) | hashes
+    keys.sort()
+    begin = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]) if len(keys) else np.zeros(0, np.bool_))
+    count = np.diff(begin, append=len(keys))
+    keys = keys[begin]
+    return _Counts(
+        text=(keys >> np.uint64(32)).astype(np.int64),
+        feature=(keys & np.uint64(0xFFFFFFFF)).astype(np.uint32),
+        count=count,
+        texts=len(padded),
     )
-    keys, count = np.unique((rows.astype(np.uint64) << np.uint64(32)) | hashes, return_counts=True)
-    feature = (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    return _Counts(text=(keys >> np.uint64(32)).astype(np.int64), feature=feature, count=count, texts=len(texts))
 
 
 class _Stretches:
@@ -196,7 +227,7 @@ def _kinds(codes: NDArray[np.uint32]) -> NDArray[np.int64]:
 
 
 def _kind(code: int) -> int:
-    if any(low <= code <= high for low, high in _UNSPACED):
+    if code >= _UNSPACED_FROM and any(low <= code <= high for low, high in _UNSPACED):
         return _ALONE
     character = chr(code)
     return _PART if character.isalnum() or character == "_" or unicodedata.combining(character) else 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.stats import binom
 
 from tierwright.specialists.linear import Confidence, log_odds
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 TOLERANCE = 0.001
 #: Share of requests below which a threshold is not worth having.
 _MIN_SHARE = 0.01
+#: Level of the exact sign test that a threshold must pass where the incumbent is seen to err.
+_SIGN_LEVEL = 0.1
 #: Width of the prior on the slope: one that is nearly 1 needs little evidence, another one much.
 _SLOPE_SPREAD = 1.0
 
@@ -45,18 +48,32 @@ def calibrate(
 
     The threshold is the lowest at which the cascade (specialist above, incumbent below) is expected to be right as
     often as at the best threshold, but for the tolerance. Expectations come from two curves over the confidence, so
-    that a few hundred labels are enough; never answering locally is one of the thresholds.
+    that a few hundred labels are enough. Equal confidences stand or fall together.
+
+    Where the incumbent is seen to err, the specialist has to earn its place: there is a threshold only if it is
+    expected to gain, at most half of what it gains is given up, and among the examples it would answer it was right
+    where the incumbent was wrong more often than the other way round, by the exact sign test at 10 %. Where the
+    incumbent is right throughout, because its own answers are the reference, nothing can be gained and the tolerance is
+    what may be lost.
     """
     confidence = fit_confidence(probability, right)
     sure = confidence.calibrated(probability)
     incumbent = fit_confidence(probability, incumbent_right).calibrated(probability)
     order = np.argsort(-sure, kind="stable")
-    gain = np.concatenate([[0.0], np.cumsum(sure[order] - incumbent[order])]) / len(sure)
-    enough = np.flatnonzero(gain >= gain.max() - tolerance)
-    count = int(enough[-1])
-    if count < max(1.0, _MIN_SHARE * len(sure)):
-        return Calibration(confidence=confidence, threshold=None)
-    return Calibration(confidence=confidence, threshold=float(sure[order][count - 1]))
+    expected = np.cumsum(sure[order] - incumbent[order]) / len(sure)
+    # A threshold can only lie between different confidences.
+    possible = np.flatnonzero(np.append(np.diff(sure[order]) < 0, [True]))
+    possible = possible[possible + 1 >= max(1.0, _MIN_SHARE * len(sure))]
+    best = float(expected[possible].max(initial=0.0))
+    if incumbent_right.all():
+        enough = possible[expected[possible] >= best - tolerance]
+    else:
+        wins = np.cumsum((right & ~incumbent_right)[order])[possible]
+        losses = np.cumsum((~right & incumbent_right)[order])[possible]
+        earned = (binom.sf(wins - 1, wins + losses, 0.5) <= _SIGN_LEVEL) & (expected[possible] > 0)
+        enough = possible[earned & (expected[possible] >= best - min(tolerance, best / 2))]
+    threshold = float(sure[order][enough[-1]]) if len(enough) else None
+    return Calibration(confidence=confidence, threshold=threshold)
 
 
 def fit_confidence(probability: NDArray[np.float64], right: NDArray[np.bool_]) -> Confidence:

@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 
 #: Human labels from which they alone are the reference of calibration.
 MIN_HUMAN = 50
-#: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself.
-_FREE_SHARE = 0.5
+#: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
+#: field that follows from another one makes half of them, slips some more.
+_FREE_SHARE = 0.75
 #: Characters of an input that the encoder is shown while training; it reads no more than its token limit anyway.
 _EMBEDDED = 4000
 

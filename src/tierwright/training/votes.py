@@ -21,9 +21,6 @@ from tierwright.training.softmax import fit_softmax
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Score of a member that no training example has: below every other.
-_ABSENT = -2.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VoteConfig:
@@ -37,8 +34,6 @@ class VoteConfig:
     #: Weight of each member's own name as an example of it.
     name_weight: float = 3.0
     folds: int = 3
-    #: Folds fitted at the same time; the outcome does not depend on it.
-    threads: int = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,26 +101,14 @@ def fit_votes(
     `names` are the features of the members' names, k rows: each is also an example of its member.
     """
     used = np.flatnonzero(weights > 0)
-    members = names.ngrams.shape[0]
-    ngrams = sp.vstack([features.ngrams[used], names.ngrams]).tocsr()
-    target = np.concatenate([labels[used], np.arange(members)])
-    weight = np.concatenate([weights[used], np.full(members, config.name_weight)])
-    ngram_weights, ngram_bias = _svm(ngrams, target, weight, members, config=config, seed=seed)
-    embedding_weights = embedding_bias = None
-    if features.embeddings is not None and names.embeddings is not None:
-        embedding_weights, embedding_bias = fit_softmax(
-            np.concatenate([features.embeddings[used], names.embeddings]),
-            target,
-            weight,
-            members,
-            strength=config.softmax_strength,
-            iterations=config.softmax_iterations,
-        )
+    chosen, target, weight = features.rows(used), labels[used], weights[used]
+    ngram_weights, ngram_bias = _ngram_votes(chosen, target, weight, names, config=config, seed=seed)
+    by_embeddings = _embedding_votes(chosen, target, weight, names, config=config)
     return Votes(
         ngram_weights=ngram_weights,
         ngram_bias=ngram_bias,
-        embedding_weights=embedding_weights,
-        embedding_bias=embedding_bias,
+        embedding_weights=by_embeddings[0] if by_embeddings else None,
+        embedding_bias=by_embeddings[1] if by_embeddings else None,
     )
 
 
@@ -140,22 +123,32 @@ def out_of_fold(
     seed: int,
 ) -> Scores:
     """Scores of every example by votes fitted without its fold."""
+    inside = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
+    outside = [np.flatnonzero((folds != fold) & (weights > 0)) for fold in range(len(inside))]
     members = names.ngrams.shape[0]
-    ngrams = np.zeros((len(labels), members))
-    embeddings = None if features.embeddings is None else np.zeros((len(labels), members))
 
-    def held_out(fold: int) -> tuple[NDArray[np.int64], Scores]:
-        inside, outside = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        votes = fit_votes(features.rows(outside), labels[outside], weights[outside], names, config=config, seed=seed)
-        return inside, votes.scores(features.rows(inside))
+    def ngrams() -> NDArray[np.float64]:
+        found = np.zeros((len(labels), members))
+        for held, used in zip(inside, outside, strict=True):
+            votes = _ngram_votes(features.rows(used), labels[used], weights[used], names, config=config, seed=seed)
+            found[held] = features.ngrams[held] @ votes[0] + votes[1]
+        return found
 
-    # Both solvers release the interpreter lock for most of their time; threads of BLAS inside each would fight.
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(config.threads) as pool:
-        for inside, scores in pool.map(held_out, range(int(folds.max()) + 1)):
-            ngrams[inside] = scores.ngrams
-            if embeddings is not None and scores.embeddings is not None:
-                embeddings[inside] = scores.embeddings
-    return Scores(ngrams=ngrams, embeddings=embeddings)
+    def embeddings() -> NDArray[np.float64] | None:
+        if features.embeddings is None:
+            return None
+        found = np.zeros((len(labels), members))
+        for held, used in zip(inside, outside, strict=True):
+            votes = _embedding_votes(features.rows(used), labels[used], weights[used], names, config=config)
+            if votes is not None:
+                found[held] = features.embeddings[held] @ votes[0] + votes[1]
+        return found
+
+    # The two votes side by side: both solvers release the interpreter lock for most of their time. The SVMs one after
+    # another, since liblinear draws from one random sequence; BLAS with one thread, since it would fight for the cores.
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(2) as pool:
+        by_ngrams, by_embeddings = pool.submit(ngrams), pool.submit(embeddings)
+        return Scores(ngrams=by_ngrams.result(), embeddings=by_embeddings.result())
 
 
 def fit_scales(scores: Scores, labels: NDArray[np.int64]) -> tuple[float, float]:
@@ -176,22 +169,53 @@ def fit_scales(scores: Scores, labels: NDArray[np.int64]) -> tuple[float, float]
 _START = np.log(np.array([2.0, 1.0]))
 
 
-def _svm(
-    ngrams: sp.csr_matrix,
+def _with_names(
+    labels: NDArray[np.int64], weights: NDArray[np.float64], members: int, config: VoteConfig
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels and weights with those of the members' names behind them."""
+    named = np.full(members, config.name_weight)
+    return np.concatenate([labels, np.arange(members)]), np.concatenate([weights, named])
+
+
+def _ngram_votes(
+    features: Features,
     labels: NDArray[np.int64],
     weights: NDArray[np.float64],
-    members: int,
+    names: Features,
     *,
     config: VoteConfig,
     seed: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    model = LinearSVC(C=config.svm_strength, random_state=seed).fit(ngrams, labels, sample_weight=weights)
-    matrix = np.zeros((ngrams.shape[1], members), dtype=np.float32)
-    bias = np.full(members, _ABSENT, dtype=np.float32)
-    if len(model.classes_) == 2:
+    """Weights and intercepts of one-against-rest linear SVMs."""
+    members = names.ngrams.shape[0]
+    target, weight = _with_names(labels, weights, members, config)
+    ngrams = sp.vstack([features.ngrams, names.ngrams]).tocsr()
+    model = LinearSVC(C=config.svm_strength, random_state=seed).fit(ngrams, target, sample_weight=weight)
+    if members == 2:
         coefficients, intercepts = np.vstack([-model.coef_, model.coef_]), np.r_[-model.intercept_, model.intercept_]
     else:
         coefficients, intercepts = model.coef_, model.intercept_
-    matrix[:, model.classes_] = coefficients.T
-    bias[model.classes_] = intercepts
-    return matrix, bias
+    return coefficients.T.astype(np.float32), intercepts.astype(np.float32)
+
+
+def _embedding_votes(
+    features: Features,
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    names: Features,
+    *,
+    config: VoteConfig,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Weights and intercepts of a softmax regression; None: without an encoder."""
+    if features.embeddings is None or names.embeddings is None:
+        return None
+    members = names.ngrams.shape[0]
+    target, weight = _with_names(labels, weights, members, config)
+    return fit_softmax(
+        np.concatenate([features.embeddings, names.embeddings]),
+        target,
+        weight,
+        members,
+        strength=config.softmax_strength,
+        iterations=config.softmax_iterations,
+    )

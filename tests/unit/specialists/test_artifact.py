@@ -147,3 +147,14 @@ def test_write_where_a_file_is(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("")
     with pytest.raises(ServiceError, match="can't be written"):
         write(tmp_path / "models")
+
+
+def test_transposed_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    """An array that does not lie in memory row by row, such as a transposed one, is stored by its values."""
+    manifest = Manifest(format=FORMAT, recipe="ngram", dataset_id="d", seed=1, versions={}, encoder=None, files={})
+    config = Config(
+        contract=a_contract(), ngrams=NgramConfig(), heads=[], confidence_slope=1.0, confidence_intercept=0.0
+    )
+    weights = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    _, path = write_artifact(tmp_path, manifest=manifest, config=config, arrays={"w": weights})
+    assert np.array_equal(read_artifact(path).arrays["w"], weights)

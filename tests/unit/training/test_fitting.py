@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,6 @@ import pytest
 from tests.unit.training.problems import (
     FIELDS,
     LABELS,
-    MOODS,
     TOPICS,
     an_example,
     fields_examples,
@@ -53,19 +51,6 @@ def test_learns_fields(tmp_path: Path) -> None:
         '{"topic":"delivery","urgency":"high"}',
         '{"topic":"billing","urgency":"low"}',
     ]
-
-
-def test_fields_that_depend_on_each_other(tmp_path: Path) -> None:
-    """Where one field follows from another, no answer contradicts itself, even on inputs that make no sense."""
-    examples = []
-    for number, (text, topic, _) in enumerate(texts_and_topics(300)):
-        output = json.dumps({"topic": topic, "urgency": "high" if topic == "billing" else "low"}, separators=(",", ":"))
-        examples.append(an_example(number, text, output, output, labelled=True))
-    fitted = fit(training_set(examples, FIELDS), tmp_path)
-    rng = np.random.default_rng(0)
-    words = [*MOODS.values(), *(word for topic in TOPICS.values() for word in topic)]
-    found = Specialist.load(fitted.path, encoder=None).predict([" ".join(rng.choice(words, 4)) for _ in range(300)])
-    assert {p.output for p in found} <= {example.output for example in examples}
 
 
 def test_same_seed_same_artifact(tmp_path: Path) -> None:
