@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Human labels from which they alone are the reference of calibration.
 MIN_HUMAN = 50
+#: Examples, all labelled by people, of which one fold is plenty to calibrate on.
+_PLENTY = 3000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
@@ -192,14 +194,18 @@ def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, 
     human = np.array([example.source is LabelSource.HUMAN for example in examples])
     known = np.array([example.incumbent_output is not None for example in examples])
     calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
+    fold = _folds([example.group for example in examples], folds, seed)
+    reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
+    if human.all() and len(human) >= _PLENTY:
+        reference &= fold == 0  # a fold is plenty to calibrate on, and the others need not be fitted
     return _Problem(
         values=tuple(members),
         labels=labels,
         human=human,
         incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
         incumbent_known=known,
-        reference=(human if human.sum() >= MIN_HUMAN else calibrating) & known,
-        folds=_folds([example.group for example in examples], folds, seed),
+        reference=reference,
+        folds=fold,
     )
 
 
@@ -229,14 +235,18 @@ def _fit_head(
     if members < 2:
         return _constant(features)
     everything = np.ones(len(labels))
-    raw = out_of_fold(features, labels, everything, names, problem.folds, config=config, seed=seed)
+    # Who is neither judged nor judges is learned from in every fold, and predicted in none.
+    folds = np.where(problem.reference | ~problem.human, problem.folds, -1)
+    raw = out_of_fold(features, labels, everything, names, folds, config=config, seed=seed)
     scales = (
         fit_scales(raw.rows(problem.reference), labels[problem.reference]) if problem.reference.any() else (2.0, 1.0)
     )
     judged = problem.human & problem.incumbent_known
     rate = incumbent_error_rate(int((~problem.incumbent_right[judged]).sum()), int(judged.sum()))
     weights = label_weights(raw.combined(scales), labels, problem.human, error_rate=rate)
-    clean = out_of_fold(features, labels, weights, names, problem.folds, config=config, seed=seed)
+    clean = raw
+    if not weights.all():
+        clean = out_of_fold(features, labels, weights, names, folds, config=config, seed=seed)
     if problem.reference.any():
         scales = fit_scales(clean.rows(problem.reference), labels[problem.reference])
     return _Head(

@@ -122,9 +122,10 @@ def out_of_fold(
     config: VoteConfig,
     seed: int,
 ) -> Scores:
-    """Scores of every example by votes fitted without its fold."""
-    inside = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
-    outside = [np.flatnonzero((folds != fold) & (weights > 0)) for fold in range(len(inside))]
+    """Scores of every example by votes fitted without its fold; rows of zeros for examples of fold -1."""
+    numbers = [int(fold) for fold in np.unique(folds) if fold >= 0]
+    inside = [np.flatnonzero(folds == fold) for fold in numbers]
+    outside = [np.flatnonzero((folds != fold) & (weights > 0)) for fold in numbers]
     members = names.ngrams.shape[0]
 
     def ngrams() -> NDArray[np.float64]:
