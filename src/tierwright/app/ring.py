@@ -188,10 +188,10 @@ def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Dep
 
 def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:
     """What was saved in a period; by default in the time that all captured traffic covers. Raises NotEnoughData."""
+    if since is not None and until is not None and since >= until:
+        raise InputError(f"the period from {since:%Y-%m-%d} to {until:%Y-%m-%d} has no length; give a later end")
     first, last = _bounds(parts, since, until)
     begin, end = since or first, until or last + timedelta(microseconds=1)
-    if begin >= end:
-        raise InputError(f"the period from {begin:%Y-%m-%d} to {end:%Y-%m-%d} has no length; give a later end")
     lines = parts.store.ledger(since=begin, until=end)
     incumbents: dict[TaskId, Incumbent] = {}
     for task_id, model in incumbent_models(parts.store.ledger()).items():

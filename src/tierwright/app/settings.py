@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FILE_NAME = "tierwright.toml"
 #: The one version of the file there is.
 VERSION = 1
+#: The largest seed that every random generator used takes.
+MAX_SEED = 2**32 - 1
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -260,6 +262,10 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
     ):
         if not 0 < value <= 1:
             raise SettingsError(f"{path}: {name} must lie above 0 and at most at 1")
+    if not 0 <= found.training.seed <= MAX_SEED:
+        raise SettingsError(f"{path}: training.seed must lie between 0 and {MAX_SEED}")
+    if found.training.threads < 0:
+        raise SettingsError(f"{path}: training.threads must not be negative; 0 takes all cores")
 
 
 def _store_url(url: str, folder: Path) -> str:

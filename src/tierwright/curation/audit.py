@@ -19,10 +19,11 @@ from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
 from tierwright.curation.contracts import infer_contract, is_closed
-from tierwright.curation.frames import MIN_INPUTS, find_frames
+from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
 from tierwright.curation.observation import observe
+from tierwright.curation.recurrence import MIN_INPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

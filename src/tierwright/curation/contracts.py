@@ -20,6 +20,7 @@ from tierwright.core.contract import (
     parse_json_object,
     render_json,
 )
+from tierwright.curation.attributes import attribute_values, strings_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +114,7 @@ def _json_contract(
         fields.append(FieldSpec(name=name, values=closed, many=any(isinstance(value, list) for value in values)))
     if all(spec.values for spec in fields):
         return OutputContract(kind=ContractKind.FIELDS, fields=tuple(fields), style=style)
-    strings = [[s for name in names for s in _strings(found[name])] for _, _, found in rows]
+    strings = [[s for name in names for s in strings_in(found[name])] for _, _, found in rows]
     if strings and _copied([given for given, _, _ in rows], strings):
         bare = tuple(FieldSpec(name=spec.name, many=spec.many) for spec in fields)
         return OutputContract(kind=ContractKind.SPANS, fields=bare, style=style)
@@ -190,34 +191,11 @@ def _rendered(inputs: Sequence[str], answers: Sequence[str]) -> bool:
     """Whether the inputs are attributes and the answers repeat their values."""
     shares: list[float] = []
     for given, answer in zip(inputs, answers, strict=True):
-        values = _attribute_values(given)
+        values = attribute_values(given)
         if values is not None and values:
             folded = answer.casefold()
             shares.append(sum(value.casefold() in folded for value in values) / len(values))
     return len(shares) >= _MOST * len(inputs) and sum(shares) >= _RENDERED_SHARE * len(shares)
-
-
-def _attribute_values(given: str) -> list[str] | None:
-    """The values of attributes given as a JSON object or as `name: value` lines; None where it is neither."""
-    try:
-        found = json.loads(given)
-    except ValueError:
-        lines = [line.partition(":") for line in given.splitlines() if line.strip()]
-        if len(lines) < 2 or not all(colon and value.strip() for _, colon, value in lines):
-            return None
-        return [value.strip() for _, _, value in lines]
-    return _strings(found) if isinstance(found, dict) else None
-
-
-def _strings(value: object) -> list[str]:
-    """All strings and numbers inside a JSON value, as text."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for member in value.values() for text in _strings(member)]
-    if isinstance(value, list):
-        return [text for member in value for text in _strings(member)]
-    return [] if value is None or isinstance(value, bool) else [str(value)]
 
 
 def _is_scalar(value: object) -> bool:

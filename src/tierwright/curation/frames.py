@@ -5,22 +5,22 @@ Owns the search for frames in unlabelled requests; refuses to say which frames a
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.ids import FrameId, digest
 from tierwright.core.task import Frame, Template
 from tierwright.curation.near_duplicates import members_of, near_duplicate_groups
-from tierwright.curation.templates import fixed_words, mine, tokens, whole, words
+from tierwright.curation.recurrence import MIN_INPUTS, templates_among
+from tierwright.curation.templates import fixed_words, mine, whole, word_count
+from tierwright.curation.wording import is_specific
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tierwright.curation.observation import Observation
 
-#: Different inputs a frame must have been seen with.
-MIN_INPUTS = 8
 #: Different texts from which a system message with variables is told from one with several versions.
 _MIN_VARIANTS = 5
 #: With fewer, texts that are each in use for many inputs are versions or different jobs, not values of a variable.
@@ -31,16 +31,14 @@ _MIN_FIXED_SHARE = 0.6
 _INNER_SHARE = 0.5
 #: Fixed words by which a user message without a system message is a template whatever the answers look like.
 _STRONG_WORDS = 10
+#: Of them at one end, where the instructions are in several pieces.
+_STRONG_END = 4
+#: Fixed words by which a system message with variables is a prompt, where they are most of it.
+_PROMPT_WORDS = 6
+#: Share of a group's answers that must be known to the rest of its family for the group to be no frame of its own.
+_SAME_ANSWERS = 0.9
 #: Fixed words and different inputs by which it is one if the answers come from a closed set.
 _WEAK_WORDS, _WEAK_INPUTS = 3, 20
-#: Words of a system message from which it says what the job is; shorter ones ("You are a helpful assistant.") don't.
-_SPECIFIC_WORDS = 8
-#: Tokens of the runs by which texts of one template are found; texts, and characters of each, that are looked at.
-_ANCHOR_TOKENS, _ANCHOR_TEXTS, _ANCHOR_CHARACTERS = 7, 2000, 6000
-#: Characters by which texts begin or end alike.
-_END_CHARACTERS = 16
-#: Runs tried without success before the search for further templates ends.
-_PATIENCE = 40
 
 
 class IsClosed(Protocol):
@@ -98,17 +96,26 @@ def _system_families(
         settled = len(family) < _MANY_VARIANTS and all(
             len({member.user for member in by_system[text]}) >= MIN_INPUTS for text in family
         )
-        template = None if settled else _variable_system(family)
+        template = None if settled or taken.intersection(family) else _variable_system(family)
         if template is not None:
+            family = [t for t in texts if t not in taken and template.match(t) is not None]
             taken.update(family)
             yield template, [member for text in family for member in by_system[text]]
     rare = [t for t in texts if t not in taken and len({o.user for o in by_system[t]}) < MIN_INPUTS]
-    for template, family in _templates_among(rare, accept=_is_strong):
+    for template, family in templates_among(rare, accept=_is_prompt):
         taken.update(family)
         yield template, [member for text in family for member in by_system[text]]
     for text, members in by_system.items():
         if text not in taken:
             yield Template(literals=(text,)), members
+
+
+def _is_prompt(template: Template, texts: Sequence[str]) -> bool:
+    """Whether a template of system messages is a prompt with variables: instructions, or half of the text fixed."""
+    fixed = sum(map(len, template.literals)) * len(texts)
+    return _is_strong(template, texts) or (
+        fixed_words(template) >= _PROMPT_WORDS and fixed >= sum(map(len, texts)) / 2 and is_specific(template.literals)
+    )
 
 
 def _variable_system(family: Sequence[str]) -> Template | None:
@@ -132,18 +139,29 @@ def _frames_of_family(system: Template, members: list[Observation], is_closed: I
         by_user[member.user].append(member)
     if len(by_user) < MIN_INPUTS and system.slots == 0:
         return
-    specific = sum(len(words(literal)) for literal in system.literals) >= _SPECIFIC_WORDS
-    rest = dict(by_user)
-    for template, texts in _user_templates(system, by_user, is_closed, specific=specific):
-        yield _group(system, template, [member for text in texts for member in by_user[text]])
-        for text in texts:
-            del rest[text]
-    remaining = [member for same in rest.values() for member in same]
+    specific = is_specific(system.literals)
+    found = _user_templates(system, by_user, is_closed, specific=specific)
+    taken = {text for _, texts in found for text in texts}
+    rest = {text: same for text, same in by_user.items() if text not in taken}
     prompt = "\n".join(system.literals)
-    if remaining and (specific or _answers_closed(rest, whole(), prompt, is_closed)):
+    if rest and (specific or _answers_closed(rest, whole(), prompt, is_closed)):
+        if not specific:
+            found = [pair for pair in found if not _belongs(pair[1], rest, by_user)]
+            taken = {text for _, texts in found for text in texts}
+            rest = {text: same for text, same in by_user.items() if text not in taken}
         few = len(rest) < MIN_INPUTS and len(rest) < len(by_user)
         if few or len(rest) >= MIN_INPUTS or system.slots:
-            yield _group(system, _common_template(list(rest)), remaining)
+            yield _group(system, _common_template(list(rest)), [member for same in rest.values() for member in same])
+    for template, texts in found:
+        yield _group(system, template, [member for text in texts for member in by_user[text]])
+
+
+def _belongs(texts: Sequence[str], rest: dict[str, list[Observation]], by_user: dict[str, list[Observation]]) -> bool:
+    """Whether texts that begin or end alike are answered like the rest, so that what they share is part of them."""
+    known = {same[0].answer for same in rest.values()}
+    return len(texts) < len(rest) and sum(by_user[text][0].answer in known for text in texts) >= _SAME_ANSWERS * len(
+        texts
+    )
 
 
 def _user_templates(
@@ -158,30 +176,47 @@ def _user_templates(
     if specific:
         if _common_template(texts) != whole():
             return []
-        found = list(_templates_among(texts, accept=lambda t, _: _splits(t)))
+        found = list(templates_among(texts, accept_weak=lambda t, _: _splits(t)))
         covered = sum(len(members) for _, members in found)
         return found if covered >= _INNER_SHARE * len(texts) else []
 
-    def accept(template: Template, among: list[str]) -> bool:
+    def accept_weak(template: Template, among: list[str]) -> bool:
         if _is_strong(template, among):
             return True
-        first, last = template.literals[0], template.literals[-1]
-        if len(words(first)) + len(words(last)) < _WEAK_WORDS or len(among) < _WEAK_INPUTS:
+        if len(among) < _WEAK_INPUTS:
             return False
-        if first.rstrip(" ").endswith((":", "\n")):
+        if _introduces(template):
             return True
+        first, last = template.literals[0], template.literals[-1]
+        asks = last.startswith("\n") and last.rstrip().endswith((":", "\uff1a"))
+        if not asks and word_count(first) + word_count(last) < _WEAK_WORDS:
+            return False
         prompt = "\n".join((*system.literals, *template.literals))
         return _answers_closed({text: by_user[text] for text in among}, template, prompt, is_closed)
 
-    return list(_templates_among(texts, accept=accept))
+    return list(templates_among(texts, accept=_is_strong, accept_weak=accept_weak))
+
+
+def _introduces(template: Template) -> bool:
+    """Whether a piece says that the variable text follows: it ends with a colon or a line break."""
+    pieces = [piece.rstrip(" ") for piece in template.literals[:-1]]
+    if word_count(pieces[0]) and pieces[0].endswith((":\n", "\uff1a\n")):
+        return True
+    return fixed_words(template) >= _WEAK_WORDS and any(
+        word_count(piece) and piece.endswith((":", "\uff1a", "\n")) for piece in pieces
+    )
 
 
 def _is_strong(template: Template, texts: Sequence[str]) -> bool:
-    """Whether a user template is boilerplate whatever is answered: instructions in one piece, or most of the text."""
-    if max(len(words(literal)) for literal in template.literals) >= _STRONG_WORDS:
+    """Whether a user template is boilerplate whatever is answered: long instructions, or most of the text."""
+    if max(map(word_count, template.literals)) >= _STRONG_WORDS:
         return True
+    if fixed_words(template) < _STRONG_WORDS:
+        return False
+    ends = word_count(template.literals[0]), word_count(template.literals[-1])
     fixed = sum(map(len, template.literals)) * len(texts)
-    return fixed_words(template) >= _STRONG_WORDS and fixed >= sum(map(len, texts)) / 2
+    framed = _introduces(template) or template.literals[-1].startswith("\n")
+    return (framed and max(ends) >= _STRONG_END) or fixed >= sum(map(len, texts)) / 2
 
 
 def _splits(template: Template) -> bool:
@@ -190,68 +225,9 @@ def _splits(template: Template) -> bool:
     What recurs inside the texts may be what people often write; a label before or after the variable is not.
     """
     first, last = template.literals[0], template.literals[-1]
-    return (bool(words(first)) and (":" in first or "\n" in first)) or (bool(words(last)) and last.startswith("\n"))
-
-
-def _templates_among(
-    texts: Sequence[str], *, accept: Callable[[Template, list[str]], bool]
-) -> Iterator[tuple[Template, list[str]]]:
-    """Templates that recur in the texts, each with the texts that have it and were not taken by an earlier one.
-
-    Looks for the run of tokens that most texts share, takes the texts that hold it, and mines what else they share.
-    """
-    rest = list(texts)
-    failed = 0
-    runs = _shared_runs(rest)
-    while failed < _PATIENCE:
-        run = next(runs, None)
-        if run is None:
-            return
-        for template in _candidates([text for text in rest if run in text]):
-            members = [text for text in rest if template.match(text) is not None]
-            if template != whole() and len(members) >= MIN_INPUTS and accept(template, members):
-                yield template, members
-                chosen = set(members)
-                rest = [text for text in rest if text not in chosen]
-                runs = _shared_runs(rest)
-                break
-        else:
-            failed += 1
-
-
-def _candidates(holding: list[str]) -> Iterator[Template]:
-    """Templates of texts that hold the same run: of all, then of those that begin alike, then of those that end alike.
-
-    The narrower ones leave out texts that hold the run by accident.
-    """
-    if len(holding) < MIN_INPUTS:
-        return
-    yield mine(holding)
-    for side in (slice(None, _END_CHARACTERS), slice(-_END_CHARACTERS, None)):
-        end, count = Counter(text[side] for text in holding).most_common(1)[0]
-        if MIN_INPUTS <= count < len(holding):
-            yield mine([text for text in holding if text[side] == end])
-
-
-def _shared_runs(texts: Sequence[str]) -> Iterator[str]:
-    """Runs of tokens that enough of the texts hold, the most shared first, each saying something new.
-
-    A run that is held by the same texts as one before, because both stand in one piece, is left out.
-    """
-    sample = texts[:: max(1, len(texts) // _ANCHOR_TEXTS)]
-    counts: Counter[str] = Counter()
-    for text in sample:
-        found = tokens(text[:_ANCHOR_CHARACTERS])
-        counts.update({"".join(found[i : i + _ANCHOR_TOKENS]) for i in range(len(found) - _ANCHOR_TOKENS + 1)})
-    needed = MIN_INPUTS * len(sample) / max(1, len(texts))
-    seen: set[frozenset[int]] = set()
-    for run, count in counts.most_common():
-        if count < needed:
-            return
-        holders = frozenset(index for index, text in enumerate(sample) if run in text)
-        if holders not in seen:
-            seen.add(holders)
-            yield run
+    return (word_count(first) > 0 and any(mark in first for mark in ":\uff1a\n")) or (
+        word_count(last) > 0 and last.startswith("\n")
+    )
 
 
 def _common_template(texts: Sequence[str]) -> Template:

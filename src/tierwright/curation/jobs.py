@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.feature_extraction.text import HashingVectorizer
+from scipy.stats import chi2_contingency
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.naive_bayes import ComplementNB
+from sklearn.svm import LinearSVC
 
-from tierwright.core.contract import ContractKind
+from tierwright.core.contract import ContractKind, fold_label
 from tierwright.curation.contracts import infer_contract
-from tierwright.curation.templates import words
+from tierwright.curation.templates import UNSPACED, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +35,29 @@ _SAMPLE = 2000
 _SAME_INPUTS = 0.75
 #: The same for free answers, where it is the only evidence besides the wording.
 _SAME_ANSWERS = 0.75
+#: Similarity of inputs and answers that needs no likeness of the wording, and the requests it takes to tell.
+_EQUAL, _ENOUGH = 0.9, 25
 #: Cosine of two prompts' words from which they may be wordings of one job.
 _SAME_WORDING = 0.3
+#: Cosine from which they are one prompt with another value of a variable.
+_EQUAL_WORDING = 0.9
 #: Share of the answers of one that must be known to the other, of what its size lets expect.
 _SAME_SET = 0.8
 #: Agreement beyond chance with the other's answers, as a share of the agreement with one's own.
 _SAME_FUNCTION = 0.6
 #: Agreement beyond chance below which answers can't be learned, so that learning proves nothing.
 _LEARNABLE = 0.15
+#: Labels of a set up to which the slower and better learner is used.
+_FEW_LABELS = 20
+#: Members from which a set of answers is hardly shared by chance.
+_TELLING_SET = 6
+#: Probability of unequal shares by chance below which they are unequal.
+_CHANCE = 0.001
+#: Answers that fit any question.
+_ANY_QUESTION = frozenset(
+    """yes no y n true false 1 0 ja nein oui non si sí no sim não positive negative neutral high low medium normal none
+    unknown other ok pass fail 是 否 نعم لا""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+)
 
 
 def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGroup]]:
@@ -72,14 +89,25 @@ def same_job(one: Profile, other: Profile) -> bool:
     """Whether two frames ask for the same thing."""
     if one.contract.kind is not other.contract.kind or _names(one.contract) != _names(other.contract):
         return False
-    if _similarity(one.inputs, other.inputs) < _SAME_INPUTS:
-        return False
-    if one.contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}:
-        return _same_set(one.answers, other.answers) and _same_function(one, other)
+    inputs = _similarity(one.inputs, other.inputs)
     wording = _cosine(one.wording, other.wording)
+    closed = one.contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}
+    if inputs < _SAME_INPUTS:
+        # Other texts under one prompt: what learned from the ones can't be asked about the others.
+        return wording >= _EQUAL_WORDING and (not closed or _same_set(one.answers, other.answers))
+    if closed:
+        return _same_set(one.answers, other.answers) and _same_function(one, other, wording)
+    return wording >= _EQUAL_WORDING or _same_texts(one, other, inputs, wording)
+
+
+def _same_texts(one: Profile, other: Profile, inputs: float, wording: float) -> bool:
+    """Whether open answers are of the same kind, given how alike inputs and wording are."""
+    answers = _similarity(one.texts, other.texts)
     if one.contract.kind is ContractKind.SPANS:
-        return wording >= _SAME_WORDING
-    return wording >= _SAME_WORDING and _similarity(one.texts, other.texts) >= _SAME_ANSWERS
+        return wording >= _SAME_WORDING or answers >= _SAME_ANSWERS
+    if wording >= _SAME_WORDING:
+        return answers >= _SAME_ANSWERS
+    return min(inputs, answers) >= _EQUAL and min(len(one.answers), len(other.answers)) >= _ENOUGH
 
 
 class Profile:
@@ -94,10 +122,27 @@ class Profile:
         self.texts = _VECTORS.transform(said)
         self.answers = np.array([self.contract.canonical(answer).casefold() for answer in said], dtype=object)
         self.wording = _VECTORS.transform([" ".join(words(prompt))])
-        self.half = rng.permutation(len(chosen)) < len(chosen) // 2
+        half = rng.permutation(len(chosen)) < len(chosen) // 2
+        self._halves = half, ~half
+        self._own: float | None = None
+
+    @property
+    def learnable(self) -> float:
+        """Agreement beyond chance of one half's answers with a model of the other half's."""
+        if self._own is None:
+            seen, held = self._halves
+            self._own = _agreement(self.inputs[seen], self.answers[seen], self.inputs[held], self.answers[held])
+        return self._own
 
 
-_VECTORS = HashingVectorizer(n_features=1 << 16, ngram_range=(1, 2), alternate_sign=False, norm="l2", dtype=np.float32)
+_VECTORS = HashingVectorizer(
+    n_features=1 << 16,
+    ngram_range=(1, 2),
+    token_pattern=rf"[{UNSPACED}]|[^\W{UNSPACED}]{{2,}}",
+    alternate_sign=False,
+    norm="l2",
+    dtype=np.float32,
+)
 
 
 def _names(contract: OutputContract) -> tuple[str, ...]:
@@ -143,15 +188,27 @@ def _same_set(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
     return bool(known >= _SAME_SET and covered >= _SAME_SET * expected)
 
 
-def _same_function(one: Profile, other: Profile) -> bool:
-    """Whether a model of one's answers predicts the other's nearly as well as its own."""
+def _same_function(one: Profile, other: Profile, wording: float) -> bool:
+    """Whether a model of one's answers predicts the other's nearly as well as its own.
+
+    Where there is nothing to learn, equal answers for like inputs are evidence if they fit not just any question.
+    """
     large, small = sorted((one, other), key=lambda profile: -len(profile.answers))
-    own = _agreement(
-        large.inputs[large.half], large.answers[large.half], large.inputs[~large.half], large.answers[~large.half]
-    )
-    if own < _LEARNABLE:
-        return _cosine(one.wording, other.wording) >= _SAME_WORDING
-    return _agreement(large.inputs, large.answers, small.inputs, small.answers) >= _SAME_FUNCTION * own
+    if large.learnable >= _LEARNABLE:
+        agreed = _agreement(large.inputs, large.answers, small.inputs, small.answers)
+        return agreed >= _SAME_FUNCTION * large.learnable
+    if wording >= _EQUAL_WORDING:
+        return True
+    names = {fold_label(answer) for answer in (*large.answers, *small.answers)}
+    telling = len(names) >= _TELLING_SET or any(len(name) > 1 and name not in _ANY_QUESTION for name in names)
+    return _same_shares(one.answers, other.answers) and (telling or wording >= _SAME_WORDING)
+
+
+def _same_shares(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
+    """Whether the answers are as frequent in one as in the other (chi-square, 1 in 1,000 by chance)."""
+    labels = np.unique(np.concatenate([one, other]))
+    table = np.array([[(answers == label).sum() for label in labels] for answers in (one, other)])
+    return len(labels) < 2 or bool(chi2_contingency(table).pvalue >= _CHANCE)
 
 
 def _agreement(
@@ -160,7 +217,12 @@ def _agreement(
     """Cohen's kappa between the wanted answers and those of a model that learned the seen ones."""
     if len(np.unique(answers)) < 2:
         return 0.0
-    said = ComplementNB().fit(seen, answers.astype(str)).predict(unseen)
+    if len(np.unique(answers)) > _FEW_LABELS:
+        said = ComplementNB().fit(seen, answers.astype(str)).predict(unseen)
+    else:
+        weights = TfidfTransformer(sublinear_tf=True).fit(seen)
+        learner = LinearSVC(C=0.3, class_weight="balanced").fit(weights.transform(seen), answers.astype(str))
+        said = learner.predict(weights.transform(unseen))
     agreed = float((said == wanted.astype(str)).mean())
     labels = np.unique(np.concatenate([said, wanted.astype(str)]))
     chance = float(sum((said == label).mean() * (wanted.astype(str) == label).mean() for label in labels))

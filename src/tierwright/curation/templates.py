@@ -5,23 +5,31 @@ Owns alignment of texts; refuses to know which texts belong together (discovery 
 
 from __future__ import annotations
 
-import json
 import re
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
 from tierwright.core.task import Template
+from tierwright.curation.attributes import attribute_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Words, single marks, and runs of white space: joined again they give the text back.
-_TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
-_WORD = re.compile(r"\w+")
-_ATTRIBUTE = re.compile(r"\s*[-*]?\s*[^\s:][^:\n]{0,60}:\s*\S")
+#: Letters of scripts that put no spaces between words; each counts as half a word.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+#: Words, single marks and letters, and runs of white space: joined again they give the text back.
+_TOKEN = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]|\s+")
+_WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
+_UNSPACED_LETTER = re.compile(f"[{UNSPACED}]")
 #: A run without white space that holds a digit and touches a slot.
-_NUMBER_AT_END = re.compile(r"[^\s\d]*\d\S*\Z")
-_NUMBER_AT_START = re.compile(r"\A[^\s\d]*\d\S*")
+_NUMBER_AT_END = re.compile(rf"[^\s\d{UNSPACED}]*\d[^\s\uff1a{UNSPACED}]*\Z")
+_NUMBER_AT_START = re.compile(rf"\A[^\s\d{UNSPACED}]*\d[^\s\uff1a{UNSPACED}]*")
+#: The name of a field between two slots, as in `| Reviewer: `.
+_NAMED = re.compile(r"[\n|;,(/•·\u2014\u2013-]\s*\w[^\n:\uff1a]*[:\uff1a]")
+#: Lines from which texts that are lists of attributes throughout are taken as such.
+_ATTRIBUTE_LINES = 3
+#: Words of the longest value in a list of two lines, from which they are sentences in a template.
+_VALUE_WORDS = 5
 #: Texts aligned to find the pieces; more hardly change the outcome.
 _ALIGNED = 24
 #: Tokens of a text that are aligned at most, from each end.
@@ -38,9 +46,16 @@ def words(text: str) -> list[str]:
     return [word.casefold() for word in _WORD.findall(text)]
 
 
+def word_count(text: str) -> int:
+    """Number of words, where two letters of a script without spaces make one."""
+    found = _WORD.findall(text)
+    letters = len(_UNSPACED_LETTER.findall(text))
+    return len(found) - letters + (letters + 1) // 2
+
+
 def fixed_words(template: Template) -> int:
     """Number of words in the fixed pieces."""
-    return sum(len(_WORD.findall(literal)) for literal in template.literals)
+    return sum(map(word_count, template.literals))
 
 
 def whole() -> Template:
@@ -55,12 +70,14 @@ def mine(texts: Sequence[str], *, inner: bool = True) -> Template:
     it holds two words or more, or is a marker such as `Title:` or a delimiter line. With `inner` also pieces between
     the first and the last are looked for. JSON documents are taken as a whole: their punctuation is no boilerplate.
     """
-    if all(_is_json(text) for text in texts):
+    if are_attributes(texts):
         return whole()
     prefix, suffix = _shared_ends(texts)
-    prefix = _spare_structure(prefix, texts)
+    if prefix and are_attributes([text[len(prefix) :] for text in texts]):
+        suffix = ""
+    prefix, suffix = _spare_structure(prefix, suffix, texts)
     cores = [text[len(prefix) : len(text) - len(suffix)] for text in texts]
-    pieces = () if not inner or all(map(is_attributes, cores[:_ALIGNED])) else _shared_pieces(cores)
+    pieces = () if not inner or are_attributes(cores) else _shared_pieces(cores)
     template = _loosened((prefix, *pieces, suffix))
     if all(template.match(text) is not None for text in texts):
         return template
@@ -113,11 +130,11 @@ def _cut_suffix(suffix: str, texts: Sequence[str]) -> str:
 
 def _is_marker(piece: str) -> bool:
     """Whether a shared piece is boilerplate: two words, a word with a colon or line break, or a delimiter line."""
-    found = len(_WORD.findall(piece))
+    found = word_count(piece)
     if found >= 2:
         return True
     if found == 1:
-        return any(mark in piece for mark in ":\n=#<>[]|")
+        return any(mark in piece for mark in ":\uff1a\n=#<>[]|")
     return len(piece.strip()) >= (1 if "\n" in piece else 3)
 
 
@@ -136,9 +153,9 @@ def _shared_pieces(texts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _is_inner_marker(piece: str) -> bool:
-    """Between two slots chance agreements are likelier: three words, or a word with a colon after a line break."""
-    found = len(_WORD.findall(piece))
-    return found >= 3 or (found >= 1 and "\n" in piece and ":" in piece)
+    """Between two slots chance agreements are likelier: three words, or a name with a colon after a mark or line."""
+    found = word_count(piece)
+    return found >= 3 or (found >= 1 and _NAMED.search(piece) is not None)
 
 
 def _ends(found: list[str]) -> list[str]:
@@ -153,28 +170,32 @@ def _common_blocks(blocks: list[list[str]], other: list[str]) -> list[list[str]]
     return [joined[start : start + size] for start, _, size in matcher.get_matching_blocks() if size]
 
 
-def is_attributes(text: str) -> bool:
-    """Whether a text is a list of attributes: a JSON document, or two `name: value` lines or more and nothing else."""
-    if _is_json(text):
+def are_attributes(texts: Sequence[str]) -> bool:
+    """Whether the texts are lists of attributes throughout; two labelled sentences are likelier a template."""
+    sample = texts[:: max(1, len(texts) // _ALIGNED)]
+    sizes = [len(values) for values in map(attribute_values, sample) if values is not None]
+    if len(sizes) < len(sample):
+        return False
+    several_lines = sum("\n" in text for text in sample) > len(sample) / 2
+    if not several_lines or sample[0][:1] in {"{", "["} or sorted(sizes)[len(sizes) // 2] >= _ATTRIBUTE_LINES:
         return True
-    lines = [line for line in text.splitlines() if line.strip()]
-    return len(lines) >= 2 and all(_ATTRIBUTE.match(line) for line in lines)
+    longest = sorted(max(map(word_count, attribute_values(text) or [""])) for text in sample)
+    return longest[len(longest) // 2] <= _VALUE_WORDS
 
 
-def _spare_structure(prefix: str, texts: Sequence[str]) -> str:
-    """The prefix without the beginning of attributes that belongs to the input."""
+def _spare_structure(prefix: str, suffix: str, texts: Sequence[str]) -> tuple[str, str]:
+    """The ends without what belongs to attributes in the input: `name: ` that all of them begin with."""
+    if not prefix:
+        return prefix, suffix
+    starts = [0, *(found.end() for found in re.finditer(r"\n|: ", prefix))]
     brackets = [found.start() for found in re.finditer(r"[{\[]", prefix)]
-    for cut in (*brackets[:1], prefix.rfind("\n") + 1):
-        if cut < len(prefix) and all(is_attributes(text[cut:]) for text in texts[:_ALIGNED]):
-            return prefix[:cut]
-    return prefix
-
-
-def _is_json(text: str) -> bool:
-    if text[:1] not in "{[":
-        return False
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+    # More fixed lines than variable ones, such as a list of definitions, are part of the prompt.
+    lines_after = sorted(text.count("\n", len(prefix)) for text in texts)[len(texts) // 2]
+    for cut in sorted({*starts, *brackets[:1]}):
+        if cut >= len(prefix) or prefix[cut].isspace() or prefix.count("\n", cut) > lines_after:
+            continue
+        if are_attributes([text[cut:] for text in texts]):
+            return prefix[:cut], ""
+        if suffix and are_attributes([text[cut : len(text) - len(suffix)] for text in texts]):
+            return prefix[:cut], suffix
+    return prefix, suffix

@@ -18,8 +18,9 @@ from tierwright.specialists.linear import Confidence, log_odds
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Points of expected accuracy that may be given up against the best threshold to answer more requests locally.
-TOLERANCE = 0.001
+#: Share of right answers, in expectation, that may be given up against the best threshold to answer more requests
+#: locally: half of the margin that the experiment allows by default.
+TOLERANCE = 0.005
 #: Share of requests below which a threshold is not worth having.
 _MIN_SHARE = 0.01
 #: Level of the exact sign test that a threshold must pass where the incumbent is seen to err.

@@ -48,8 +48,6 @@ _PLENTY = 3000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
-#: Characters of an input that the encoder is shown while training; it reads no more than its token limit anyway.
-_EMBEDDED = 4000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +215,7 @@ def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
 
 
 def _features(texts: Sequence[str], featuriser: NgramFeaturiser, encoder: Encoder | None) -> Features:
-    embeddings = None if encoder is None else encoder.embed([text[:_EMBEDDED] for text in texts])
+    embeddings = None if encoder is None else encoder.embed(texts)
     return Features(ngrams=featuriser.transform(texts), embeddings=embeddings)
 
 

@@ -128,3 +128,131 @@ def test_order_of_the_log_does_not_matter() -> None:
     )
     shuffled = random.Random(9).sample(observations, len(observations))
     assert found(observations) == found(shuffled)
+
+
+def test_two_questions_in_one_user_template() -> None:
+    """Two questions about the same texts, each after the text and before the same last words, are two tasks."""
+    pairs = tickets(600, 31)
+    one = seen(
+        [(text, "Yes" if topic == "billing" else "No") for text, topic in pairs[:300]],
+        user="{}\n\nIs the message above about an invoice, a charge or money? Reply Yes or No.",
+    )
+    other = seen(
+        [(text, "Yes" if topic in {"delivery", "account"} else "No") for text, topic in pairs[300:]],
+        user="{}\n\nIs the message above for the parcel or login team? Reply Yes or No.",
+        prefix="s",
+    )
+    assert sorted(map(sorted, found(one + other))) == [sorted(o.id for o in one), sorted(o.id for o in other)]
+
+
+def test_short_system_message_with_recurring_names() -> None:
+    """Names that come again in a short system message are values of a variable, not versions of the prompt."""
+    names = ["Ada Byron", "Li Wei", "Tom Ferreira", "Sofia Rossi", "Mia Lund", "Hana Sato", "Zoe Day", "Rita Ora"]
+    observations = seen(
+        tickets(300, 32),
+        system=lambda n: (
+            f"Date: 2025-0{n % 9 + 1}-{n % 28 + 1:02} | Agent: {names[n % 8]} | id u{n * 7919:08x}\n"
+            "Sort a message. Topics: account, billing, delivery, returns."
+        ),
+    )
+    assert len(find_frames(observations, is_closed=is_closed, seed=0)) == 1
+
+
+def test_one_word_before_the_variable() -> None:
+    """`Summarise:` on a line of its own is a frame, whatever is answered."""
+    pairs = [(text, f"{topic} since {text[-20:]}") for text, topic in tickets(60, 33)]
+    groups = find_frames(seen(pairs, user="Summarise:\n{}"), is_closed=is_closed, seed=0)
+    assert [group.inputs[0] for group in groups] == [pairs[0][0]]
+
+
+def test_same_opening_before_two_label_lists() -> None:
+    """Templates that open alike and differ in the labels they end with are two frames, each in one piece."""
+    pairs = tickets(400, 34)
+    user = 'Topic of "{}"? One of these, nothing else and spelled exactly as here: '
+    one = seen(pairs[:200], system="You are a helpful assistant.", user=user + "account, billing, delivery, returns")
+    lost = [(text, "a letter" if topic == "billing" else "an object") for text, topic in pairs[200:]]
+    other = seen(lost, system="You are a helpful assistant.", user=user + "a letter, an object", prefix="s")
+    groups = find_frames(one + other, is_closed=is_closed, seed=0)
+    assert sorted(len(group.members) for group in groups) == [200, 200]
+
+
+def test_long_rules_of_behaviour_before_the_long_tail() -> None:
+    """A long system message that names no job makes no task of whatever is asked behind it."""
+    rng = random.Random(35)
+    vocabulary = [f"word{n}" for n in range(400)]
+    pairs = [(" ".join(rng.choices(vocabulary, k=15)), " ".join(rng.choices(vocabulary, k=30))) for _ in range(200)]
+    system = "You are ChatGPT, a large language model trained by OpenAI. Answer as concisely as possible."
+    assert find_frames(seen(pairs, system=system), is_closed=is_closed, seed=0) == []
+
+
+def test_inputs_that_begin_alike_behind_a_short_prompt() -> None:
+    """What many inputs begin with splits no task, even where the system message is short."""
+    pairs = [(text if n % 3 else f"RT @user: {text}", topic) for n, (text, topic) in enumerate(tickets(200, 36))]
+    system = "Label messages: account, billing, delivery, returns."
+    assert len(find_frames(seen(pairs, system=system), is_closed=is_closed, seed=0)) == 1
+
+
+def test_fixed_examples_that_change_with_the_version() -> None:
+    """Other fixed examples are another wording of the task, and no part of the input."""
+    pairs = tickets(400, 37)
+    shots = [tickets(3, seed) for seed in (38, 39)]
+    prompts = [
+        "You label shop mail.\n\n" + "".join(f"Q: {text}\nA: {topic}\n\n" for text, topic in shot) + "Q: {}\nA:"
+        for shot in shots
+    ]
+    one = seen(pairs[:200], user=prompts[0])
+    other = seen(pairs[200:], user=prompts[1], prefix="s", start=200)
+    groups = find_frames(one + other, is_closed=is_closed, seed=0)
+    assert {given for group in groups for given in group.inputs} == {text for text, _ in pairs}
+    assert len(found(one + other)) == 1
+
+
+def test_template_in_a_script_without_spaces() -> None:
+    """A Chinese question behind a generic system message is a frame."""
+    rng = random.Random(40)
+    letters = "天地人你我他大小上下中国城市电影音乐工作学习朋友老师学生今天明天高兴难过"
+    pairs = [("".join(rng.choices(letters, k=12)), str(n % 2)) for n in range(120)]
+    observations = seen(pairs, system="You are a helpful assistant.", user="这条评论有毒吗, 只回答1或0:\n{}")
+    groups = find_frames(observations, is_closed=is_closed, seed=0)
+    assert [group.inputs[0] for group in groups] == [pairs[0][0]]
+
+
+def test_rare_yes_is_still_learned() -> None:
+    """Two questions whose answer is mostly no are two tasks: the few other answers tell them apart."""
+    pairs = tickets(900, 41)
+    one = seen(
+        [(text, "yes" if "refund" in text else "no") for text, _ in pairs[:450]],
+        system="Does the message concern a refund of money? yes/no",
+    )
+    other = seen(
+        [(text, "yes" if "courier" in text else "no") for text, _ in pairs[450:]],
+        system="Does the message concern a courier at work? yes/no",
+        prefix="s",
+    )
+    assert len(found(one + other)) == 2
+
+
+def test_answers_that_cannot_be_learned_but_are_telling() -> None:
+    """A rewording joins where answers are few and noisy, if their names fit no other question."""
+    rng = random.Random(42)
+    pairs = [(text, rng.choice(["hate speech", "offensive", "neither of these"])) for text, _ in tickets(80, 42)]
+    one = seen(pairs[:40], system="You moderate a forum and give every post one of three labels, nothing else.")
+    other = seen(pairs[40:], system="Content policy check of messages; write the category alone.", prefix="s")
+    assert len(found(one + other)) == 1
+
+
+def test_attributes_in_another_notation() -> None:
+    """A version that sends the same attributes in another notation and asks in other words joins its task."""
+    rng = random.Random(43)
+    names, foods, areas = ["Aroma", "Cotto", "The Mill", "Zizzi"], ["Thai", "Greek", "French"], ["north", "harbour"]
+    rows = [(rng.choice(names), rng.choice(foods), rng.choice(areas), str(n)) for n in range(200)]
+    answers = [f"{a} at number {d} serves {b} food in the {c} of town." for a, b, c, d in rows]
+    lines = [f"name: {a}\nfood: {b}\narea: {c}\nnumber: {d}" for a, b, c, d in rows]
+    brackets = [f"name[{a}], food[{b}], area[{c}], number[{d}]" for a, b, c, d in rows]
+    one = seen(list(zip(lines[:100], answers[:100], strict=True)), user="Write one sentence about this place.\n{}")
+    other = seen(
+        list(zip(brackets[100:], answers[100:], strict=True)),
+        system="You are a copywriter of a city guide: use all facts.",
+        prefix="s",
+    )
+    assert len(found(one + other)) == 1

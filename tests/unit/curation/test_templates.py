@@ -58,3 +58,29 @@ def test_match_text_shorter_than_its_fixed_pieces() -> None:
     """Fixed pieces that overlap in a text are not matched twice."""
     assert Template(literals=("ab", "ba")).match("aba") is None
     assert Template(literals=("ab", "ba")).match("abba") == ("",)
+
+
+def test_mine_script_without_spaces() -> None:
+    """Chinese instructions around the variable are found, though no spaces part their words."""
+    literals = ("判断下面的评论是否有毒, 只回答1或0:\n", "")
+    comments = ["今天天气很好", "你说得对", "不要这样说话", "成都是人民的城市", "谢谢大家", "没有意思"]
+    texts = [literals[0] + comment for comment in comments]
+    assert mine(texts) == Template(literals=literals)
+
+
+def test_mine_attributes_that_begin_alike() -> None:
+    """Attributes that most texts share are still part of the input, not of the prompt."""
+    foods = ["Thai", "Greek", "French", "Indian", "Fast food"]
+    assert mine([f"name: The Eagle\ntype: pub\nfood: {food}\narea: north" for food in foods]) == whole()
+
+
+def test_mine_examples_that_vary() -> None:
+    """Examples drawn anew for each request are variables, and the lines around them fixed pieces."""
+    template = mine([f"Sort each.\n\nInput: {a}\nOutput: {len(a)}\n\nInput: {a[::-1]}\nOutput:" for a in WORDS])
+    assert template.literals == ("Sort each.\n\nInput: ", "\nOutput: ", "\n\nInput: ", "\nOutput:")
+
+
+def test_mine_definitions_before_the_variable() -> None:
+    """Definitions in lines of their own belong to the prompt, though they look like attributes."""
+    prompt = "insult: attacks a person\nthreat: announces harm\nneither: all else\nPost: "
+    assert mine([prompt + word for word in WORDS]).literals[0] == prompt

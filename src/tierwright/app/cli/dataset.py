@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table, unwritable
 from tierwright.app.cli.task import TaskArgument
-from tierwright.core.errors import InputError
+from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.
 @app.command()
 def build(
     task: TaskArgument,
-    seed: Annotated[int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.", min=0, max=MAX_SEED)
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -69,7 +71,7 @@ def export(
 ) -> None:
     """Write the examples as JSON Lines."""
     with opened(config) as parts:
-        examples = parts.store.examples(DatasetId(dataset))
+        examples = parts.store.examples(parts.store.dataset(DatasetId(dataset)).id)
     try:
         with file.open("w", encoding="utf-8", newline="\n") as out:
             for example in examples:
@@ -84,7 +86,7 @@ def export(
                 }
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
     except OSError as error:
-        raise InputError(f"{file} can't be written: {error.strerror}") from error
+        raise unwritable(file, error, then="the dataset itself is kept") from error
     show(
         {"written": len(examples), "file": file},
         as_json=as_json,
@@ -105,7 +107,7 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
 
 
 def _tell(console: Console, dataset: Dataset) -> None:
-    console.print(f"[bold]{dataset.id}[/bold]  {dataset.contract.kind.value}")
+    console.print(f"{dataset.id}  {dataset.contract.kind.value}", style="bold")
     for split, count in dataset.sizes.items():
         console.print(f"  {count:>8,} {split.value}")
     for reason, count in dataset.excluded.items():

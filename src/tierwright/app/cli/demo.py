@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tierwright.app.cli.output import JsonOption, Ticker, say, show
+from tierwright.app.settings import MAX_SEED
 
 
 def demo(
@@ -17,7 +18,7 @@ def demo(
     ] = None,
     labels: Annotated[int, typer.Option(help="Answers that people label in each task.", min=0)] = 1000,
     speedup: Annotated[float, typer.Option(help="How much faster than logged the frontier answers.", min=1)] = 20.0,
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.", min=0, max=MAX_SEED)] = 1,
     keep: Annotated[Path | None, typer.Option(help="A folder to keep store, models and settings in.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Folder of base weights; default: the user's cache.")] = None,
     fetch: Annotated[bool, typer.Option(help="Fetch the sentence encoder if it is not there.")] = True,

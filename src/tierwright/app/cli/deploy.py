@@ -12,7 +12,9 @@ from tierwright.core.deployment import Stage
 from tierwright.core.errors import InvalidTransition
 
 if TYPE_CHECKING:
+    from tierwright.app.wiring import Parts
     from tierwright.core.deployment import Deployment
+    from tierwright.core.model import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, help="What serves: canary → live → retired.")
 ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with the decision.")]
@@ -31,28 +33,15 @@ def set_(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a version live; the gateway serves it from then on, without a restart."""
-    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - `--help` must not wait
-
+    """Put a version live, or take it off; the gateway follows within seconds, without a restart."""
     with opened(config) as parts:
         found = parts.store.version(version)
-        evaluation = next((e for e in parts.store.evaluations(found.task_id) if e.candidate == found.id), None)
-        chosen = threshold if threshold is not None else evaluation.threshold if evaluation else found.threshold
-        if chosen is None:
-            raise InvalidTransition(
-                f"model {found.id[:12]} was calibrated and found no confidence from which it should answer; "
-                "give one with --threshold, a name with --approver and a --reason to serve it all the same"
+        if stage is Stage.RETIRED:
+            deployment = _retire(parts, found, approver=approver, reason=reason)
+        else:
+            deployment = _promote(
+                parts, found, stage=stage, share=share, threshold=threshold, approver=approver, reason=reason
             )
-        proposal = Proposal(
-            version=found,
-            evaluation=evaluation,
-            stage=stage,
-            threshold=chosen,
-            share=share if share is not None else (0.1 if stage is Stage.CANARY else 1.0),
-            approver=approver,
-            reason=reason,
-        )
-        deployment = promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
         names = {task.id: task.name for task in parts.store.tasks()}
     _show_one(deployment, names.get(deployment.task_id, deployment.task_id), as_json=as_json)
 
@@ -105,6 +94,51 @@ def rollback(
         withdrawal = Withdrawal(task_id=found.id, reason=reason, approver=approver)
         deployment = run(parts.store, withdrawal, at=parts.clock(), entropy=parts.entropy())
     _show_one(deployment, found.name, as_json=as_json)
+
+
+def _promote(
+    parts: Parts,
+    version: ModelVersion,
+    *,
+    stage: Stage,
+    share: float | None,
+    threshold: float | None,
+    approver: str | None,
+    reason: str,
+) -> Deployment:
+    """Onto a share of the traffic or all of it, at the threshold given, evaluated or calibrated."""
+    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - `--help` must not wait
+
+    evaluation = next((e for e in parts.store.evaluations(version.task_id) if e.candidate == version.id), None)
+    chosen = threshold if threshold is not None else evaluation.threshold if evaluation else version.threshold
+    if chosen is None:
+        raise InvalidTransition(
+            f"model {version.id[:12]} was calibrated and found no confidence from which it should answer; "
+            "give one with --threshold, a name with --approver and a --reason to serve it all the same"
+        )
+    proposal = Proposal(
+        version=version,
+        evaluation=evaluation,
+        stage=stage,
+        threshold=chosen,
+        share=share if share is not None else (0.1 if stage is Stage.CANARY else 1.0),
+        approver=approver,
+        reason=reason,
+    )
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+
+
+def _retire(parts: Parts, version: ModelVersion, *, approver: str | None, reason: str) -> Deployment:
+    """Off the traffic, if it is this version that serves."""
+    from tierwright.lifecycle.promotion import Withdrawal, retire  # noqa: PLC0415 - as above
+
+    current = next((d for d in parts.store.deployments_in_force() if d.task_id == version.task_id), None)
+    if current is not None and current.stage is not Stage.RETIRED and current.model_version_id != version.id:
+        raise InvalidTransition(
+            f"version {version.id[:12]} does not serve, version {current.model_version_id[:12]} does; retire that one"
+        )
+    withdrawal = Withdrawal(task_id=version.task_id, reason=reason, approver=approver)
+    return retire(parts.store, withdrawal, at=parts.clock(), entropy=parts.entropy())
 
 
 def _show_one(deployment: Deployment, task: str, *, as_json: bool) -> None:

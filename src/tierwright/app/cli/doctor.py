@@ -42,9 +42,8 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
 
     def tell(console: Console) -> None:
         for finding in findings:
-            mark = "[green]ok  [/green]" if finding.ok else "[red]bad [/red]"
-            console.print(f"{mark}{finding.part}: ", end="")
-            console.print(finding.says, markup=False)
+            console.print("ok  " if finding.ok else "bad ", style="green" if finding.ok else "red", end="")
+            console.print(f"{finding.part}: {finding.says}")
 
     document = [{"part": finding.part, "ok": finding.ok, "says": finding.says} for finding in findings]
     show(document, as_json=as_json, text=tell)

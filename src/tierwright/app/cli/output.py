@@ -5,6 +5,7 @@ The outcome goes to standard output, as text or as one JSON document; everything
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -14,12 +15,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from tierwright.app.settings import FILE_NAME, load_settings
 from tierwright.app.wiring import Parts, open_parts
+from tierwright.core.errors import InputError, ServiceError, TierwrightError
 from tierwright.core.estimate import Estimate
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def show(document: Any, *, as_json: bool, text: Callable[[Console], None]) -> No
     from rich.console import Console  # noqa: PLC0415 - a JSON document needs none
 
     terminal = sys.stdout.isatty()
-    text(Console(highlight=False, width=None if terminal else _PIPED_WIDTH))
+    # Names and reasons are people's own words: brackets in them are no markup.
+    text(Console(highlight=False, markup=False, emoji=False, width=None if terminal else _PIPED_WIDTH))
 
 
 def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -62,7 +65,8 @@ def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[S
 
     shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
     for column in columns:
-        shown.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        shown.add_column(column.removeprefix(">"), justify=justify, overflow="fold")
     for row in rows:
         shown.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(shown)
@@ -95,6 +99,13 @@ def usd(amount: Decimal | None) -> str:
         return "unpriced"
     digits = 2 if abs(amount) >= 1 or amount == 0 else 4 if abs(amount) >= Decimal("0.001") else 7
     return f"${amount:,.{digits}f}"
+
+
+def unwritable(path: Path, error: OSError, *, then: str) -> TierwrightError:
+    """What to raise where a file can't be written; `then` says what became of its content."""
+    if error.errno == errno.ENOSPC:
+        return ServiceError(f"there is no space left to write {path}; free some, then repeat the command: {then}")
+    return InputError(f"{path} can't be written ({error.strerror}); name a file in a folder of yours: {then}")
 
 
 def say(line: str) -> None:

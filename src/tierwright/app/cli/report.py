@@ -79,8 +79,9 @@ def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) ->
     )
     if found.unpriced_requests or found.unpriced_calls:
         console.print(
-            f"[bold]{found.unpriced_requests:,} requests and {found.unpriced_calls:,} calls have no known price[/bold] "
-            "and are in none of these figures; give prices in [[economics.prices]]."
+            f"{found.unpriced_requests:,} requests and {found.unpriced_calls:,} calls have no known price "
+            "and are in none of these figures; give prices in [[economics.prices]].",
+            style="bold",
         )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, say
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, say, unwritable
 
 
 def serve(
@@ -33,8 +33,11 @@ def serve(
         say(f"listening on {address}/v1")
         if ready_file is not None:
             part = ready_file.with_name(f"{ready_file.name}.part")
-            part.write_text(address, encoding="utf-8")
-            part.replace(ready_file)
+            try:
+                part.write_text(address, encoding="utf-8")
+                part.replace(ready_file)
+            except OSError as error:
+                raise unwritable(ready_file, error, then="the gateway was not started") from error
 
     # One small prediction at a time: more threads would only take the cores from the requests.
     with opened(config) as parts, threadpool_limits(limits=1):

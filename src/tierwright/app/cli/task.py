@@ -16,8 +16,10 @@ from tierwright.app.cli.output import (
     say,
     show,
     table,
+    unwritable,
     usd,
 )
+from tierwright.app.settings import MAX_SEED
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ def audit(
     new: Annotated[
         bool, typer.Option("--new", help="Only join new wordings to known tasks: quick, for every few minutes.")
     ] = False,
-    days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1)] = 7,
-    seed: Annotated[int, typer.Option(help="Seed of the sampling inside.")] = 1,
+    days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1, max=36_500)] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling inside.", min=0, max=MAX_SEED)] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,7 +81,7 @@ def show_(task: TaskArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: Js
         found = parts.store.task(task)
 
     def tell(console: Console) -> None:
-        console.print(f"[bold]{found.name}[/bold]  {found.id}  {found.contract.kind.value}")
+        console.print(f"{found.name}  {found.id}  {found.contract.kind.value}", style="bold")
         for label in found.contract.labels:
             console.print(f"  {label}", markup=False)
         for spec in found.contract.fields:
@@ -198,4 +200,4 @@ def _write_assignments(path: Path, assignments: Mapping[InferenceId, TaskId | No
         with path.open("w", encoding="utf-8", newline="\n") as file:
             file.writelines(f"{inference_id}\t{task_id or '-'}\n" for inference_id, task_id in assignments.items())
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}; the audit itself is kept") from error
+        raise unwritable(path, error, then="the audit itself is kept") from error

@@ -205,7 +205,7 @@ class Driver:
             if status == 200:
                 return self._decode(body), None
             refusal = self._decode_refusal(body).error
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None, f"HTTP {status} with a body that is no OpenAI answer"
         return None, f"HTTP {status}: {refusal.code or refusal.type or 'no code'}"
 

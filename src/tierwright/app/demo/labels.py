@@ -7,6 +7,7 @@ of it is for scoring.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,13 +52,13 @@ def read_key(path: Path) -> dict[str, KeyEntry]:
     try:
         raw = path.read_bytes()
         text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"the key {path} can't be read: {error}; check the path, or copy it again") from error
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
             try:
                 row = decoder.decode(line)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}: {error}; a key line holds id, task and gold") from error
             found[row.id] = KeyEntry(task=row.task, gold=row.gold)
     return found

@@ -51,9 +51,11 @@ def read_log(path: Path, *, on_bad_line: Callable[[int], None]) -> Iterator[tupl
         if not line.raw or line.raw.isspace():
             continue
         try:
+            # Requests and responses are not looked into here, but whoever does must not fail.
+            line.raw.decode()
             read = decode(line.raw)
             identity = identify(read.response).id
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             on_bad_line(line.number)
         else:
             yield identity, read

@@ -162,7 +162,7 @@ class ReplayApp:
             return
         try:
             request = _decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             request = None
         if not isinstance(request, dict):
             await self._refuse(send, 400, "invalid_json", "the body is not a JSON object")

@@ -107,7 +107,12 @@ def run_demo(options: DemoOptions, *, say: Callable[[str], None], progress: Call
     stages = _Stages(say=say)
     with ExitStack() as stack:
         workdir = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tierwright-demo-")))
-        workdir.mkdir(parents=True, exist_ok=True)
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{workdir} can't be made ({error.strerror}); name a folder of yours with --keep"
+            ) from error
         with stages.stage("traffic", "reading the traffic"):
             log = _read(options, workdir)
             keys = {client: f"tw_{secrets.token_urlsafe(24)}" for client in sorted(_clients(log))}

@@ -112,7 +112,7 @@ def tell(console: Console, outcome: Outcome) -> None:
     _tell_live(console, outcome)
     _tell_money(console, outcome)
     if outcome.failed:
-        console.print(f"[bold]{outcome.failed} requests got no answer.[/bold]")
+        console.print(f"{outcome.failed} requests got no answer.", style="bold")
     console.print(
         f"{sum(outcome.seconds.values()):.0f} s in all, {outcome.peak_memory_mb:,.0f} MB at most in one process. "
         f"{outcome.traffic} The frontier model is a replay of the log, {outcome.speedup:g} times faster than it was."
@@ -194,7 +194,7 @@ def _tell_money(console: Console, outcome: Outcome) -> None:
     ]
     table(console, f"5. What the last {outcome.live_days} days cost", ("", ">US dollars"), rows)
     if outcome.unpriced_requests:
-        console.print(f"[bold]{outcome.unpriced_requests:,} requests have no known price and are left out.[/bold]")
+        console.print(f"{outcome.unpriced_requests:,} requests have no known price and are left out.", style="bold")
 
 
 def _share(estimate: Estimate | None) -> str:
