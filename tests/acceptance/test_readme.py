@@ -22,16 +22,15 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
 
-def masked(text: str) -> list[str]:
-    """The lines that say something, with numbers masked and column widths levelled.
+def masked(text: str) -> str:
+    """What the text says, with numbers masked and spaces and line breaks levelled.
 
-    Which rung is chosen may differ between processors, whose 8-bit arithmetic differs; times and sizes always do.
+    Which rung is chosen, and whether "no worse" comes out as "better", may differ between processors, whose 8-bit
+    arithmetic differs; times and sizes always do.
     """
-    lines = (
-        re.sub(r"[─ ]+", " ", re.sub(r"[-+$]?\d[\d,.]*", "#", line.replace("←", ""))).strip()
-        for line in text.splitlines()
-    )
-    return [line for line in lines if line]
+    for mark in ("superior", "non_inferior"):
+        text = text.replace(mark, "no worse")
+    return re.sub(r"[─\s]+", " ", re.sub(r"[-+$]?\d[\d,.]*", "#", text.replace("←", ""))).strip()
 
 
 def setting_names(section: type[msgspec.Struct]) -> Iterator[str]:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
 
-from tests.acceptance.conftest import PROGRAM, Cli
+from tests.acceptance.conftest import Cli
+from tests.acceptance.servers import FRONTIER, Gateway, eventually, gateway, logged, replayed, settings
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from tierwright.core.inference import Inference
@@ -31,116 +23,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("serve")]
 
-KEY = "tw-acceptance-key"
 TASK = "ticket-triage"
-LOCAL, FRONTIER = "specialist", "replayed-frontier"
-REQUESTS = 1500
-
-
-def settings(base_url: str, store: str = "sqlite:///tierwright.db") -> str:
-    """The settings of a gateway with one caller; no holdout, so that every route is certain."""
-    digest = hashlib.sha256(KEY.encode()).hexdigest()
-    return f"""version = 1
-[server]
-port = 0
-[store]
-url = "{store}"
-[[backends]]
-name = "{FRONTIER}"
-base_url = "{base_url}"
-models = ["gpt-4o"]
-[routing]
-holdout_share = 0.0
-poll_interval_s = 0.1
-[training]
-encoder = ""
-[[callers]]
-client_id = "shop"
-key_sha256 = "{digest}"
-"""
-
-
-def eventually(holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
-    """Waits until something holds; fails where it does not."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.05)
-
-
-@contextmanager
-def process(command: list[str], ready: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that writes a file when it is ready; ended at the latest when this is left."""
-    ready.unlink(missing_ok=True)
-    with (folder / f"{ready.name}.log").open("w+", encoding="utf-8") as said:
-        running = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, text=True)
-        try:
-            eventually(lambda: ready.exists() or running.poll() is not None)
-            said.seek(0)
-            assert running.poll() is None, said.read()
-            yield running
-        finally:
-            running.terminate()
-            try:
-                running.wait(20)
-            except subprocess.TimeoutExpired:
-                running.kill()
-                running.wait()
-
-
-@contextmanager
-def replayed(log: Path, folder: Path, *, speedup: str) -> Iterator[str]:
-    """The replayed frontier model; gives its base URL."""
-    ready = folder / f"replay-{speedup}.ready"
-    command = [sys.executable, "-m", "tierwright.app.demo.replay", "--log", str(log), "--speedup", speedup]
-    with process([*command, "--ready-file", str(ready)], ready, folder):
-        yield str(json.loads(ready.read_text(encoding="utf-8"))["url"])
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """A running `tierwright serve`."""
-
-    process: subprocess.Popen[str]
-    #: Without /v1.
-    address: str
-    client: openai.OpenAI
-
-    def ask(self, request: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-        """The text of the answer to a logged request, and the response's headers."""
-        raw = self.client.chat.completions.with_raw_response.create(**request)
-        return raw.parse().choices[0].message.content, raw.headers
-
-    def stream(self, request: Mapping[str, Any]) -> str:
-        """The text of the streamed answer to a logged request."""
-        pieces = self.client.chat.completions.create(**request, stream=True)
-        return "".join(chunk.choices[0].delta.content or "" for chunk in pieces if chunk.choices)
-
-    def served_by(self, requests: list[dict[str, Any]]) -> list[str]:
-        """Who answered each request."""
-        return [self.ask(request)[1]["x-tierwright-served-by"] for request in requests]
-
-    def readiness(self) -> dict[str, Any]:
-        """What readiness says."""
-        with urllib.request.urlopen(f"{self.address}/health/readiness", timeout=10) as answer:
-            found: dict[str, Any] = json.load(answer)
-        return found
-
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
-
-
-@contextmanager
-def gateway(folder: Path, *, config: str = "tierwright.toml") -> Iterator[Gateway]:
-    """`tierwright serve` with a settings file of a folder."""
-    ready = folder / f"{config}.ready"
-    command = [PROGRAM, "serve", "--config", config, "--ready-file", ready.name]
-    with process(command, ready, folder) as running:
-        address = ready.read_text(encoding="utf-8")
-        with openai.OpenAI(base_url=f"{address}/v1", api_key=KEY, max_retries=0, timeout=30) as client:
-            yield Gateway(running, address, client)
+LOCAL = "specialist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +60,6 @@ class Shop:
     def undeploy(self) -> None:
         """Takes the version off, if it serves."""
         self.cli("deploy", "set", self.version, "--stage", "retired")
-
-
-def logged(log: Path, key: Path) -> dict[str, list[tuple[dict[str, Any], str]]]:
-    """Requests of the log with their answers, by the key's task."""
-    task = {row["id"]: row["task"] for row in map(json.loads, gzip.decompress(key.read_bytes()).splitlines())}
-    found: dict[str, list[tuple[dict[str, Any], str]]] = {}
-    for row in map(json.loads, gzip.decompress(log.read_bytes()).splitlines()):
-        answer = row["response"]["choices"][0]["message"]["content"]
-        found.setdefault(task[row["response"]["id"]], []).append((row["request"], answer))
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -361,80 +235,3 @@ def test_address_file_that_cannot_be_written(shop: Shop) -> None:
     ran = shop.cli("serve", "--ready-file", "no/such/folder/ready")
     assert (ran.code, "Traceback" in ran.err) == (2, False)
     assert "no/such/folder/ready" in ran.err
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Mounts a disk in memory of a given size, or gives the mounted one that size; unmounted at the end."""
-    place = tmp_path / "disk"
-    place.mkdir()
-
-    def sized(size: str) -> Path:
-        mounted = os.path.ismount(place)
-        options = f"remount,size={size}" if mounted else f"size={size}"
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            pytest.skip(f"a small disk can't be mounted here: {error}")
-        if done.returncode != 0:
-            pytest.skip(f"a small disk can't be mounted here: {done.stderr.strip()}")
-        return place
-
-    yield sized
-    if os.path.ismount(place):
-        subprocess.run(["umount", str(place)], check=True)
-
-
-def fill(ballast: Path) -> None:
-    """Writes until its disk is full."""
-    with ballast.open("wb", buffering=0) as file:
-        while os.statvfs(ballast).f_bavail:
-            file.write(bytes(4096))
-
-
-@pytest.mark.parametrize("size", ["64k", "300k", "2m"])
-def test_import_onto_a_full_disk(
-    cli: Cli, log: tuple[Path, Path], small_disk: Callable[[str], Path], size: str
-) -> None:
-    """Exit code 3 and one paragraph that says how far it came; with room the same import completes the traffic."""
-    disk = small_disk(size)
-    (cli.folder / "tierwright.toml").write_text(
-        settings("http://127.0.0.1:9/v1", f"sqlite:///{disk / 'store.db'}"), encoding="utf-8"
-    )
-    full = cli("traffic", "import", str(log[0]))
-    assert full.code == 3
-    (paragraph,) = full.err.strip().splitlines()
-    assert "no space left" in paragraph
-    assert "Traceback" not in full.err
-    small_disk("64m")
-    store = open_store(f"sqlite:///{disk / 'store.db'}")
-    kept = store.count()
-    store.close()
-    assert kept < REQUESTS
-    assert size != "2m" or f"{kept} of them new" in paragraph
-    again = cli("traffic", "import", str(log[0]), "--json")
-    assert again.code == 0, again.err
-    assert (again.document["added"], again.document["already_there"]) == (REQUESTS - kept, kept)
-
-
-def test_gateway_on_a_full_disk(shop: Shop, tmp_path: Path, small_disk: Callable[[str], Path]) -> None:
-    """While the store's disk is full callers get their answers; with room everything is stored, nothing was lost."""
-    disk = small_disk("4m")
-    text = settings(shop.frontier, f"sqlite:///{disk / 'store.db'}")
-    (tmp_path / "tierwright.toml").write_text(text, encoding="utf-8")
-    with gateway(tmp_path) as running:
-        ids = {running.ask(shop.other[0])[1]["x-tierwright-inference-id"]}
-        eventually(lambda: running.readiness()["capture"]["captured"] == 1)
-        fill(disk / "ballast")
-        ids |= {running.ask(request)[1]["x-tierwright-inference-id"] for request, _ in shop.tickets * 3}
-        eventually(lambda: running.readiness()["capture"]["store_error"] == "StoreFull")
-        assert running.readiness()["status"] == "degraded"
-        (disk / "ballast").unlink()
-        eventually(lambda: running.readiness()["capture"]["captured"] == len(ids))
-        assert running.readiness()["capture"]["dropped"] == 0
-        assert running.stop() == 0
-    store = open_store(f"sqlite:///{disk / 'store.db'}")
-    kept = {inference.id for inference in store.scan()}
-    store.close()
-    assert kept == ids
