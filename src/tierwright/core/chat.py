@@ -154,7 +154,7 @@ def decode_request(raw: bytes) -> ChatRequest:
     """`read_request` of JSON bytes; InputError also where they are no JSON."""
     try:
         payload = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"the request body is not JSON ({error.__class__.__name__})") from error
     return read_request(payload)
 
@@ -163,7 +163,7 @@ def decode_answer(raw: bytes) -> ChatAnswer:
     """`read_answer` of JSON bytes; bytes that are no JSON read as an answer that says nothing."""
     try:
         return read_answer(json.loads(raw))
-    except ValueError:
+    except (ValueError, RecursionError):
         return read_answer(None)
 
 

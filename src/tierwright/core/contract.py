@@ -127,7 +127,7 @@ def parse_json_object(answer: str) -> dict[str, object] | None:
         return None
     try:
         found = json.loads(answer[start : end + 1])
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: brackets nested beyond any answer's need
         return None
     return dict(found) if isinstance(found, Mapping) else None
 

@@ -71,6 +71,11 @@ def _opened(target: Path | IO[bytes]) -> Iterator[IO[bytes]]:
     if not isinstance(target, Path):
         yield target
         return
+    if target.exists() and not target.is_file() and not target.is_dir():
+        # A device or a pipe is written to; it must not be replaced by a file.
+        with target.open("wb") as stream:
+            yield stream
+        return
     unfinished = target.with_name(f"{target.name}.unfinished")
     try:
         try:

@@ -109,14 +109,14 @@ def _is_id(key: bytes) -> bool:
 def _decoded(value: bytes) -> str | None:
     try:
         return _text.decode(value)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
 def _read_head(body: bytes) -> Head | None:
     try:
         return _head.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         # The standard library also reads NaN, Infinity and lone surrogates, which some servers write.
         return _read_head_leniently(body)
 

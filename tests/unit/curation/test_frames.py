@@ -207,14 +207,21 @@ def test_fixed_examples_that_change_with_the_version() -> None:
     assert len(found(one + other)) == 1
 
 
-def test_template_in_a_script_without_spaces() -> None:
-    """A Chinese question behind a generic system message is a frame."""
+def test_templates_in_a_script_without_spaces() -> None:
+    """Two Chinese questions behind a generic system message are two frames, though each counts few spaced words."""
     rng = random.Random(40)
     letters = "天地人你我他大小上下中国城市电影音乐工作学习朋友老师学生今天明天高兴难过"
-    pairs = [("".join(rng.choices(letters, k=12)), str(n % 2)) for n in range(120)]
-    observations = seen(pairs, system="You are a helpful assistant.", user="这条评论有毒吗, 只回答1或0:\n{}")
-    groups = find_frames(observations, is_closed=is_closed, seed=0)
-    assert [group.inputs[0] for group in groups] == [pairs[0][0]]
+    texts = ["".join(rng.choices(letters, k=12)) for _ in range(120)]
+    system = "You are a helpful assistant."
+    one = seen([(text, str(n % 2)) for n, text in enumerate(texts[:60])], system=system, user="这有毒吗, 回答1或0:\n{}")
+    other = seen(
+        [(text, "是否"[n % 2]) for n, text in enumerate(texts[60:])],
+        system=system,
+        user="这条评论礼貌吗, 回答是或否:\n{}",
+        prefix="s",
+    )
+    groups = find_frames(one + other, is_closed=is_closed, seed=0)
+    assert sorted(group.inputs[0] for group in groups) == sorted([texts[0], texts[60]])
 
 
 def test_rare_yes_is_still_learned() -> None:

@@ -1,0 +1,74 @@
+"""Tests of reading requests and answers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_request
+from tierwright.core.contract import parse_json_object
+from tierwright.core.errors import InputError
+
+DEEP = '{"a":' + "[" * 100_000
+
+
+def test_request_with_parts_tools_and_format() -> None:
+    """Text parts are joined, other parts make the message opaque, tools are named, the format is canonical."""
+    request = read_request(
+        {
+            "model": "m",
+            "messages": [
+                {"role": "developer", "content": "Be brief."},
+                {"role": "system", "content": "Name the topic."},
+                {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {}}]},
+            ],
+            "tools": [{"type": "function", "function": {"name": "look_up"}}],
+            "response_format": {"type": "json_object"},
+            "stream": True,
+        }
+    )
+    assert request.system == "Be brief.\n\nName the topic."
+    assert [(turn.role, turn.text, turn.opaque) for turn in request.turns] == [("user", "a", True)]
+    assert (request.tools, request.response_format, request.stream) == (("look_up",), '{"type":"json_object"}', True)
+
+
+@pytest.mark.parametrize(
+    ("payload", "says"),
+    [
+        ([], "not a JSON object"),
+        ({"messages": [{"role": "user", "content": "a"}]}, "'model' is missing"),
+        ({"model": "m", "messages": []}, "'messages' is missing or empty"),
+        ({"model": "m", "messages": [{"content": "a"}]}, r"'messages\[0\]' is not an object with a 'role'"),
+        ({"model": "m", "messages": [{"role": "user", "content": 5}]}, r"'messages\[0\].content' is neither"),
+    ],
+)
+def test_what_is_no_request_is_named(payload: object, says: str) -> None:
+    """The member that is wrong is named, and nothing of a prompt is quoted."""
+    with pytest.raises(InputError, match=says):
+        read_request(payload)
+
+
+def test_nesting_without_end_is_no_json() -> None:
+    """Brackets nested a hundred thousand deep are refused like any other text that is no JSON."""
+    with pytest.raises(InputError, match="not JSON"):
+        decode_request(DEEP.encode())
+    assert decode_answer(DEEP.encode()).text is None
+    assert parse_json_object(DEEP + "}") is None
+
+
+def test_answer_with_odd_usage_has_none() -> None:
+    """Tokens that are missing, negative or no numbers read as None, never as 0."""
+    for usage in (None, {}, {"prompt_tokens": -1, "completion_tokens": 2}, {"prompt_tokens": "5"}, [1]):
+        body = json.dumps({"id": "x", "choices": [{"message": {"content": "a"}}], "usage": usage}).encode()
+        assert decode_answer(body).usage is None
+        assert decode_answer(body).text == "a"
+
+
+def test_canonical_json_does_not_depend_on_order() -> None:
+    """Two spellings of one value have one canonical text."""
+    assert (
+        canonical_json({"b": [1, "ü"], "a": None})
+        == canonical_json({"a": None, "b": [1, "ü"]})
+        == '{"a":null,"b":[1,"ü"]}'
+    )
