@@ -16,7 +16,7 @@ The shape, all of it JSON types; an *estimate* is `{"value", "ci_low", "ci_high"
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from scipy.special import ndtr, ndtri
@@ -38,7 +38,7 @@ _ENOUGH = 0.8
 _MOST_EXAMPLES = 1_000_000
 _VERDICTS = {
     Verdict.SUPERIOR: "better than the incumbent",
-    Verdict.NON_INFERIOR: "not worse than the incumbent by the margin",
+    Verdict.NON_INFERIOR: "not worse than the incumbent by more than the margin",
     Verdict.INFERIOR: "worse than the incumbent by more than the margin",
     Verdict.UNDECIDED: "undecided: more labelled examples are needed",
 }
@@ -118,14 +118,7 @@ def report(evaluation: Evaluation) -> dict[str, Json]:
 
 def estimate_json(estimate: Estimate) -> dict[str, Json]:
     """An estimate as JSON types."""
-    return {
-        "value": estimate.value,
-        "ci_low": estimate.ci_low,
-        "ci_high": estimate.ci_high,
-        "n": estimate.n,
-        "level": estimate.level,
-        "method": estimate.method,
-    }
+    return asdict(estimate)
 
 
 def summary(evaluation: Evaluation) -> str:
@@ -138,7 +131,7 @@ def summary(evaluation: Evaluation) -> str:
         else f"agreement with {evaluation.baseline} on {difference.n} examples (no judgement of who is right)"
     )
     sentence = (
-        f"By {by}: {_VERDICTS[evaluation.verdict]} of {100 * evaluation.margin:g} points; difference "
+        f"By {by}: {_VERDICTS[evaluation.verdict]} (margin {100 * evaluation.margin:g} points); difference "
         f"{100 * difference.value:+.1f} points [{100 * difference.ci_low:+.1f}, {100 * difference.ci_high:+.1f}], "
         f"{evaluation.local_share.value:.0%} answered locally."
     )

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -74,16 +75,7 @@ def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[S
 
 def estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
     """An estimate as JSON types."""
-    if estimate is None:
-        return None
-    return {
-        "value": estimate.value,
-        "ci_low": estimate.ci_low,
-        "ci_high": estimate.ci_high,
-        "n": estimate.n,
-        "level": estimate.level,
-        "method": estimate.method,
-    }
+    return None if estimate is None else asdict(estimate)
 
 
 def percent(estimate: Estimate | None) -> str:
