@@ -79,6 +79,9 @@ def test_names_compare_by_code_point_on_postgres(postgres_url: str) -> None:
         "datasets.sizes",
         "datasets.excluded",
         "model_versions.metrics",
+        "caller_keys.tasks",
+        "caller_keys.models",
+        "caller_keys.limits",
         "evaluations.estimates",
     }
 

@@ -70,10 +70,24 @@ class ChatRequest:
 class Usage:
     """Tokens of one call, as the provider counted them."""
 
+    #: Everything read: the parts below are in it.
     prompt_tokens: int
+    #: Everything written: the parts below are in it.
     completion_tokens: int
     #: Part of `prompt_tokens` that was read from the provider's cache.
     cached_tokens: int = 0
+    #: Part of `prompt_tokens` that was written to the provider's cache, where that has a price of its own.
+    cache_write_tokens: int = 0
+    #: Part of `prompt_tokens` that was sound.
+    audio_prompt_tokens: int = 0
+    #: Part of `completion_tokens` that was thinking.
+    reasoning_tokens: int = 0
+    #: Part of `completion_tokens` that was sound.
+    audio_completion_tokens: int = 0
+    #: The provider's price class for this call, such as "flex", "priority" or "batch"; None: the normal one.
+    service_tier: str | None = None
+    #: Whether the provider sent no counts and they are an estimate of ours.
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,9 @@
     │   └── InvalidTransition            a deployment step without its evidence
     ├── ServiceError                (3)  something outside this process is missing or broken
     │   ├── BackendError                 a model server
-    │   │   ├── BackendUnavailable       no connection, or connection lost before a byte was answered
-    │   │   ├── BackendTimeout           no answer within the deadline
+    │   │   ├── BackendUnavailable       no connection: nothing was sent
+    │   │   ├── BackendLost              the connection was lost after the request was sent
+    │   │   ├── BackendTimeout           no answer within the deadline, after the request was sent
     │   │   └── BackendBroken            an answer that breaks the protocol, or stops half-way
     │   ├── StoreError                   the database
     │   │   ├── StoreFull                no space left for what was to be kept
@@ -76,11 +77,15 @@ class BackendError(ServiceError):
 
 
 class BackendUnavailable(BackendError):  # noqa: N818 - a state, as in HTTP
-    """No connection to the model server, or it was lost before a byte was answered."""
+    """No connection to the model server: it has seen nothing of the request."""
+
+
+class BackendLost(BackendError):  # noqa: N818 - a state, as in HTTP
+    """The connection was lost after the request was sent: whether it was accepted, and billed, is not known."""
 
 
 class BackendTimeout(BackendError):  # noqa: N818 - a state, as in HTTP
-    """The model server did not answer within the deadline."""
+    """The model server did not answer within the deadline: whether it goes on, and bills, is not known."""
 
 
 class BackendBroken(BackendError):  # noqa: N818 - a state, as in HTTP

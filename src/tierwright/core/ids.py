@@ -24,6 +24,10 @@ EvaluationId = NewType("EvaluationId", str)
 DeploymentId = NewType("DeploymentId", str)
 #: One person's word on one answer.
 FeedbackId = NewType("FeedbackId", str)
+#: One person's or program's judgement of one answer.
+ScoreId = NewType("ScoreId", str)
+#: One key of one caller.
+CallerKeyId = NewType("CallerKeyId", str)
 
 
 def uuid7(at: datetime, entropy: bytes) -> str:

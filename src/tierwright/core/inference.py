@@ -13,7 +13,35 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from tierwright.core.ids import DeploymentId, InferenceId, ModelVersionId, TaskId
+    from tierwright.core.ids import CallerKeyId, DeploymentId, InferenceId, ModelVersionId, TaskId
+
+
+class Endpoint(StrEnum):
+    """What kind of request it was. Content of the first three is kept as chat.completions, whatever was spoken."""
+
+    #: OpenAI's POST /v1/chat/completions.
+    CHAT = "chat.completions"
+    #: OpenAI's POST /v1/responses.
+    RESPONSES = "responses"
+    #: Anthropic's POST /v1/messages.
+    MESSAGES = "messages"
+    #: OpenAI's POST /v1/embeddings; content is kept as sent, the vectors are not kept.
+    EMBEDDINGS = "embeddings"
+    #: OpenAI's POST /v1/moderations; content is kept as sent.
+    MODERATIONS = "moderations"
+
+
+class Content(StrEnum):
+    """What became of a request's and an answer's content."""
+
+    #: It was kept, as far as there was any.
+    KEPT = "kept"
+    #: The caller's key, the task or the settings say that content is not kept.
+    OFF = "off"
+    #: There was no room to keep it.
+    DROPPED = "dropped"
+    #: It was removed when its time was over.
+    EXPIRED = "expired"
 
 
 class CallRole(StrEnum):
@@ -23,8 +51,10 @@ class CallRole(StrEnum):
     PRIMARY = "primary"
     #: The frontier model, because the specialist was not sure enough.
     ESCALATION = "escalation"
-    #: Another model, because the one before failed.
+    #: Another model or deployment, because the one before failed.
     FALLBACK = "fallback"
+    #: The same deployment once more, because it failed in a way that passes.
+    RETRY = "retry"
 
 
 class RouteReason(StrEnum):
@@ -38,6 +68,8 @@ class RouteReason(StrEnum):
     LOW_CONFIDENCE = "low_confidence"
     #: A specialist was asked, and failed.
     SPECIALIST_FAILED = "specialist_failed"
+    #: A specialist, because the caller named this version of it.
+    PINNED = "pinned"
     #: Drawn into the permanent holdout that stays on the frontier model.
     HOLDOUT = "holdout"
     #: Not drawn into the share of traffic that the deployment may have.
@@ -77,6 +109,8 @@ class ModelCall:
     started_at: datetime
     #: Until the last byte; None: not measured (imported without it).
     latency_ms: float | None
+    #: Until the first piece of a streamed answer; None: not streamed, or not measured.
+    first_token_ms: float | None = None
     #: HTTP status of the answer; None: there was none.
     status: int | None
     #: Stable code of what went wrong; None: nothing.
@@ -87,6 +121,12 @@ class ModelCall:
     completion_tokens: int | None = None
     #: Part of `prompt_tokens` read from the provider's cache; None: not said.
     cached_tokens: int | None = None
+    #: Part of `prompt_tokens` written to the provider's cache; None: not said.
+    cache_write_tokens: int | None = None
+    #: Part of `completion_tokens` that was thinking; None: not said.
+    reasoning_tokens: int | None = None
+    #: Whether the provider sent no counts and the tokens are an estimate of ours.
+    usage_estimated: bool = False
     #: US dollars; None: unpriced, which is counted and shown, and is not 0.
     cost_usd: Decimal | None = None
     #: Whether this call produced the answer the caller got.
@@ -99,8 +139,11 @@ class Inference:
 
     id: InferenceId
     created_at: datetime
+    endpoint: Endpoint = Endpoint.CHAT
     #: The caller, as authenticated or as the imported log names it.
     client_id: str
+    #: The key it was authenticated by; None: none, or one of the settings file.
+    key_id: CallerKeyId | None = None
     #: The caller's own name for the job; None: not given.
     workload_id: str | None = None
     #: None: recognised as no known task.
@@ -119,10 +162,11 @@ class Inference:
     route: Route
     #: In the order made; never empty unless the request was refused before any model was asked.
     calls: tuple[ModelCall, ...]
-    #: The exact JSON body; None: content is not kept.
+    #: The JSON body; for chat.completions to the byte. None: content is not kept.
     request: bytes | None
     #: The JSON body of the answer, streams reassembled; None: content is not kept, or there was no answer.
     response: bytes | None
+    content: Content = Content.KEPT
 
     @property
     def answering_call(self) -> ModelCall | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tierwright.core.errors import BackendError, BackendTimeout, BackendUnavailable
+from tierwright.core.errors import BackendError, BackendLost, BackendTimeout, BackendUnavailable
 
 INVALID_API_KEY = "invalid_api_key"
 FORBIDDEN_ORIGIN = "forbidden_origin"
@@ -21,6 +21,7 @@ MODEL_NOT_FOUND = "model_not_found"
 UNKNOWN_URL = "unknown_url"
 METHOD_NOT_ALLOWED = "method_not_allowed"
 UPSTREAM_UNAVAILABLE = "upstream_unavailable"
+UPSTREAM_LOST = "upstream_lost"
 UPSTREAM_TIMEOUT = "upstream_timeout"
 UPSTREAM_BROKEN = "upstream_broken"
 INTERNAL_ERROR = "internal_error"
@@ -143,6 +144,8 @@ def upstream_failed(error: BackendError) -> Problem:
         status, code = 504, UPSTREAM_TIMEOUT
     elif isinstance(error, BackendUnavailable):
         status, code = 502, UPSTREAM_UNAVAILABLE
+    elif isinstance(error, BackendLost):
+        status, code = 502, UPSTREAM_LOST
     else:
         status, code = 502, UPSTREAM_BROKEN
     return Problem(status=status, code=code, type=_UPSTREAM, message=str(error))

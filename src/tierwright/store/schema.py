@@ -32,11 +32,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0001"
+REVISION = "0002"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -72,12 +73,16 @@ inferences = Table(
     Column("deployment_id", _NAME),
     Column("confidence", Double),
     Column("threshold", Double),
+    Column("endpoint", _NAME, nullable=False, server_default="chat.completions"),
+    Column("key_id", _NAME),
+    Column("content", _NAME, nullable=False, server_default="kept"),
     # Which of the calls the caller was answered by: follows from the calls, kept so that the ledger need not search.
     Column("answering_place", Integer),
     PrimaryKeyConstraint("id"),
 )
 Index(None, inferences.c.created_at_us, inferences.c.id)
 Index(None, inferences.c.task_id, inferences.c.created_at_us, inferences.c.id)
+Index(None, inferences.c.key_id, inferences.c.created_at_us)
 
 # Apart from the ledger, so that content can be dropped and the ledger stays.
 contents = Table(
@@ -106,6 +111,10 @@ model_calls = Table(
     Column("prompt_tokens", BigInteger),
     Column("completion_tokens", BigInteger),
     Column("cached_tokens", BigInteger),
+    Column("cache_write_tokens", BigInteger),
+    Column("reasoning_tokens", BigInteger),
+    Column("usage_estimated", Boolean, nullable=False, server_default=false()),
+    Column("first_token_ms", Double),
     Column("cost_pico_usd", BigInteger),
     Column("answered", Boolean, nullable=False),
     PrimaryKeyConstraint("inference_id", "place"),
@@ -123,6 +132,42 @@ feedback = Table(
     PrimaryKeyConstraint("id"),
 )
 Index(None, feedback.c.inference_id)
+
+scores = Table(
+    "scores",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    # No foreign key: as of feedback.
+    Column("inference_id", _NAME, nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("kind", _NAME, nullable=False),
+    Column("number", Double),
+    Column("text", LargeBinary),
+    Column("comment", LargeBinary),
+    Column("author", _NAME),
+    Column("created_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, scores.c.inference_id)
+
+caller_keys = Table(
+    "caller_keys",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("client_id", _NAME, nullable=False),
+    Column("prefix", _NAME, nullable=False),
+    Column("sha256", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("expires_at_us", BigInteger),
+    Column("revoked_at_us", BigInteger),
+    # Lists of names; null: any.
+    Column("tasks", _JSON),
+    Column("models", _JSON),
+    Column("limits", _JSON, nullable=False),
+    Column("keep_content", Boolean, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("sha256"),
+)
 
 tasks = Table(
     "tasks",

@@ -196,7 +196,7 @@ def test_frontier_that_is_down_is_not_papered_over(gateway: Running) -> None:
     gateway.upstream.script = dropping
     with pytest.raises(openai.InternalServerError) as caught:
         ask(gateway)
-    assert (caught.value.status_code, caught.value.code) == (502, "upstream_unavailable")
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_lost")
     kept = last(gateway, 1)
     assert (kept.status, kept.answering_call, len(kept.calls)) == (502, None, 2)
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from aiohttp import client_exceptions, http_exceptions
 
-from tierwright.core.errors import BackendBroken, BackendError, BackendTimeout, BackendUnavailable
+from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout, BackendUnavailable
 from tierwright.gateway.backends.openai import FOREIGN, meaning_of
 
 #: Raised by web sockets only, which the gateway does not use.
@@ -28,9 +28,9 @@ AIOHTTP = sorted(
 
 @pytest.mark.parametrize("error", AIOHTTP)
 def test_every_exception_of_aiohttp_is_caught_and_mapped(error: type[Exception]) -> None:
-    """Each class aiohttp defines is one of those we catch, and means one of our three errors."""
+    """Each class aiohttp defines is one of those we catch, and means one of our four errors."""
     assert issubclass(error, FOREIGN)
-    assert meaning_of(error) in {BackendUnavailable, BackendTimeout, BackendBroken}
+    assert meaning_of(error) in {BackendUnavailable, BackendLost, BackendTimeout, BackendBroken}
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_every_exception_of_aiohttp_is_caught_and_mapped(error: type[Exception])
         (aiohttp.ClientConnectorError, BackendUnavailable),
         (aiohttp.ClientConnectorDNSError, BackendUnavailable),
         (aiohttp.ClientConnectorCertificateError, BackendUnavailable),
-        (aiohttp.ServerDisconnectedError, BackendUnavailable),
-        (aiohttp.ClientOSError, BackendUnavailable),
-        (ConnectionResetError, BackendUnavailable),
-        (ssl.SSLError, BackendUnavailable),
-        (aiohttp.ConnectionTimeoutError, BackendTimeout),
+        (aiohttp.ServerDisconnectedError, BackendLost),
+        (aiohttp.ClientOSError, BackendLost),
+        (ConnectionResetError, BackendLost),
+        (ssl.SSLError, BackendLost),
+        (aiohttp.ConnectionTimeoutError, BackendUnavailable),
         (aiohttp.SocketTimeoutError, BackendTimeout),
         (aiohttp.ServerTimeoutError, BackendTimeout),
         (TimeoutError, BackendTimeout),
@@ -55,5 +55,5 @@ def test_every_exception_of_aiohttp_is_caught_and_mapped(error: type[Exception])
     ],
 )
 def test_meanings(error: type[Exception], meaning: type[BackendError]) -> None:
-    """No connection is unavailable, a deadline is a timeout, and what breaks the protocol is broken."""
+    """No connection is unavailable, one that breaks later is lost, a deadline is a timeout, and what breaks the protocol is broken."""
     assert meaning_of(error) is meaning

@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from tierwright import __version__
-from tierwright.core.errors import BackendBroken, BackendError, BackendTimeout, BackendUnavailable
+from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout, BackendUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 #: Everything aiohttp raises while it talks to a server; tests/unit/gateway proves it complete.
 FOREIGN = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
-#: Tried in this order: a timeout is an OSError, and some of aiohttp's are connection errors, too.
+#: Tried in this order: a timeout is an OSError, and some of aiohttp's are connection errors, too. What is known to have
+#: failed before anything was sent comes first; of everything else the server may have seen the request.
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[BackendError]], ...] = (
+    ((aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError), BackendUnavailable),
     ((TimeoutError,), BackendTimeout),
     ((aiohttp.InvalidURL, aiohttp.ClientResponseError, aiohttp.ClientPayloadError), BackendBroken),
-    ((aiohttp.ClientConnectionError, aiohttp.UploadAbortedError, OSError), BackendUnavailable),
+    ((aiohttp.ClientConnectionError, aiohttp.UploadAbortedError, OSError), BackendLost),
     ((aiohttp.ClientError, HttpProcessingError), BackendBroken),
 )
 #: Answer headers worth passing on, besides those that begin with one of the prefixes. Everything else is either the
@@ -133,6 +135,11 @@ class OpenAIBackend:
         if meaning is BackendUnavailable:
             return BackendUnavailable(
                 f"the backend '{self.name}' can't be reached ({why}); check that it runs and that its base_url is right"
+            )
+        if meaning is BackendLost:
+            return BackendLost(
+                f"the connection to the backend '{self.name}' was lost after the request was sent ({why}); "
+                "whether it was answered there is not known"
             )
         return BackendBroken(f"the backend '{self.name}' does not speak HTTP as it should ({why}); check its base_url")
 

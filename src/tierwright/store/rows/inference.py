@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tierwright.core.ids import DeploymentId, InferenceId, ModelVersionId, TaskId
-from tierwright.core.inference import CallRole, Inference, ModelCall, Route, RouteReason
+from tierwright.core.ids import CallerKeyId, DeploymentId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.store.rows.scalars import from_pico, from_us, to_name, to_name_or_none, to_pico, to_us
 from tierwright.store.schema import contents, inferences, model_calls
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _ROLES = {role.value: role for role in CallRole}
 _REASONS = {reason.value: reason for reason in RouteReason}
+_ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
+_CONTENTS = {content.value: content for content in Content}
 
 #: The columns `inference_of` wants, in its order.
 INFERENCE_COLUMNS = (
@@ -33,6 +35,9 @@ INFERENCE_COLUMNS = (
     inferences.c.deployment_id,
     inferences.c.confidence,
     inferences.c.threshold,
+    inferences.c.endpoint,
+    inferences.c.key_id,
+    inferences.c.content,
     contents.c.request,
     contents.c.response,
 )
@@ -52,6 +57,10 @@ CALL_COLUMNS = (
     model_calls.c.prompt_tokens,
     model_calls.c.completion_tokens,
     model_calls.c.cached_tokens,
+    model_calls.c.cache_write_tokens,
+    model_calls.c.reasoning_tokens,
+    model_calls.c.usage_estimated,
+    model_calls.c.first_token_ms,
     model_calls.c.cost_pico_usd,
     model_calls.c.answered,
 )
@@ -77,6 +86,9 @@ def inference_row(inference: Inference) -> dict[str, Any]:
         "deployment_id": to_name_or_none(route.deployment_id),
         "confidence": route.confidence,
         "threshold": route.threshold,
+        "endpoint": inference.endpoint.value,
+        "key_id": inference.key_id,
+        "content": inference.content.value,
         "answering_place": next((place for place, call in enumerate(inference.calls) if call.answered), None),
     }
 
@@ -107,6 +119,10 @@ def call_rows(inference: Inference) -> list[dict[str, Any]]:
             "prompt_tokens": call.prompt_tokens,
             "completion_tokens": call.completion_tokens,
             "cached_tokens": call.cached_tokens,
+            "cache_write_tokens": call.cache_write_tokens,
+            "reasoning_tokens": call.reasoning_tokens,
+            "usage_estimated": call.usage_estimated,
+            "first_token_ms": call.first_token_ms,
             "cost_pico_usd": None if call.cost_usd is None else to_pico(call.cost_usd),
             "answered": call.answered,
         }
@@ -130,6 +146,10 @@ def call_of(row: Sequence[Any]) -> ModelCall:
         prompt_tokens,
         completion_tokens,
         cached_tokens,
+        cache_write_tokens,
+        reasoning_tokens,
+        usage_estimated,
+        first_token_ms,
         cost_pico_usd,
         answered,
     ) = row
@@ -146,6 +166,10 @@ def call_of(row: Sequence[Any]) -> ModelCall:
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
         cached_tokens=cached_tokens,
+        cache_write_tokens=cache_write_tokens,
+        reasoning_tokens=reasoning_tokens,
+        usage_estimated=bool(usage_estimated),
+        first_token_ms=first_token_ms,
         cost_usd=None if cost_pico_usd is None else from_pico(cost_pico_usd),
         answered=answered,
     )
@@ -170,6 +194,9 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         deployment_id,
         confidence,
         threshold,
+        endpoint,
+        key_id,
+        content,
         request,
         response,
     ) = row
@@ -195,4 +222,7 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         calls=calls,
         request=request,
         response=response,
+        endpoint=_ENDPOINTS[endpoint],
+        key_id=None if key_id is None else CallerKeyId(key_id),
+        content=_CONTENTS[content],
     )
