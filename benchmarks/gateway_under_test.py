@@ -13,12 +13,12 @@ from tierwright.core.errors import ArtifactError
 from tierwright.core.ids import FrameId, TaskId
 from tierwright.core.task import Frame, Task, Template
 from tierwright.economics.prices import PriceList
-from tierwright.gateway.backends.openai import OpenAIBackend
+from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
 from tierwright.gateway.config import BackendConfig, CallerConfig, RoutingConfig, Secret
-from tierwright.gateway.exchange import Sources
 from tierwright.gateway.local import SpecialistTerms
+from tierwright.gateway.sources import Sources
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def build(upstream: str, folder: Path, key: str, server: ServerConfig) -> Gatewa
             server=server,
             callers=(CallerConfig(client_id="bench", key_sha256=hashlib.sha256(key.encode()).hexdigest()),),
         ),
-        backends=[ServedBackend(backend=OpenAIBackend(backend), models=backend.models)],
+        backends=[ServedBackend(backend=HttpBackend(backend), models=backend.models)],
         captured=store,
         serving=ServingParts(
             store=store,

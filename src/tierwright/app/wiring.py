@@ -131,10 +131,11 @@ class ArtifactLoader:
 
 def build_server(parts: Parts) -> GatewayApp:
     """The gateway these settings describe; raises SettingsError where they name no backend."""
-    from tierwright.gateway.backends.openai import OpenAIBackend  # noqa: PLC0415 - as above
+    from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - as above
+    from tierwright.gateway.backends.kinds import KINDS  # noqa: PLC0415
     from tierwright.gateway.catalogue import ServedBackend  # noqa: PLC0415
     from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway  # noqa: PLC0415
-    from tierwright.gateway.exchange import Sources  # noqa: PLC0415
+    from tierwright.gateway.sources import Sources  # noqa: PLC0415
 
     settings = parts.settings
     if settings.routing is None:
@@ -145,7 +146,10 @@ def build_server(parts: Parts) -> GatewayApp:
         config=GatewayConfig(
             routing=settings.routing, capture=settings.capture, server=settings.server, callers=settings.callers
         ),
-        backends=[ServedBackend(backend=OpenAIBackend(config), models=config.models) for config in settings.backends],
+        backends=[
+            ServedBackend(backend=HttpBackend(config), kind=KINDS[config.kind], models=config.models)
+            for config in settings.backends
+        ],
         captured=parts.store,
         serving=ServingParts(store=parts.store, loader=ArtifactLoader(parts), terms=_terms(parts)),
         price=parts.price,

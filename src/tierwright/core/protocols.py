@@ -46,16 +46,19 @@ class Reply(Protocol):
 
 
 class Backend(Protocol):
-    """A model server that speaks the OpenAI API."""
+    """A model server."""
 
     @property
     def name(self) -> str:
         """Its name in the settings."""
 
-    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str]) -> Reply:
-        """Posts a body and returns when the status is known.
+    async def send(
+        self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float | None = None
+    ) -> Reply:
+        """Posts a body and returns when the status is known; `timeout_s` bounds the whole call, None: as configured.
 
-        Raises BackendUnavailable or BackendTimeout; an error status is a Reply, not an exception.
+        Raises BackendUnavailable where nothing was sent, else BackendLost, BackendTimeout or BackendBroken; an error
+        status is a Reply, not an exception.
         """
 
     async def ping(self) -> str:
@@ -132,6 +135,9 @@ class InferenceStore(Protocol):
 
     def count(self) -> int:
         """How many there are."""
+
+    def incumbents(self) -> Mapping[TaskId, str]:
+        """The model that callers asked for most in the newest inferences of each task; aliases don't count."""
 
 
 class FeedbackStore(Protocol):

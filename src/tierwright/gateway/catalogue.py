@@ -1,24 +1,29 @@
-"""Which backend serves which model.
+"""The model servers of one gateway, by name, and what is served through them.
 
-Owns the answer to GET /v1/models; refuses to call anyone.
+Owns the answer to GET /v1/models; refuses to know who is asked for a model (`upstreams`) and to call anyone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import SettingsError
+from tierwright.gateway.backends.kinds import KINDS, BackendKind
+from tierwright.gateway.upstreams.config import DeploymentConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tierwright.core.protocols import Backend
+    from tierwright.gateway.upstreams.upstreams import Upstreams
 
-#: How a task is listed beside the models. Asking for one by this name is not served.
+#: What a task is asked for by, and listed as, beside the models.
 TASK_PREFIX = "task:"
 _OURS = "tierwright"
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,51 +31,55 @@ class ServedBackend:
     """A backend and what it is asked for."""
 
     backend: Backend
+    #: What is peculiar to it.
+    kind: BackendKind = KINDS["openai"]
     #: The models it serves, as callers name them; empty: any model.
     models: tuple[str, ...] = ()
 
 
+def implied_deployments(served: Sequence[ServedBackend], *, default: str) -> tuple[DeploymentConfig, ...]:
+    """What the backends' own lists of models say: of several that serve one model the default is asked first.
+
+    Raises SettingsError where there is no backend, two have one name, or the default is none of them.
+    """
+    names = [item.backend.name for item in served]
+    if not names:
+        raise SettingsError("no backend is configured; name at least one model server")
+    if len(set(names)) != len(names):
+        raise SettingsError("two backends have the same name; give each its own")
+    if default not in names:
+        raise SettingsError(f"the default backend '{default}' is not configured; there is {', '.join(sorted(names))}")
+    ordered = sorted(served, key=lambda item: item.backend.name != default)
+    found: list[DeploymentConfig] = []
+    for priority, item in enumerate(ordered):
+        name = item.backend.name
+        models: tuple[str | None, ...] = item.models or (None,)
+        for number, model in enumerate(models):
+            label = name if model is None else f"{name}-{number}-{_NOT_IN_NAMES.sub('-', model)}"[:64]
+            found.append(DeploymentConfig(name=label, backend=name, model=model, priority=priority))
+    return tuple(found)
+
+
 class Catalogue:
-    """The backends by model."""
+    """The backends by name, and the models by name."""
 
-    def __init__(self, served: Sequence[ServedBackend], *, default: str) -> None:
-        """Raises SettingsError where there is no backend, two have one name, or the default is none of them."""
-        names = [item.backend.name for item in served]
-        if not names:
-            raise SettingsError("no backend is configured; name at least one model server")
-        if len(set(names)) != len(names):
-            raise SettingsError("two backends have the same name; give each its own")
-        if default not in names:
-            raise SettingsError(
-                f"the default backend '{default}' is not configured; there is {', '.join(sorted(names))}"
-            )
-        # The default comes first, so that it wins where several list a model or take any.
-        ordered = sorted(served, key=lambda item: item.backend.name != default)
-        self._backends = tuple(item.backend for item in ordered)
-        self._by_model: dict[str, Backend] = {}
-        for item in ordered:
-            for model in item.models:
-                self._by_model.setdefault(model, item.backend)
-        self._of_any = next((item.backend for item in ordered if not item.models), None)
+    def __init__(self, served: Sequence[ServedBackend], upstreams: Upstreams) -> None:
+        self.backends: Mapping[str, ServedBackend] = {item.backend.name: item for item in served}
+        self._upstreams = upstreams
+        models = upstreams.models()
+        #: The first model named in the settings; None: none is.
+        self.default_model: str | None = models[0][0] if models else None
 
-    def serving(self, model: str) -> Backend | None:
-        """The backend to ask for a model: one that lists it, else one that takes any; None: nobody serves it."""
-        found = self._by_model.get(model)
-        if found is None and not model.startswith(TASK_PREFIX):
-            return self._of_any
-        return found
+    def serves(self, model: str) -> bool:
+        """Whether any backend can be asked for a model."""
+        return self._upstreams.serves(model)
 
-    def listing(self, live_tasks: Sequence[str], *, created: int) -> dict[str, object]:
-        """The body of GET /v1/models: the models configured, and the tasks that have a specialist."""
-        owners = [(model, backend.name) for model, backend in self._by_model.items()]
+    def listing(self, live_tasks: Sequence[str], *, created: int) -> list[dict[str, object]]:
+        """What GET /v1/models lists: the models configured, and the tasks that have a specialist."""
+        owners = self._upstreams.models()
         owners += [(TASK_PREFIX + task, _OURS) for task in live_tasks]
-        return {
-            "object": "list",
-            "data": [
-                {"id": model, "object": "model", "created": created, "owned_by": owner} for model, owner in owners
-            ],
-        }
+        return [{"id": model, "object": "model", "created": created, "owned_by": owner} for model, owner in owners]
 
     async def aclose(self) -> None:
         """Closes all backends."""
-        await asyncio.gather(*(backend.aclose() for backend in self._backends))
+        await asyncio.gather(*(item.backend.aclose() for item in self.backends.values()))

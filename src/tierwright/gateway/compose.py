@@ -5,28 +5,40 @@ Owns the order of composition; names no concrete store, loader or price list.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
+from random import Random
 from typing import TYPE_CHECKING
 
 from tierwright.gateway.auth import Authenticator
 from tierwright.gateway.capture import Capture
-from tierwright.gateway.catalogue import Catalogue
+from tierwright.gateway.catalogue import Catalogue, implied_deployments
 from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, ServerConfig
-from tierwright.gateway.exchange import EntropyPool, Exchange
+from tierwright.gateway.exchange import Exchange
+from tierwright.gateway.frontier import Frontier
 from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import GatewayApp
+from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
+from tierwright.gateway.upstreams.config import (
+    BreakerConfig,
+    ConcurrencyConfig,
+    DeploymentConfig,
+    ResilienceConfig,
+    UpstreamsConfig,
+)
+from tierwright.gateway.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import InferenceStore, SpecialistLoader
     from tierwright.gateway.catalogue import ServedBackend
-    from tierwright.gateway.exchange import Sources
     from tierwright.gateway.local import SpecialistTerms
-    from tierwright.gateway.trail import Price
+    from tierwright.gateway.sources import Sources
+    from tierwright.gateway.trail import Count, Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +50,12 @@ class GatewayConfig:
     server: ServerConfig = field(default_factory=ServerConfig)
     #: Empty: everyone on this machine may call, and nobody else can.
     callers: tuple[CallerConfig, ...] = ()
+    #: Besides those that the backends' lists of models imply.
+    deployments: tuple[DeploymentConfig, ...] = ()
+    resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
+    breaker: BreakerConfig = field(default_factory=BreakerConfig)
+    #: By the backend's name.
+    concurrency: Mapping[str, ConcurrencyConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,19 +76,43 @@ def build_gateway(
     serving: ServingParts,
     price: Price,
     sources: Sources,
+    count: Count | None = None,
 ) -> GatewayApp:
     """The gateway as an ASGI application that starts its parts with the server's lifespan.
 
     `captured` is called from one thread, `serving` from another. `price` is called on the event loop, so it must be
     quick, and in the capture's thread. Raises SettingsError where the parts don't fit together.
     """
+    implied = implied_deployments(backends, default=config.routing.default_backend)
+    named = {deployment.model for deployment in config.deployments}
+    upstreams = Upstreams(
+        UpstreamsConfig(
+            # What is said outright goes before what a backend's list implies.
+            deployments=(*config.deployments, *(found for found in implied if found.model not in named)),
+            resilience=config.resilience,
+            breaker=config.breaker,
+            concurrency=config.concurrency,
+        ),
+        timer=sources.timer,
+        sleep=asyncio.sleep,
+        random=Random(int.from_bytes(sources.entropy()[:8], "big")),  # noqa: S311 - jitter, and no secret
+    )
+    catalogue = Catalogue(backends, upstreams)
     return GatewayApp(
         Exchange(
-            catalogue=Catalogue(backends, default=config.routing.default_backend),
+            catalogue=catalogue,
+            frontier=Frontier(
+                upstreams,
+                catalogue.backends,
+                sources=sources,
+                request_timeout_s=config.resilience.request_timeout_s,
+                most_bytes=config.server.max_answer_bytes,
+            ),
             specialists=SpecialistRegistry(serving.store, serving.loader, terms=serving.terms, config=config.routing),
             policy=CascadePolicy(holdout_share=config.routing.holdout_share),
             capture=Capture(captured, config.capture),
             price=price,
+            count=count,
             sources=sources,
             entropy=EntropyPool(sources.entropy),
             accept_recorded_at=config.capture.accept_recorded_at,

@@ -6,15 +6,22 @@ Owns the limits and their defaults; refuses to know the settings file and the en
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tierwright.core.errors import SettingsError
+from tierwright.gateway.backends.kinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MIB = 1024 * 1024
 #: What may stand in a response header and in a ledger line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: Headers that belong to the connection and can't be set.
+_OWN_HEADERS = frozenset({"host", "content-length", "content-type", "connection", "transfer-encoding"})
 #: What `ModelCall.backend` says for our own models; no backend may be called so.
 SPECIALIST = "specialist"
 
@@ -37,20 +44,28 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendConfig:
-    """One OpenAI-compatible model server."""
+    """One model server."""
 
     #: Its name in ledgers and headers.
     name: str
     #: As an OpenAI client is given it, for example https://api.openai.com/v1; paths are appended to it.
     base_url: str
-    #: Sent as a bearer token; None: the server wants none.
+    #: What make of server it is: a key of `backends.kinds.KINDS`.
+    kind: str = "openai"
+    #: Sent as that kind of server wants it; None: the server wants none.
     api_key: Secret | None = None
+    #: Sent with every request, besides what the kind says.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Appended to every address, such as "api-version=2024-10-21"; empty: nothing.
+    query: str = ""
     #: The models it serves, as callers name them; empty: any model.
     models: tuple[str, ...] = ()
     #: Seconds from the request's first byte to the answer's last.
     timeout_s: float = 600.0
     #: Seconds to open a connection.
     connect_timeout_s: float = 5.0
+    #: Seconds without a byte, before the answer's first or between two of them.
+    idle_timeout_s: float = 300.0
     #: Connections held at the same time; further requests wait for one, within `timeout_s`.
     max_connections: int = 512
 
@@ -65,7 +80,12 @@ class BackendConfig:
             raise SettingsError(f"{where}: base_url must look like https://host/v1, without a query")
         if parts.username is not None or parts.password is not None:
             raise SettingsError(f"{where}: base_url must hold no password; give it as api_key")
+        if self.kind not in KINDS:
+            raise SettingsError(f"{where}: kind {self.kind!r} is not known; there is {', '.join(KINDS)}")
+        if any(name.lower() in _OWN_HEADERS for name in self.headers):
+            raise SettingsError(f"{where}: headers must not set {', '.join(sorted(_OWN_HEADERS))}")
         _positive(where, timeout_s=self.timeout_s, connect_timeout_s=self.connect_timeout_s)
+        _positive(where, idle_timeout_s=self.idle_timeout_s)
         _positive(where, max_connections=self.max_connections)
 
 
@@ -145,6 +165,8 @@ class ServerConfig:
     port: int = 8400
     #: Largest request body taken.
     max_body_bytes: int = 4 * _MIB
+    #: Longest answer of a model server that comes in one piece.
+    max_answer_bytes: int = 64 * _MIB
     #: Seconds that answers under way may take after the gateway was asked to stop.
     drain_s: int = 30
     #: Seconds an idle connection is kept.
@@ -158,7 +180,9 @@ class ServerConfig:
             raise SettingsError(f"{where}: host must not be empty; 127.0.0.1 serves this machine only")
         if not 0 <= self.port <= 65_535:
             raise SettingsError(f"{where}: port must lie between 0 and 65535")
-        _positive(where, max_body_bytes=self.max_body_bytes, drain_s=self.drain_s)
+        _positive(
+            where, max_body_bytes=self.max_body_bytes, max_answer_bytes=self.max_answer_bytes, drain_s=self.drain_s
+        )
         _positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
 
 

@@ -5,6 +5,7 @@ Owns the codes. A message says what is wrong, where, and what to do; it never ho
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +25,8 @@ UPSTREAM_UNAVAILABLE = "upstream_unavailable"
 UPSTREAM_LOST = "upstream_lost"
 UPSTREAM_TIMEOUT = "upstream_timeout"
 UPSTREAM_BROKEN = "upstream_broken"
+OVERLOADED = "overloaded"
+TASK_NOT_FOUND = "task_not_found"
 INTERNAL_ERROR = "internal_error"
 
 # Codes of what went wrong that only captures hold: no body of ours says them.
@@ -51,12 +54,20 @@ class Problem:
     message: str
     #: The request member that is wrong; None: none or unknown.
     param: str | None = None
+    #: Seconds after which it is worth asking again; None: not known, or never.
+    retry_after_s: float | None = None
 
     def body(self) -> bytes:
         """The JSON body of an answer."""
         return msgspec.json.encode(
             {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
         )
+
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """The response headers that belong to it."""
+        if self.retry_after_s is None:
+            return ()
+        return ((b"retry-after", b"%d" % max(1, math.ceil(self.retry_after_s))),)
 
     def event(self) -> bytes:
         """The same as a server-sent event, for an answer that has already begun."""
@@ -149,6 +160,73 @@ def upstream_failed(error: BackendError) -> Problem:
     else:
         status, code = 502, UPSTREAM_BROKEN
     return Problem(status=status, code=code, type=_UPSTREAM, message=str(error))
+
+
+def nobody_to_ask(model: str, *, busy: bool, retry_after_s: float | None) -> Problem:
+    """503: every model server that could answer is failing or full at the moment."""
+    why = "is busy" if busy else "has failed repeatedly or wants no requests for a while"
+    return Problem(
+        status=503,
+        code=OVERLOADED if busy else UPSTREAM_UNAVAILABLE,
+        type=_UPSTREAM,
+        message=f"every model server for {model[:100]!r} {why}; try again later",
+        retry_after_s=retry_after_s or 1.0,
+    )
+
+
+def out_of_time() -> Problem:
+    """504: the request's own deadline is over."""
+    return Problem(
+        status=504,
+        code=UPSTREAM_TIMEOUT,
+        type=_UPSTREAM,
+        message="no model server answered within the time of the whole request; "
+        "try again, or raise request_timeout_s in [resilience]",
+    )
+
+
+def task_not_found(name: str) -> Problem:
+    """404: no task, or no version of a task, of that name."""
+    return Problem(
+        status=404,
+        code=TASK_NOT_FOUND,
+        type=_CALLER,
+        message=f"there is no task or version {name[:100]!r}; see `tierwright task list` and `tierwright model list`",
+        param="model",
+    )
+
+
+def not_for_specialists(model: str) -> Problem:
+    """400: a version of a specialist was named for what only a frontier model can answer."""
+    return Problem(
+        status=400,
+        code=INVALID_REQUEST,
+        type=_CALLER,
+        message=f"{model[:100]!r} is one specialist, which answers with one text and has no logprobs, sound or images; "
+        "leave these out, or ask for the task without a version",
+        param="model",
+    )
+
+
+def specialist_failed(model: str) -> Problem:
+    """502: the version that was named failed, and nobody else was to answer."""
+    return Problem(
+        status=502,
+        code=SPECIALIST_FAILED,
+        type=_UPSTREAM,
+        message=f"the specialist {model[:100]!r} gave no answer; ask for the task without a version to be escalated",
+    )
+
+
+def code_in(body: bytes) -> str | None:
+    """The error code in an error body of OpenAI's or Anthropic's form; None: there is none."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    error = found.get("error") if isinstance(found, dict) else None
+    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else None
 
 
 def internal_error() -> Problem:

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems, wire
+from tierwright.gateway.dialects.chat import ChatDialect
+from tierwright.gateway.dialects.plain import PlainDialect
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -21,13 +24,25 @@ if TYPE_CHECKING:
 
     from tierwright.gateway.asgi import Message, Receive, Scope, Send
     from tierwright.gateway.auth import Authenticator
+    from tierwright.gateway.dialects.dialect import Dialect
     from tierwright.gateway.exchange import Exchange
 
 _LOG = logging.getLogger(__name__)
-_CHAT, _MODELS = "/v1/chat/completions", "/v1/models"
+_MODELS = "/v1/models"
+_MODEL = "/v1/models/"
 _LIVELINESS, _READINESS = "/health/liveliness", "/health/readiness"
 _READ = ("GET", "HEAD")
-_METHODS = {_CHAT: ("POST",), _MODELS: _READ, _LIVELINESS: _READ, _READINESS: _READ}
+_WRITE = ("POST",)
+#: What callers speak, by the address they speak it at.
+DIALECTS: Mapping[str, Dialect] = {
+    "/v1/chat/completions": ChatDialect(),
+    "/v1/embeddings": PlainDialect(Endpoint.EMBEDDINGS),
+    "/v1/moderations": PlainDialect(Endpoint.MODERATIONS),
+}
+_METHODS = {
+    **dict.fromkeys(DIALECTS, _WRITE),
+    **dict.fromkeys((_MODELS, _LIVELINESS, _READINESS), _READ),
+}
 _IDENTITY = (None, b"identity")
 #: Seconds that answers cut by the server's own deadline have to record what they got.
 _CUT_GRACE_S = 2.0
@@ -122,7 +137,7 @@ class GatewayApp:
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
-        methods = _METHODS.get(path)
+        methods = _READ if path.startswith(_MODEL) else _METHODS.get(path)
         if methods is None:
             await _send_problem(problems.unknown_url(method, path), send)
         elif method not in methods:
@@ -138,13 +153,15 @@ class GatewayApp:
             if isinstance(client, Problem):
                 await _send_problem(client, send, more=((b"www-authenticate", b"Bearer"),))
             elif path == _MODELS:
-                await self._models(send)
+                await _send_json(200, {"object": "list", "data": self._listing()}, send)
+            elif path.startswith(_MODEL):
+                await self._model(path.removeprefix(_MODEL), send)
             else:
                 body = await self._body(headers, receive)
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
                 else:
-                    await self._exchange.answer(body, headers, client, receive=receive, send=send)
+                    await self._exchange.answer(DIALECTS[path], body, headers, client, receive=receive, send=send)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Problem:
         """The whole body. One that is too large is refused as soon as that is known, and not held."""
@@ -169,10 +186,17 @@ class GatewayApp:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def _models(self, send: Send) -> None:
+    def _listing(self) -> list[dict[str, object]]:
         exchange = self._exchange
         live = exchange.specialists.snapshot.live_tasks
-        await _send_json(200, exchange.catalogue.listing(live, created=self._life.started_at_s), send)
+        return exchange.catalogue.listing(live, created=self._life.started_at_s)
+
+    async def _model(self, name: str, send: Send) -> None:
+        found = next((model for model in self._listing() if model["id"] == name), None)
+        if found is None:
+            await _send_problem(problems.model_not_found(name), send)
+        else:
+            await _send_json(200, found, send)
 
     async def _readiness(self, send: Send) -> None:
         """503 until the parts are started and when they stop; trouble that costs no answer only shows as degraded."""

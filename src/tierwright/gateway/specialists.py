@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from tierwright.core.deployment import Stage
+from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.errors import StoreError, TierwrightError
+from tierwright.core.ids import DeploymentId
 from tierwright.gateway.batching import PredictionQueue
 from tierwright.gateway.recognise import TaskIndex
 from tierwright.gateway.wire import header_text
@@ -21,8 +22,7 @@ from tierwright.gateway.wire import header_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tierwright.core.deployment import Deployment
-    from tierwright.core.ids import DeploymentId, TaskId
+    from tierwright.core.ids import ModelVersionId, TaskId
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import SpecialistLoader
     from tierwright.core.task import Task
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: Looks at the deployments between two attempts to load what could not be loaded.
 _RETRY_EVERY = 60
+#: Versions that are kept loaded because callers named them.
+_MOST_PINS = 8
 
 
 class ServingStore(Protocol):
@@ -48,6 +50,12 @@ class ServingStore(Protocol):
 
     def revision(self) -> int:
         """As `DeploymentStore.revision`."""
+
+    def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:
+        """As `ModelStore.versions`."""
+
+    def incumbents(self) -> Mapping[TaskId, str]:
+        """As `InferenceStore.incumbents`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,10 @@ class Snapshot:
     revision: int | None = None
     index: TaskIndex = field(default_factory=TaskIndex)
     specialists: Mapping[TaskId, LiveSpecialist] = field(default_factory=dict)
+    #: The tasks known, by name.
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    #: The model that callers lately asked for most, for tasks that have been seen.
+    incumbents: Mapping[TaskId, str] = field(default_factory=dict)
     #: Task names as header values.
     labels: Mapping[TaskId, bytes] = field(default_factory=dict)
     #: Class of the error by task name, for deployments that could not be loaded.
@@ -104,6 +116,8 @@ class SpecialistRegistry:
         self._predicting = ThreadPoolExecutor(config.predict_threads, thread_name_prefix="tierwright-predict")
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="tierwright-load")
         self._watching: asyncio.Task[None] | None = None
+        #: Versions that callers named, the longest known first; used in the loading thread only.
+        self._pins: dict[ModelVersionId, LiveSpecialist] = {}
         self._logged: set[tuple[DeploymentId, str]] = set()
         #: Class of the error of the last look at the store; None: it succeeded.
         self.store_error: str | None = None
@@ -121,6 +135,30 @@ class SpecialistRegistry:
             await asyncio.gather(self._watching, return_exceptions=True)
         self._loading.shutdown(wait=False, cancel_futures=True)
         self._predicting.shutdown(wait=False, cancel_futures=True)
+
+    async def pinned(self, task: Task, number: int) -> LiveSpecialist | None:
+        """The task's version of that number, the oldest being 1, loaded if need be; None: there is none that loads."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._loading, self._pinned_version, task, number)
+
+    def _pinned_version(self, task: Task, number: int) -> LiveSpecialist | None:
+        """Runs in the loading thread."""
+        try:
+            versions = sorted(self._store.versions(task.id), key=lambda version: (version.created_at, version.id))
+            if number > len(versions):
+                return None
+            version = versions[number - 1]
+            live = self.snapshot.specialists.get(task.id)
+            found = live if live is not None and live.version.id == version.id else self._pins.get(version.id)
+            if found is None:
+                found = self._live(task, _pin(task, version), None)
+                self._pins[version.id] = found
+                while len(self._pins) > _MOST_PINS:
+                    self._pins.pop(next(iter(self._pins)))
+        except TierwrightError as error:
+            _LOG.error("version %d of '%s' can't be loaded: %s", number, task.name, error)
+            return None
+        return found
 
     async def _watch(self) -> None:
         looks = 0
@@ -165,6 +203,8 @@ class SpecialistRegistry:
             revision=revision,
             index=TaskIndex(tasks.values()),
             specialists=specialists,
+            tasks={task.name: task for task in tasks.values()},
+            incumbents=self._store.incumbents(),
             labels={task.id: header_text(task.name) for task in tasks.values()},
             failures=failures,
         )
@@ -199,3 +239,17 @@ class SpecialistRegistry:
                 what,
                 error.__class__.__name__,
             )
+
+
+def _pin(task: Task, version: ModelVersion) -> Deployment:
+    """What stands for the deployment of a version that was named and need not be deployed."""
+    return Deployment(
+        id=DeploymentId(f"pin-{version.id[:12]}"),
+        task_id=task.id,
+        model_version_id=version.id,
+        stage=Stage.RETIRED,
+        share=0.0,
+        threshold=0.0,
+        created_at=version.created_at,
+        evaluation_id=None,
+    )

@@ -1,6 +1,6 @@
-"""Gives an answer the inference's id without touching another byte of it.
+"""Changes one member of a JSON object, an answer's id above all, without touching another byte of it.
 
-Owns finding the top-level "id" of a JSON object, exactly: nested ids, ids in strings, escapes, any white space and
+Owns finding a top-level member of a JSON object, exactly: nested ids, ids in strings, escapes, any white space and
 repeated keys. Refuses to re-encode: everything else of the body is what the model server sent.
 """
 
@@ -56,7 +56,7 @@ def replace_id(body: bytes, new_id: str) -> Spliced | None:
     if found is not None:
         start, end = found.span(1)
         spliced = b"%b%b%b" % (body[:start], wanted, body[end:])
-        head = _read_head(spliced)
+        head = read_head(spliced)
         if head is None:
             return None
         # A second "id" further on would be the one that readers see.
@@ -66,10 +66,10 @@ def replace_id(body: bytes, new_id: str) -> Spliced | None:
 
 
 def _replace_anywhere(body: bytes, wanted: bytes) -> Spliced | None:
-    head = _read_head(body)
+    head = read_head(body)
     if head is None:
         return None
-    spans = _id_spans(body)
+    spans = _spans(body, "id")
     if not spans:
         if head.choices is _NULL:
             return Spliced(body, None, head)
@@ -85,8 +85,26 @@ def _replace_anywhere(body: bytes, wanted: bytes) -> Spliced | None:
     return Spliced(b"".join(pieces), _decoded(body[start:end]), head)
 
 
-def _id_spans(body: bytes) -> list[tuple[int, int]]:
-    """Where the values of the top-level members called "id" stand in a valid JSON object."""
+def replace_text(body: bytes, name: str, value: str) -> bytes:
+    """A valid JSON object whose top-level member `name`, a string, is replaced; every other byte stays as it is."""
+    wanted = msgspec.json.encode(value)
+    pieces: list[bytes] = []
+    at = 0
+    for start, end in _spans(body, name):
+        pieces += (body[at:start], wanted)
+        at = end
+    return b"".join((*pieces, body[at:]))
+
+
+def add_member(body: bytes, name: str, value: bytes) -> bytes:
+    """A valid JSON object with one more member in front; the object must not be empty."""
+    place = body.index(b"{") + 1
+    return b'%b"%b":%b,%b' % (body[:place], name.encode("ascii"), value, body[place:])
+
+
+def _spans(body: bytes, name: str) -> list[tuple[int, int]]:
+    """Where the scalar values of the top-level members of that name stand in a valid JSON object."""
+    quoted = b'"%b"' % name.encode("ascii")
     spans: list[tuple[int, int]] = []
     depth = 0
     for token in _TOKEN.finditer(body):
@@ -95,15 +113,16 @@ def _id_spans(body: bytes) -> list[tuple[int, int]]:
             depth += 1
         elif first in _CLOSE:
             depth -= 1
-        elif depth == 1 and _is_id(token.group()) and (colon := _COLON.match(body, token.end())) is not None:
-            value = _STRING_OR_LITERAL.match(body, colon.end())
+        elif depth == 1 and _names(token.group(), quoted, name):
+            colon = _COLON.match(body, token.end())
+            value = None if colon is None else _STRING_OR_LITERAL.match(body, colon.end())
             if value is not None:
                 spans.append(value.span())
     return spans
 
 
-def _is_id(key: bytes) -> bool:
-    return key == b'"id"' or (b"\\u" in key and _decoded(key) == "id")
+def _names(key: bytes, quoted: bytes, name: str) -> bool:
+    return key == quoted or (b"\\u" in key and _decoded(key) == name)
 
 
 def _decoded(value: bytes) -> str | None:
@@ -113,15 +132,16 @@ def _decoded(value: bytes) -> str | None:
         return None
 
 
-def _read_head(body: bytes) -> Head | None:
+def read_head(body: bytes) -> Head | None:
+    """The members of a JSON object that the gateway reads; None where it is none."""
     try:
         return _head.decode(body)
     except (msgspec.DecodeError, RecursionError):
         # The standard library also reads NaN, Infinity and lone surrogates, which some servers write.
-        return _read_head_leniently(body)
+        return _leniently(body)
 
 
-def _read_head_leniently(body: bytes) -> Head | None:
+def _leniently(body: bytes) -> Head | None:
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

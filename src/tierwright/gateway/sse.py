@@ -1,18 +1,22 @@
 """An upstream's event stream on its way through: cut at event ends, each chunk given the inference's id.
 
 Owns framing: LF, CRLF and CR, comments, several data lines, events split anywhere between two reads. Refuses to
-re-encode: besides ids, the bytes that leave are the bytes that came, in their order.
+re-encode: besides ids, the bytes that leave are the bytes that came, in their order. What comes after the end that the
+server has declared is nobody's answer and is left out.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.core.errors import BackendBroken
+from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.splice import replace_id
+from tierwright.gateway.wire import model_of, usage_of
 
 if TYPE_CHECKING:
+    from tierwright.core.chat import Usage
     from tierwright.gateway.splice import Spliced
 
 DONE = b"[DONE]"
@@ -23,22 +27,75 @@ _SIMPLE = b"data: "
 _EVENT_LIMIT_BYTES = 16 * 1024 * 1024
 
 
+class Event(NamedTuple):
+    """One event, read."""
+
+    #: Its type; None: not given.
+    name: bytes | None
+    data: bytes
+
+
+class EventCutter:
+    """Cuts bytes, as they arrive, into events with their ends; what is left is kept for the next bytes."""
+
+    __slots__ = ("_searched", "rest")
+
+    def __init__(self) -> None:
+        self._searched = 0
+        #: The beginning of an event that is not complete.
+        self.rest = b""
+
+    def cut(self, data: bytes) -> list[bytes]:
+        """Every event that these bytes complete. Raises BackendBroken where an event does not end within 16 MiB."""
+        buffer = self.rest + data if self.rest else data
+        start = 0
+        events: list[bytes] = []
+        for end in _EVENT_END.finditer(buffer, self._searched):
+            events.append(buffer[start : end.end()])
+            start = end.end()
+        self.rest = buffer[start:]
+        # The end of an event is at most four bytes long, and three of them may be here already.
+        self._searched = max(0, len(self.rest) - 3)
+        if len(self.rest) > _EVENT_LIMIT_BYTES:
+            raise BackendBroken("the model server sent an event of more than 16 MiB")
+        return events
+
+
+def read_event(event: bytes) -> Event | None:
+    """The type and the data of an event; None where it holds no data."""
+    name: bytes | None = None
+    lines: list[bytes] = []
+    for line in re.split(rb"\r\n|\n|\r", event):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            lines.append(value)
+        elif field == b"event":
+            name = value
+    return Event(name, b"\n".join(lines)) if lines else None
+
+
 class ChunkStream:
     """The events of one answer: bytes in as they arrive, whole rewritten events out."""
 
-    __slots__ = ("_id", "_rest", "_searched", "done", "payloads", "saw_error", "upstream_id")
+    __slots__ = ("_cutter", "_hide_usage", "_id", "done", "model", "payloads", "saw_error", "upstream_id", "usage")
 
-    def __init__(self, inference_id: str) -> None:
+    def __init__(self, inference_id: str, *, hide_usage: bool = False) -> None:
+        """`hide_usage`: a chunk that holds nothing but the usage is read and not passed on."""
         self._id = inference_id
-        self._rest = b""
-        self._searched = 0
+        self._hide_usage = hide_usage
+        self._cutter = EventCutter()
         #: Whether the stream said that it is complete.
         self.done = False
         #: Whether the server reported an error inside the stream.
         self.saw_error = False
         #: The provider's id of the answer; None: none seen yet.
         self.upstream_id: str | None = None
-        #: The JSON of every chunk, as passed on.
+        #: The model that says it answers; None: not said yet.
+        self.model: str | None = None
+        #: The last counts the server sent; None: none yet.
+        self.usage: Usage | None = None
+        #: The JSON of every chunk, with the inference's id.
         self.payloads: list[bytes] = []
 
     def feed(self, data: bytes) -> bytes:
@@ -46,24 +103,22 @@ class ChunkStream:
 
         Raises BackendBroken where an event does not end within 16 MiB.
         """
-        buffer = self._rest + data if self._rest else data
-        start = 0
         events: list[bytes] = []
-        for end in _EVENT_END.finditer(buffer, self._searched):
-            events.append(self._event(buffer[start : end.end()]))
-            start = end.end()
-        self._rest = buffer[start:]
-        # The end of an event is at most four bytes long, and three of them may be here already.
-        self._searched = max(0, len(self._rest) - 3)
-        if len(self._rest) > _EVENT_LIMIT_BYTES:
-            raise BackendBroken("the model server sent an event of more than 16 MiB")
+        for event in self._cutter.cut(data):
+            if self.done:
+                break
+            events.append(self._event(event))
         return b"".join(events) if len(events) != 1 else events[0]
+
+    def complete(self) -> bool:
+        """Whether all of the answer has arrived: the server said so, or every choice has ended."""
+        return self.done or reassemble(self.payloads).finished
 
     def close(self) -> bytes:
         """What is left when the server has ended the stream: a last event that lacks only its blank line."""
-        rest = self._rest
-        self._rest = b""
-        if not rest.strip():
+        rest = self._cutter.rest
+        self._cutter.rest = b""
+        if self.done or not rest.strip():
             return b""
         seen = len(self.payloads)
         event = self._event(rest)
@@ -76,7 +131,9 @@ class ChunkStream:
             line_end = event.find(b"\n")
             if event.endswith(b"\n\n") and line_end == len(event) - 2:
                 spliced = self._payload(event[6:-2])
-                return event if spliced is None else b"data: %b\n\n" % spliced.body
+                if spliced is None:
+                    return event
+                return b"" if self._hides(spliced) else b"data: %b\n\n" % spliced.body
         return self._event_of_lines(event)
 
     def _event_of_lines(self, event: bytes) -> bytes:
@@ -90,6 +147,8 @@ class ChunkStream:
         spliced = self._payload(b"\n".join(values))
         if spliced is None:
             return event
+        if self._hides(spliced):
+            return b""
         # An id holds no line end, so that the lines are as many as before.
         for place, prefix, line in zip(places, prefixes, spliced.body.split(b"\n"), strict=True):
             parts[place] = prefix + line
@@ -105,6 +164,14 @@ class ChunkStream:
         self.payloads.append(spliced.body)
         if self.upstream_id is None:
             self.upstream_id = spliced.upstream_id
-        if bytes(spliced.head.error) != b"null":
+        head = spliced.head
+        if self.model is None:
+            self.model = model_of(head)
+        if bytes(head.usage) != b"null":
+            self.usage = usage_of(head) or self.usage
+        if bytes(head.error) != b"null":
             self.saw_error = True
         return spliced
+
+    def _hides(self, spliced: Spliced) -> bool:
+        return self._hide_usage and bytes(spliced.head.usage) != b"null" and bytes(spliced.head.choices) == b"[]"

@@ -10,23 +10,25 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.inference import CallRole, Inference, ModelCall, Route, RouteReason
+from tierwright.core.chat import decode_answer, decode_request
+from tierwright.core.errors import InputError
+from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.gateway import problems
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.splice import replace_id
-from tierwright.gateway.wire import model_of, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tierwright.core.chat import Usage
-    from tierwright.core.ids import InferenceId, TaskId
-    from tierwright.gateway.splice import Head
-    from tierwright.gateway.sse import ChunkStream
+    from tierwright.core.chat import ChatRequest, Usage
+    from tierwright.core.ids import CallerKeyId, InferenceId, TaskId
+    from tierwright.gateway.dialects.dialect import StreamPassage
 
     #: US dollars of a call of a model at an instant; None: the model has no price.
     Price = Callable[[str, Usage, datetime], Decimal | None]
+    #: Tokens of a request and its answer's text, for a model whose server sent no counts; takes milliseconds.
+    Count = Callable[[ChatRequest, str | None, str], Usage]
 
 
 class Tally(NamedTuple):
@@ -39,6 +41,7 @@ class Tally(NamedTuple):
 
 
 _UNCOUNTED = Tally(None, None)
+_CHATS = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.MESSAGES})
 
 
 class Attempt(NamedTuple):
@@ -60,10 +63,10 @@ class Attempt(NamedTuple):
         answered: bool = False,
         upstream_id: str | None = None,
         tally: Tally = _UNCOUNTED,
+        first_token: float | None = None,
     ) -> ModelCall:
-        """The finished call; `ended` are seconds of the timer."""
-        usage = tally.usage
-        return ModelCall(
+        """The finished call; `ended` and `first_token` are seconds of the timer."""
+        call = ModelCall(
             role=self.role,
             backend=self.backend,
             model=self.model,
@@ -72,12 +75,10 @@ class Attempt(NamedTuple):
             latency_ms=(ended - self.began) * 1000,
             status=status,
             error_code=error_code,
-            prompt_tokens=None if usage is None else usage.prompt_tokens,
-            completion_tokens=None if usage is None else usage.completion_tokens,
-            cached_tokens=None if usage is None else usage.cached_tokens,
-            cost_usd=tally.cost_usd,
+            first_token_ms=None if first_token is None else (first_token - self.began) * 1000,
             answered=answered,
         )
+        return _tallied(call, tally)
 
 
 _UNROUTED = Route(reason=RouteReason.REQUESTED)
@@ -90,14 +91,21 @@ class Trail:
     id: InferenceId
     created_at: datetime
     client_id: str
+    endpoint: Endpoint = Endpoint.CHAT
+    #: None: the caller has no key of its own in the store.
+    key_id: CallerKeyId | None = None
     workload_id: str | None
     #: Seconds of the timer when the request's last byte had arrived.
     began: float
     #: Seconds of the timer when the answer's last byte had been handed over.
     ended: float = 0.0
-    #: Exactly as received.
+    #: As the store keeps it.
     request: bytes
     model: str
+    #: Whether content is kept, as far as anybody has a say in it.
+    keep_content: bool = True
+    #: Whether it has been handed to the capture.
+    captured: bool = False
     task_id: TaskId | None = None
     #: The task's name as a header value.
     task_label: bytes | None = None
@@ -110,8 +118,10 @@ class Trail:
     streamed: bool = False
     response: bytes | None = None
     #: The chunks of a streamed answer of a backend.
-    stream: ChunkStream | None = None
+    stream: StreamPassage | None = None
     price: Price
+    #: None: what a server does not count stays unknown.
+    count: Count | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -141,26 +151,25 @@ class Trail:
         found.append((b"x-tierwright-overhead-ms", b"%.2f" % max(0.0, (now - self.began) * 1000 - spent_ms)))
         return found
 
-    def tally(self, head: Head) -> Tally:
+    def tally(self, usage: Usage | None, asked: str, answered_by: str | None) -> Tally:
         """The tokens of an answer, priced as the model that was asked for, or else as the one that says it answered."""
-        usage = usage_of(head)
         if usage is None:
             return _UNCOUNTED
-        cost = self.price(self.model, usage, self.created_at)
-        if cost is None and (answered_by := model_of(head)) is not None and answered_by != self.model:
+        cost = self.price(asked, usage, self.created_at)
+        if cost is None and answered_by is not None and answered_by != asked:
             cost = self.price(answered_by, usage, self.created_at)
         return Tally(usage, cost)
 
     def inference(self) -> Inference:
-        """The finished record; joins the chunks of a stream."""
+        """The finished record; joins the chunks of a stream, and counts what the server did not. Takes a while."""
         calls = tuple(self.calls)
         response = self.response
         if self.stream is not None:
             response = reassemble(self.stream.payloads).body
             spliced = None if response is None else replace_id(response, self.id)
-            if spliced is not None:
-                response = spliced.body
-                calls = (*calls[:-1], _tallied(calls[-1], self.tally(spliced.head)))
+            response = response if spliced is None else spliced.body
+        if calls and response is not None and self._lacks_usage(calls[-1]):
+            calls = (*calls[:-1], self._counted(calls[-1], response))
         latency_ms = (self.ended - self.began) * 1000
         return Inference(
             id=self.id,
@@ -176,9 +185,32 @@ class Trail:
             overhead_ms=max(0.0, latency_ms - sum(call.latency_ms or 0.0 for call in calls)),
             route=self.route,
             calls=calls,
-            request=self.request,
-            response=response,
+            request=self.request if self.keep_content else None,
+            response=response if self.keep_content else None,
+            endpoint=self.endpoint,
+            key_id=self.key_id,
+            content=Content.KEPT if self.keep_content else Content.OFF,
         )
+
+    def _lacks_usage(self, call: ModelCall) -> bool:
+        """Whether a call brought an answer, or a part of one, that nobody has counted."""
+        return (
+            self.count is not None
+            and call.answered
+            and call.prompt_tokens is None
+            and call.status is not None
+            and call.status < 300
+            and self.endpoint in _CHATS
+        )
+
+    def _counted(self, call: ModelCall, response: bytes) -> ModelCall:
+        assert self.count is not None
+        try:
+            request = decode_request(self.request)
+        except InputError:
+            return call
+        answer = decode_answer(response)
+        return _tallied(call, self.tally(self.count(request, answer.text, call.model), call.model, answer.model))
 
 
 def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
@@ -189,5 +221,8 @@ def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
         prompt_tokens=tally.usage.prompt_tokens,
         completion_tokens=tally.usage.completion_tokens,
         cached_tokens=tally.usage.cached_tokens,
+        cache_write_tokens=tally.usage.cache_write_tokens,
+        reasoning_tokens=tally.usage.reasoning_tokens,
+        usage_estimated=tally.usage.estimated,
         cost_usd=tally.cost_usd,
     )

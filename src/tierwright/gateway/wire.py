@@ -1,25 +1,25 @@
 """What the gateway reads of a request and says in the headers of an answer.
 
-Owns header names, the reading of request bodies and the rule which requests only a frontier model can answer.
-Refuses to change a body: what is read here is read beside the bytes that travel.
+Owns header names and what every dialect reads alike. Refuses to change a body: what is read here is read beside the
+bytes that travel.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
-from tierwright.core.chat import ChatRequest, Usage, read_request, read_usage
-from tierwright.core.errors import InputError
+from tierwright.core.chat import read_usage
 from tierwright.gateway import problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tierwright.core.chat import ChatRequest, Usage
     from tierwright.gateway.problems import Problem
     from tierwright.gateway.splice import Head
 
@@ -32,40 +32,44 @@ WORKLOAD = b"x-tierwright-workload-id"
 _CONVERSATION = (b"x-conversation-id", b"x-session-id", b"x-claude-code-session-id")
 #: Request headers a model server may see; everything else stays here, the caller's key above all.
 _FORWARDED = (b"openai-beta", b"idempotency-key", b"traceparent", b"tracestate", b"x-request-id")
-#: Members of a request that a specialist could not honour.
-_FRONTIER_ONLY = ("logprobs", "audio", "functions", "function_call", "web_search_options", "prediction")
-_TEXT_ONLY = ["text"]
+_TASK_PREFIX = "task:"
+_VERSION = re.compile(r"(?:task:)?(?P<name>.+)@v(?P<number>[1-9][0-9]{0,8})")
+#: The header by which a caller names the task of a request.
+TASK = b"x-tierwright-task"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One request body, read."""
-
-    request: ChatRequest
-    #: Whether a stream should end with a chunk that holds the usage.
-    include_usage: bool
-    #: Whether a specialist could answer in the form asked for.
-    for_specialists: bool
-
-
-def read_body(body: bytes) -> Asked | Problem:
-    """The request in a body; a Problem that names what is wrong where it is no chat.completions request."""
+def decode_object(body: bytes) -> dict[str, Any] | Problem:
+    """The JSON object in a body; a Problem where it is none."""
     try:
         payload = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         return problems.invalid_request(
             f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
         )
-    try:
-        request = read_request(payload)
-    except InputError as error:
-        return problems.invalid_request(str(error))
-    options = payload.get("stream_options")
-    return Asked(
-        request=request,
-        include_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        for_specialists=_for_specialists(payload, request),
-    )
+    if not isinstance(payload, dict):
+        return problems.invalid_request("the request body is not a JSON object")
+    return payload
+
+
+def named_task(payload: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str | None:
+    """The task a request names itself, by header or in `metadata.task`; None: it names none."""
+    header = headers.get(TASK)
+    if header is not None:
+        return unquote(header.decode("latin-1"))
+    metadata = payload.get("metadata")
+    name = metadata.get("task") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def alias_of(model: str) -> tuple[str | None, int | None]:
+    """The task that a model name stands for, and the version of it: `task:NAME`, `NAME@vN`, `task:NAME@vN`.
+
+    (None, None): it stands for itself; the version is None where none is named.
+    """
+    found = _VERSION.fullmatch(model)
+    if found is not None:
+        return found["name"], int(found["number"])
+    return (model.removeprefix(_TASK_PREFIX), None) if model.startswith(_TASK_PREFIX) else (None, None)
 
 
 def conversation_of(headers: Mapping[bytes, bytes]) -> str | None:
@@ -113,11 +117,3 @@ def model_of(head: Head) -> str | None:
 def characters_of(request: ChatRequest) -> int:
     """Characters in the text of all messages: what token estimates are proportional to."""
     return sum(len(message.text) for message in request.messages)
-
-
-def _for_specialists(payload: dict[str, Any], request: ChatRequest) -> bool:
-    if request.n != 1 or request.opaque:
-        return False
-    if any(payload.get(name) for name in _FRONTIER_ONLY):
-        return False
-    return payload.get("modalities") in (None, _TEXT_ONLY)

@@ -77,6 +77,10 @@ class SqlStore:
         """As `InferenceStore.count`."""
         return self._inferences.count()
 
+    def incumbents(self) -> Mapping[TaskId, str]:
+        """As `InferenceStore.incumbents`."""
+        return self._inferences.incumbents()
+
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
         """As `FeedbackStore.add_feedback`."""
         return self._feedback.add_feedback(feedback)

@@ -20,7 +20,7 @@ import pytest
 from tests.integration.gateway.upstream import Upstream
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import ModelVersion, Prediction
-from tierwright.gateway.backends.openai import OpenAIBackend
+from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
 from tierwright.gateway.config import (
@@ -31,9 +31,9 @@ from tierwright.gateway.config import (
     Secret,
     ServerConfig,
 )
-from tierwright.gateway.exchange import Sources
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
+from tierwright.gateway.sources import Sources
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             chosen = BackendConfig(**{**settings, **(backend or {})})
             app = build_gateway(
                 config=config,
-                backends=[ServedBackend(backend=OpenAIBackend(chosen), models=chosen.models)],
+                backends=[ServedBackend(backend=HttpBackend(chosen), models=chosen.models)],
                 captured=store if captured is None else captured,
                 serving=ServingParts(store=store, loader=shelf, terms=terms),
                 price=price,

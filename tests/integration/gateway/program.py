@@ -7,12 +7,12 @@ import sys
 from datetime import UTC, datetime
 
 from tests.integration.gateway.conftest import Shelf, price, terms
-from tierwright.gateway.backends.openai import OpenAIBackend
+from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
 from tierwright.gateway.config import BackendConfig, RoutingConfig, ServerConfig
-from tierwright.gateway.exchange import Sources
 from tierwright.gateway.serving import serve
+from tierwright.gateway.sources import Sources
 from tierwright.store.connection import open_store
 
 
@@ -22,7 +22,7 @@ def main(upstream: str, store_url: str) -> None:
     server = ServerConfig(port=0, drain_s=10)
     app = build_gateway(
         config=GatewayConfig(routing=RoutingConfig(default_backend="frontier"), server=server),
-        backends=[ServedBackend(backend=OpenAIBackend(BackendConfig(name="frontier", base_url=upstream)))],
+        backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
         captured=store,
         serving=ServingParts(store=store, loader=Shelf(), terms=terms),
         price=price,

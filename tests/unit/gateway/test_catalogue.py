@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from random import Random
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from tierwright.core.errors import SettingsError
-from tierwright.gateway.catalogue import Catalogue, ServedBackend
+from tierwright.gateway.catalogue import Catalogue, ServedBackend, implied_deployments
+from tierwright.gateway.upstreams.config import UpstreamsConfig
+from tierwright.gateway.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from tierwright.core.protocols import Backend
@@ -26,32 +30,42 @@ def served(name: str, *models: str) -> ServedBackend:
     return ServedBackend(backend=cast("Backend", Named(name)), models=models)
 
 
-def name_of(backend: Backend | None) -> str | None:
-    """Its name, if there is one."""
-    return None if backend is None else backend.name
+def catalogue(*backends: ServedBackend, default: str) -> Catalogue:
+    """A catalogue of backends that imply their deployments."""
+    config = UpstreamsConfig(deployments=implied_deployments(backends, default=default))
+    return Catalogue(backends, Upstreams(config, timer=lambda: 0.0, sleep=asyncio.sleep, random=Random(1)))
+
+
+async def first_for(model: str, found: Upstreams) -> str | None:
+    """The backend asked first for a model; None: nobody serves it."""
+    attempts = found.attempts(model, deadline=1.0, sticky=0.5)
+    if attempts is None:
+        return None
+    with await attempts.next() as lease:  # type: ignore[union-attr]
+        return lease.deployment.backend
 
 
 def test_listed_models_go_to_their_backend_and_others_to_one_that_takes_any() -> None:
     """A backend that lists a model wins over one that takes any; the default wins among equals."""
-    catalogue = Catalogue(
-        [served("b", "gpt-4o", "small"), served("a", "gpt-4o"), served("any"), served("any2")], default="a"
-    )
-    assert name_of(catalogue.serving("gpt-4o")) == "a"
-    assert name_of(catalogue.serving("small")) == "b"
-    assert name_of(catalogue.serving("unheard-of")) == "any"
-    assert catalogue.serving("task:card-intent") is None
+    backends = [served("b", "gpt-4o", "small"), served("a", "gpt-4o"), served("any"), served("any2")]
+    config = UpstreamsConfig(deployments=implied_deployments(backends, default="a"))
+    upstreams = Upstreams(config, timer=lambda: 0.0, sleep=asyncio.sleep, random=Random(1))
+    asked = ("gpt-4o", "small", "unheard-of", "task:card-intent")
+    found = [asyncio.run(first_for(model, upstreams)) for model in asked]
+    assert found == ["a", "b", "any", None]
 
 
 def test_unlisted_models_are_served_by_nobody_where_all_lists_are_closed() -> None:
     """Where every backend names its models, others are unknown."""
-    assert Catalogue([served("a", "gpt-4o")], default="a").serving("gpt-9") is None
+    found = catalogue(served("a", "gpt-4o"), default="a")
+    assert (found.serves("gpt-4o"), found.serves("gpt-9"), found.default_model) == (True, False, "gpt-4o")
 
 
 def test_listing_holds_models_once_and_live_tasks() -> None:
     """GET /v1/models names each model once, with its backend, then the tasks."""
-    found: Any = Catalogue([served("a", "m", "n"), served("b", "m")], default="b").listing(["t"], created=7)
-    assert [(one["id"], one["owned_by"]) for one in found["data"]] == [("m", "b"), ("n", "a"), ("task:t", "tierwright")]
-    assert all(one["object"] == "model" and one["created"] == 7 for one in found["data"])
+    found = catalogue(served("a", "m", "n"), served("b", "m"), default="b").listing(["t"], created=7)
+    assert [(one["id"], one["owned_by"]) for one in found] == [("m", "b"), ("n", "a"), ("task:t", "tierwright")]
+    assert all(one["object"] == "model" and one["created"] == 7 for one in found)
 
 
 @pytest.mark.parametrize(
@@ -61,4 +75,4 @@ def test_listing_holds_models_once_and_live_tasks() -> None:
 def test_impossible_catalogues_are_refused(backends: list[ServedBackend], says: str) -> None:
     """No backend, two of a name, and a default that is none of them are mistakes in the settings."""
     with pytest.raises(SettingsError, match=says):
-        Catalogue(backends, default="a")
+        implied_deployments(backends, default="a")

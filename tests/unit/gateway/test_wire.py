@@ -9,8 +9,15 @@ import pytest
 
 from tests.fakes import a_request
 from tierwright.core.chat import decode_request
+from tierwright.gateway.dialects.chat import ChatDialect
+from tierwright.gateway.dialects.dialect import Asked
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.wire import Asked, conversation_of, forwarded, header_text, read_body, recorded_at
+from tierwright.gateway.wire import alias_of, conversation_of, forwarded, header_text, named_task, recorded_at
+
+
+def read_body(body: bytes) -> Asked | Problem:
+    """A chat's body, read."""
+    return ChatDialect().read(body, {})
 
 
 def read(**members: Any) -> Asked:
@@ -29,7 +36,7 @@ def test_requests_are_read_as_core_reads_them(members: dict[str, Any]) -> None:
     body = a_request("größer \U0001f600", **members)
     found = read_body(body)
     assert isinstance(found, Asked)
-    assert found.request == decode_request(body)
+    assert found.chat == decode_request(body)
 
 
 @pytest.mark.parametrize(
@@ -131,3 +138,26 @@ def test_any_text_makes_a_safe_header(text: str) -> None:
 def test_plain_names_stay_readable_in_headers() -> None:
     """A task's usual name is its own header value."""
     assert header_text("card-intent v2") == b"card-intent v2"
+
+
+@pytest.mark.parametrize(
+    ("model", "meaning"),
+    [
+        ("gpt-4o", (None, None)),
+        ("task:card-intent", ("card-intent", None)),
+        ("card-intent@v3", ("card-intent", 3)),
+        ("task:card-intent@v12", ("card-intent", 12)),
+        ("card-intent@v0", (None, None)),
+        ("openai/gpt-4o@latest", (None, None)),
+    ],
+)
+def test_aliases(model: str, meaning: tuple[str | None, int | None]) -> None:
+    """`task:` names a task, `@v` and a number one of its versions; everything else is a model."""
+    assert alias_of(model) == meaning
+
+
+def test_a_request_may_name_its_task() -> None:
+    """The header goes before the metadata, and may be percent-encoded."""
+    assert named_task({"metadata": {"task": "a"}}, {}) == "a"
+    assert named_task({"metadata": {"task": "a"}}, {b"x-tierwright-task": b"gr%C3%BCn"}) == "grün"
+    assert named_task({"metadata": {"task": 7}}, {}) is None

@@ -59,11 +59,11 @@ def _ask(part: str, ping: Callable[[], str]) -> _Finding:
 
 
 async def _backends(parts: Parts) -> list[_Finding]:
-    from tierwright.gateway.backends.openai import OpenAIBackend  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - `--help` must not wait
 
     findings: list[_Finding] = []
     for config in parts.settings.backends:
-        backend = OpenAIBackend(config)
+        backend = HttpBackend(config)
         try:
             says = await backend.ping()
             findings.append(_Finding(part=f"backend {config.name}", ok=True, says=says))

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import client_exceptions, http_exceptions
 
 from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout, BackendUnavailable
-from tierwright.gateway.backends.openai import FOREIGN, meaning_of
+from tierwright.gateway.backends.http import FOREIGN, meaning_of
 
 #: Raised by web sockets only, which the gateway does not use.
 _NOT_OURS = {client_exceptions.WSMessageTypeError}
@@ -55,5 +55,5 @@ def test_every_exception_of_aiohttp_is_caught_and_mapped(error: type[Exception])
     ],
 )
 def test_meanings(error: type[Exception], meaning: type[BackendError]) -> None:
-    """No connection is unavailable, one that breaks later is lost, a deadline is a timeout, and what breaks the protocol is broken."""
+    """No connection is unavailable, a broken one lost, a deadline a timeout, a broken protocol broken."""
     assert meaning_of(error) is meaning

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible model server, asked over aiohttp.
+"""A model server, asked over aiohttp.
 
 Owns the connection, its deadlines and the mapping of what aiohttp raises to `core.errors`. Sends its own key and never
 the caller's; follows no redirects, reads no environment, keeps no cookies. Knows nothing about what is in a body.
@@ -15,6 +15,7 @@ from yarl import URL
 
 from tierwright import __version__
 from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout, BackendUnavailable
+from tierwright.gateway.backends.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -36,7 +37,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[BackendError]], ...] = 
 #: Answer headers worth passing on, besides those that begin with one of the prefixes. Everything else is either the
 #: connection's own (transfer-encoding, content-encoding and length: the body arrives decoded) or the server's business.
 _PASSED_ON = frozenset({"content-type", "retry-after", "retry-after-ms", "x-request-id", "x-should-retry"})
-_PASSED_ON_PREFIXES = ("x-ratelimit-", "openai-")
+_PASSED_ON_PREFIXES = ("x-ratelimit-", "openai-", "anthropic-")
 #: aiohttp warns of larger bodies that are sent from bytes in one piece.
 _WHOLE_BODY_BYTES = 1024 * 1024
 #: Below the five seconds after which many servers close an idle connection, so that no request meets one just closed.
@@ -44,16 +45,21 @@ _KEEP_ALIVE_S = 4.0
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 
 
-class OpenAIBackend:
+class HttpBackend:
     """One server; its connections are opened with the first request."""
 
     def __init__(self, config: BackendConfig) -> None:
         self._config = config
         self._base_url = config.base_url.rstrip("/")
+        self._query = f"?{config.query}" if config.query else ""
         self._urls: dict[str, URL] = {}
+        kind = KINDS[config.kind]
         self._headers = {"content-type": "application/json", "user-agent": f"tierwright/{__version__}"}
+        self._headers |= kind.headers
+        self._headers |= config.headers
         if config.api_key is not None:
-            self._headers["authorization"] = f"Bearer {config.api_key.reveal()}"
+            self._headers[kind.key_header] = kind.key_prefix + config.api_key.reveal()
+        self._timeout = self._within(config.timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -61,14 +67,16 @@ class OpenAIBackend:
         """Its name in the settings."""
         return self._config.name
 
-    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str]) -> Reply:
-        """Posts a body and returns when the status is known; `headers` are added to the backend's own.
+    async def send(
+        self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float | None = None
+    ) -> Reply:
+        """As `Backend.send`; `headers` are added to the backend's own.
 
-        Raises BackendUnavailable, BackendTimeout, or BackendBroken where the answer is no HTTP or a redirect.
+        BackendBroken stands for an answer that is no HTTP or a redirect.
         """
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = URL(self._base_url + path)
+            url = self._urls[path] = URL(self._base_url + path + self._query)
         try:
             response = await self._open().request(
                 "POST",
@@ -76,6 +84,7 @@ class OpenAIBackend:
                 data=body if len(body) < _WHOLE_BODY_BYTES else io.BytesIO(body),
                 headers={**headers, **self._headers},
                 allow_redirects=False,
+                timeout=self._timeout if timeout_s is None else self._within(timeout_s),
             )
         except FOREIGN as error:
             raise self._meaning(error) from error
@@ -85,13 +94,16 @@ class OpenAIBackend:
                 f"the backend '{self.name}' answers with a redirect (HTTP {response.status}); "
                 "set its base_url to where it really is"
             )
-        return _OpenAIReply(self, response)
+        return _HttpReply(self, response)
 
     async def ping(self) -> str:
         """One line on how the server is doing; raises BackendError where it is not."""
         try:
             async with self._open().get(
-                URL(self._base_url + "/models"), headers=self._headers, allow_redirects=False, timeout=_PING_TIMEOUT
+                URL(self._base_url + "/models" + self._query),
+                headers=self._headers,
+                allow_redirects=False,
+                timeout=_PING_TIMEOUT,
             ) as response:
                 await response.read()
                 status = response.status
@@ -110,12 +122,19 @@ class OpenAIBackend:
             await self._session.close()
             self._session = None
 
+    def _within(self, seconds: float) -> aiohttp.ClientTimeout:
+        config = self._config
+        return aiohttp.ClientTimeout(
+            total=min(seconds, config.timeout_s),
+            sock_connect=config.connect_timeout_s,
+            sock_read=config.idle_timeout_s,
+        )
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             config = self._config
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=config.max_connections, keepalive_timeout=_KEEP_ALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=config.timeout_s, sock_connect=config.connect_timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
@@ -149,12 +168,12 @@ def meaning_of(error: type[BaseException]) -> type[BackendError]:
     return next((meaning for classes, meaning in _MEANINGS if issubclass(error, classes)), BackendBroken)
 
 
-class _OpenAIReply:
+class _HttpReply:
     """A `Reply` on an aiohttp response."""
 
     __slots__ = ("_backend", "_response", "headers", "status")
 
-    def __init__(self, backend: OpenAIBackend, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, backend: HttpBackend, response: aiohttp.ClientResponse) -> None:
         self._backend = backend
         self._response = response
         self.status: int = response.status
@@ -179,7 +198,7 @@ class _Chunks:
 
     __slots__ = ("_backend", "_content")
 
-    def __init__(self, backend: OpenAIBackend, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, backend: HttpBackend, response: aiohttp.ClientResponse) -> None:
         self._backend = backend
         self._content = response.content
 

@@ -1,0 +1,128 @@
+"""A streamed answer on its way from a model server to the caller.
+
+Owns its end: it is recorded before the caller has the last of it, and what breaks off is told as an error and never as
+an end. Refuses to know what the events say (`dialects`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from tierwright.core.errors import BackendBroken, BackendError
+from tierwright.gateway import problems
+from tierwright.gateway.presence import Presence
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from tierwright.core.protocols import Reply
+    from tierwright.gateway.asgi import Receive, Send
+    from tierwright.gateway.dialects.dialect import Dialect, StreamPassage
+    from tierwright.gateway.trail import Attempt, Trail
+
+#: What a server may still send after the end it has declared, so that its connection can be used again.
+_TAIL_BYTES, _TAIL_S = 64 * 1024, 1.0
+
+
+class Relay:
+    """One stream; its headers have been sent, and its call is the trail's last."""
+
+    def __init__(
+        self,
+        trail: Trail,
+        dialect: Dialect,
+        attempt: Attempt,
+        stream: StreamPassage,
+        *,
+        timer: Callable[[], float],
+        finish: Callable[[], None],
+    ) -> None:
+        """`finish` is called once, when all that is to be recorded is known."""
+        self._trail = trail
+        self._dialect = dialect
+        self._attempt = attempt
+        self._stream = stream
+        self._timer = timer
+        self._finish = finish
+        self._first_token: float | None = None
+        self._ended = False
+
+    async def run(self, reply: Reply, *, receive: Receive, send: Send) -> BackendError | None:
+        """Everything to the caller; how the server failed, which the caller has then been told."""
+        error: BackendError | None = None
+        # Stands in the record where this task is cancelled on the way.
+        code: str | None = problems.SHUT_DOWN
+        try:
+            async with Presence(receive) as presence:
+                error = await self._pump(reply, send)
+            code = problems.CLIENT_DISCONNECTED if presence.gone else None
+        finally:
+            self._end(code)
+        return error
+
+    async def _pump(self, reply: Reply, send: Send) -> BackendError | None:
+        stream = self._stream
+        error: BackendError | None = None
+        events = b""
+        chunks = reply.chunks()
+        try:
+            async for data in chunks:
+                events = stream.feed(data)
+                if stream.done:
+                    break
+                if events:
+                    if self._first_token is None:
+                        self._first_token = self._timer()
+                    await send({"type": "http.response.body", "body": events, "more_body": True})
+                    events = b""
+            else:
+                events = stream.close()
+                if not (stream.saw_error or stream.complete()):
+                    error = BackendBroken(
+                        f"the answer of the backend '{self._attempt.backend}' ended before it was complete; try again"
+                    )
+        except BackendError as failure:
+            error, events = failure, b""
+        code = problems.UPSTREAM_ERROR if stream.saw_error else None
+        if error is not None:
+            problem = problems.upstream_failed(error)
+            code = problem.code
+            events += self._dialect.problem_event(problem)
+        self._end(code)
+        await send({"type": "http.response.body", "body": events, "more_body": False})
+        if error is None and stream.done:
+            await _drain(chunks)
+        return error
+
+    def _end(self, code: str | None) -> None:
+        """Says how it ended; the first word counts."""
+        if self._ended:
+            return
+        self._ended = True
+        trail, stream = self._trail, self._stream
+        trail.error_code = code
+        trail.calls[-1] = self._attempt.call(
+            self._timer(),
+            status=trail.status,
+            error_code=code,
+            answered=True,
+            upstream_id=stream.upstream_id,
+            tally=trail.tally(stream.usage, self._attempt.model, stream.model),
+            first_token=self._first_token,
+        )
+        self._finish()
+
+
+async def _drain(chunks: AsyncIterator[bytes]) -> None:
+    """Reads what a server sends after the end it declared, within bounds."""
+    size = 0
+    try:
+        async with asyncio.timeout(_TAIL_S):
+            async for data in chunks:
+                size += len(data)
+                if size > _TAIL_BYTES:
+                    return
+    except (BackendError, TimeoutError):
+        # The caller has its answer; the connection is closed instead of being used again.
+        return
