@@ -10,7 +10,8 @@
     │   └── InvalidTransition            a deployment step without its evidence
     ├── ServiceError                (3)  something outside this process is missing or broken
     │   ├── BackendError                 a model server
-    │   │   ├── BackendUnavailable       no connection, or connection lost before a byte was answered
+    │   │   ├── BackendUnavailable       no connection was made: nothing was sent
+    │   │   ├── BackendLost              connection lost after the request was sent: it may have been accepted
     │   │   ├── BackendTimeout           no answer within the deadline
     │   │   └── BackendBroken            an answer that breaks the protocol, or stops half-way
     │   ├── StoreError                   the database
@@ -76,7 +77,11 @@ class BackendError(ServiceError):
 
 
 class BackendUnavailable(BackendError):  # noqa: N818 - a state, as in HTTP
-    """No connection to the model server, or it was lost before a byte was answered."""
+    """No connection to the model server could be made: it was sent nothing."""
+
+
+class BackendLost(BackendError):  # noqa: N818 - a state, as in HTTP
+    """The connection was lost after the request was sent: the model server may have accepted, and billed, it."""
 
 
 class BackendTimeout(BackendError):  # noqa: N818 - a state, as in HTTP
