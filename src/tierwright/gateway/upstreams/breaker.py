@@ -37,8 +37,8 @@ class CircuitState(IntEnum):
 class CircuitBreaker:
     """The circuit of one deployment. `now` is always seconds of a timer that never goes back.
 
-    Every attempt gets a token from `begin` and hands it back with what became of it. A token whose period is over counts
-    for nothing: an answer from before the circuit opened does not close it, and opens it no second time.
+    Every attempt gets a token from `begin` and hands it back with what became of it. A token whose period is over
+    counts for nothing: an answer from before the circuit opened does not close it, nor a failure open it a second time.
     """
 
     __slots__ = (
@@ -151,9 +151,7 @@ class CircuitBreaker:
 
     def _open(self, now: float) -> None:
         self._openings += 1
-        longest = min(
-            self._config.open_limit_s, self._config.open_first_s * 2.0 ** min(self._openings - 1, _DOUBLINGS)
-        )
+        longest = min(self._config.open_limit_s, self._config.open_first_s * 2.0 ** min(self._openings - 1, _DOUBLINGS))
         # At least half of it: a draw near nothing would be no pause.
         self._open_until = now + longest * self._random.uniform(0.5, 1.0)
         self._state = CircuitState.OPEN

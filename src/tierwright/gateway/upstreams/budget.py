@@ -7,6 +7,7 @@ Refuses to know who is asked and why.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 #: Seconds for which a request or a retry is counted after it has begun; one that takes longer is, until it ends.
@@ -18,34 +19,40 @@ _WIDTH_S = WINDOW_S / _BUCKETS
 class Entry:
     """Requests, or retries, begun within the same tenth of the window."""
 
-    __slots__ = ("_tally", "begun", "until", "under_way")
+    __slots__ = ("_begun", "_expired", "_tally", "_under_way", "until")
 
     def __init__(self, tally: Tally, until: float) -> None:
         self._tally = tally
-        #: Seconds of the timer from which a newer entry is used.
+        #: Seconds of the timer from which on a newer entry is used.
         self.until = until
-        #: Begun in this time.
-        self.begun = 0
-        #: Those of them that have not ended.
-        self.under_way = 0
+        self._begun = 0
+        #: Those of the begun that have not ended.
+        self._under_way = 0
+        #: Whether only those under way are counted any more.
+        self._expired = False
+
+    def begin(self) -> None:
+        """One more."""
+        self._begun += 1
+        self._under_way += 1
+        self._tally.count += 1
 
     def end(self) -> None:
         """One that was begun here has ended; to be said once of each."""
-        self.under_way -= 1
-        if self.begun < 0:
+        self._under_way -= 1
+        if self._expired:
             self._tally.count -= 1
 
     def undo(self) -> None:
-        """One that was begun here never took place."""
-        self.under_way -= 1
+        """One that was begun here has not taken place; to be said instead of `end`."""
+        self._under_way -= 1
+        self._begun -= 1
         self._tally.count -= 1
-        if self.begun >= 0:
-            self.begun -= 1
 
     def expire(self) -> None:
-        """Too old: only those still under way are counted from now on."""
-        self._tally.count -= self.begun - self.under_way
-        self.begun = -1
+        """Its time is over."""
+        self._expired = True
+        self._tally.count -= self._begun - self._under_way
 
 
 class Tally:
@@ -56,7 +63,7 @@ class Tally:
     def __init__(self) -> None:
         #: As of the last `begin` or `forget`.
         self.count = 0
-        self._current = Entry(self, 0.0)
+        self._current = Entry(self, -math.inf)
         self._entries: deque[Entry] = deque((self._current,))
 
     def begin(self, now: float) -> Entry:
@@ -66,9 +73,7 @@ class Tally:
             self.forget(now)
             entry = self._current = Entry(self, (now // _WIDTH_S + 1) * _WIDTH_S)
             self._entries.append(entry)
-        entry.begun += 1
-        entry.under_way += 1
-        self.count += 1
+        entry.begin()
         return entry
 
     def forget(self, now: float) -> None:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tierwright.core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: What may stand in a metric's label and in a ledger line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -50,8 +53,8 @@ class ResilienceConfig:
 
     #: Seconds from an attempt's begin to the last byte of its answer.
     attempt_timeout_s: float = 600.0
-    #: Seconds from an attempt's begin to the first byte of its answer. An answer that is not streamed has its first byte
-    #: when its last token is written.
+    #: Seconds from an attempt's begin to the first byte of its answer; an answer that is not streamed has that when its
+    #: last token is written.
     first_byte_timeout_s: float = 300.0
     #: Seconds between two pieces of a stream; a model that thinks may say nothing for long.
     idle_timeout_s: float = 120.0

@@ -1,4 +1,4 @@
-"""What a failed attempt means: may it be made again, here or elsewhere, and whose fault was it?
+"""What a failed attempt means: whether it may be made again, here or elsewhere, and whose fault it was.
 
 Owns the meaning of statuses, headers and errors; refuses to know how attempts are made. Nothing here looks at the time:
 whether a second attempt is still worth it is decided by `attempts`.
@@ -12,8 +12,8 @@ whether a second attempt is still worth it is decided by `attempts`.
                 407, 410, 421, a redirect, a 429 that says the account is out of money
     UNCERTAIN   The provider may have accepted the request, and may bill it: no second attempt unless the settings
                 allow it, since chat completions have no idempotency key.
-                502, 504; 408 (Bedrock and Azure say so when the model took too long); 520, 522, 524 of Cloudflare; any
-                5xx not known here; no answer in time; connection lost after the request was sent; a broken answer
+                502, 504; 408 (Bedrock and OpenRouter say so when the model took too long); 520, 522, 524 of Cloudflare;
+                any 5xx not known here; no answer in time; connection lost after the request was sent; a broken answer
     CALLER      The request itself is wrong: passed on, never made again, held against nobody.
                 400, 409, 413, 415, 422 and any other 4xx
 
