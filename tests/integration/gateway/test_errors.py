@@ -16,6 +16,7 @@ from aiohttp import web
 
 from tests.integration.gateway.conftest import KEY, UPSTREAM_KEY, Running, eventually
 from tests.integration.gateway.upstream import events, streaming
+from tierwright.core.inference import CallRole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -108,7 +109,12 @@ def test_unreachable_upstream_is_a_502(start: Callable[..., Running]) -> None:
     (kept,) = gateway.captured()
     assert (kept.status, kept.error_code) == (502, "upstream_unavailable")
     assert kept.answering_call is None
-    assert [(call.status, call.error_code) for call in kept.calls] == [(None, "upstream_unavailable")]
+    # Nothing was sent, so it was safe to ask again.
+    assert [(call.role, call.error_code) for call in kept.calls] == [
+        (CallRole.PRIMARY, "upstream_unavailable"),
+        (CallRole.RETRY, "upstream_unavailable"),
+        (CallRole.RETRY, "upstream_unavailable"),
+    ]
 
 
 def test_silent_upstream_is_a_504(start: Callable[..., Running], silent_port: int) -> None:
@@ -207,7 +213,8 @@ def test_caller_that_leaves_ends_the_upstream_call(gateway: Running) -> None:
             (401, "invalid_api_key"),
         ),
         (("GET", "/v1/models", b""), {"authorization": ""}, (401, "invalid_api_key")),
-        (("POST", "/v1/embeddings", b"{}"), {}, (404, "unknown_url")),
+        (("POST", "/v1/audio/speech", b"{}"), {}, (404, "unknown_url")),
+        (("POST", "/v1/embeddings", b"{}"), {}, (400, "invalid_request")),
         (("GET", "/", b""), {}, (404, "unknown_url")),
         (("GET", "/v1/chat/completions", b""), {}, (405, "method_not_allowed")),
         (("POST", "/v1/models", b""), {}, (405, "method_not_allowed")),
@@ -216,7 +223,7 @@ def test_caller_that_leaves_ends_the_upstream_call(gateway: Running) -> None:
         (("POST", "/v1/chat/completions", b"x" * 1_000_001), {}, (413, "request_too_large")),
         (("POST", "/v1/chat/completions", b"z"), {"content_encoding": "gzip"}, (415, "unsupported_content_encoding")),
         (("POST", "/v1/chat/completions", a_completion_body(model="gpt-9")), {}, (404, "model_not_found")),
-        (("POST", "/v1/chat/completions", a_completion_body(model="task:x")), {}, (404, "model_not_found")),
+        (("POST", "/v1/chat/completions", a_completion_body(model="task:x")), {}, (404, "task_not_found")),
     ],
 )
 def test_refusals_have_stable_codes(
