@@ -1,14 +1,14 @@
 """A whole answer of one API as the answer of the other.
 
 Owns the order of output items (thoughts, message, calls) and the joining of items into one message. What chat has no
-word for, the provider's own tools and encrypted reasoning, is left out of a chat.completion.
+word for, the provider's own tools, citations of its files and encrypted reasoning, is left out of a chat.completion.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tierwright.gateway.responses.envelope import ending, envelope
+from tierwright.gateway.responses.envelope import ending, envelope, take_tier
 from tierwright.gateway.responses.inputs import reasoning_text
 from tierwright.gateway.responses.items import (
     call_id,
@@ -54,8 +54,7 @@ def response(
     if whole["output"] and whole["status"] != "completed":
         whole["output"][-1]["status"] = "incomplete"
     whole["usage"] = response_usage(chat_answer.get("usage"))
-    if chat_answer.get("service_tier") is not None:
-        whole["service_tier"] = chat_answer["service_tier"]
+    take_tier(whole, chat_answer)
     return whole
 
 
@@ -144,7 +143,12 @@ def _message(output: object) -> dict[str, Any]:
     texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     refusals = [part["refusal"] for part in parts if isinstance(part.get("refusal"), str)]
     thoughts = [text for item in items if item.get("type") == "reasoning" and (text := reasoning_text(item))]
-    annotations = [_chat_annotation(found) for part in parts for found in _items(part.get("annotations"))]
+    annotations = [
+        _citation(found)
+        for part in parts
+        for found in _items(part.get("annotations"))
+        if found.get("type") == "url_citation"
+    ]
     calls = [call for item in items if (call := _chat_call(item)) is not None]
     message: dict[str, Any] = {
         "role": "assistant",
@@ -195,13 +199,8 @@ def _finish_reason(response: Mapping[str, Any], *, called: bool) -> str | None:
     return _FINISH_REASONS.get(reason, reason) if isinstance(reason, str) else None
 
 
-def _chat_annotation(annotation: dict[str, Any]) -> dict[str, Any]:
-    if annotation.get("type") != "url_citation":
-        return annotation
-    return {
-        "type": "url_citation",
-        "url_citation": {name: value for name, value in annotation.items() if name != "type"},
-    }
+def _citation(annotation: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "url_citation", "url_citation": {name: annotation[name] for name in annotation if name != "type"}}
 
 
 def _items(found: object) -> list[dict[str, Any]]:

@@ -37,6 +37,8 @@ _INCOMPLETE = {
     "model_length": "max_output_tokens",
     "content_filter": "content_filter",
 }
+#: The service tiers a Response may name. Other providers have their own, at which strict clients would break.
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast", "ultrafast"})
 #: Reasons to end that are errors of the model server.
 _FAILED = frozenset({"error", "insufficient_system_resource"})
 
@@ -60,12 +62,18 @@ def envelope(request: Mapping[str, Any], *, response_id: str, created_at: int, m
     for name, default in _SAID_BACK.items():
         value = request.get(name)
         response[name] = default if value is None else value
-    reasoning, text, tier = request.get("reasoning"), request.get("text"), request.get("service_tier")
+    reasoning, text = request.get("reasoning"), request.get("text")
     response["reasoning"] = {"effort": None, "summary": None} | (reasoning if isinstance(reasoning, dict) else {})
     response["text"] = {"format": {"type": "text"}} | (_said(text) if isinstance(text, dict) else {})
-    if tier is not None:
-        response["service_tier"] = tier
+    take_tier(response, request)
     return response
+
+
+def take_tier(response: dict[str, Any], said: Mapping[str, Any]) -> None:
+    """Gives the Response the service tier that a request, a chat.completion or a chunk names, if it names one."""
+    tier = said.get("service_tier")
+    if isinstance(tier, str) and tier in _TIERS:
+        response["service_tier"] = tier
 
 
 def ending(finish_reason: object) -> dict[str, Any]:

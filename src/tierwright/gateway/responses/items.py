@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _PREFIXES = {"reasoning": "rs", "message": "msg", "function_call": "fc", "custom_tool_call": "ctc"}
 #: Members in which servers send thoughts: DeepSeek and its followers, OpenRouter and its followers.
 _THOUGHTS = ("reasoning_content", "reasoning")
+#: Members that a citation of a URL has in both APIs.
+_CITATION = ("url", "title", "start_index", "end_index")
 
 
 def item_id(kind: str, response_id: str, place: int) -> str:
@@ -107,13 +109,12 @@ def response_logprobs(logprobs: object) -> list[dict[str, Any]]:
 
 
 def response_annotations(annotations: object) -> list[dict[str, Any]]:
-    """The citations of a text, in the form of a Response: flat."""
+    """The citations of a text, in the form of a Response: flat; what is no whole citation of a URL has none."""
     found: list[dict[str, Any]] = []
     for annotation in annotations if isinstance(annotations, list) else ():
-        if isinstance(annotation, dict):
-            kind = annotation.get("type")
-            inner = annotation.get(kind) if isinstance(kind, str) else None
-            found.append({"type": kind, **inner} if isinstance(inner, dict) else annotation)
+        inner = annotation.get("url_citation") if isinstance(annotation, dict) else None
+        if isinstance(inner, dict) and all(inner.get(name) is not None for name in _CITATION):
+            found.append({"type": "url_citation", **inner})
     return found
 
 

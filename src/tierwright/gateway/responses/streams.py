@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tierwright.gateway.responses.envelope import ending, envelope, failure
+from tierwright.gateway.responses.envelope import ending, envelope, failure, take_tier
 from tierwright.gateway.responses.items import call_id, response_annotations, response_logprobs, spoken, thought, told
 from tierwright.gateway.responses.usage import response_usage
 from tierwright.gateway.responses.writers import CallWriter, MessageWriter, ReasoningWriter
@@ -70,8 +70,7 @@ class ResponseEvents:
             return self._numbered([*events, *self._failing(message, code)])
         if chunk.get("usage") is not None:
             self._usage = response_usage(chunk["usage"])
-        if chunk.get("service_tier") is not None:
-            self._whole["service_tier"] = chunk["service_tier"]
+        take_tier(self._whole, chunk)
         choices = chunk.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("index") in (0, None):
@@ -86,7 +85,8 @@ class ResponseEvents:
         end = ending(self._finish_reason)
         if end["status"] == "failed":
             return self._numbered([*events, *self._failing(end["error"]["message"], end["error"]["code"])])
-        if not self._writers:
+        if all(isinstance(writer, ReasoningWriter) for writer in self._writers):
+            # As in one piece: callers look for a message wherever there is no call.
             self._message(events)
         last = len(self._writers) - 1
         statuses = ["completed" if place < last else end["status"] for place in range(len(self._writers))]

@@ -117,7 +117,9 @@ class WholeResponse:
                 _part(item, _PARTS[name], _part_place(event)).update(deepcopy(part))
         elif kind == "response.output_text.annotation.added":
             item = self._items.setdefault(place, {"id": event.get("item_id"), "type": "message"})
-            _part(item, "content", _part_place(event)).setdefault("annotations", []).append(event.get("annotation"))
+            part = _part(item, "content", _part_place(event))
+            known = part.get("annotations")
+            part["annotations"] = [*(known if isinstance(known, list) else ()), event.get("annotation")]
         elif what in _PROGRESS and place in self._items:
             self._items[place]["status"] = what
 
