@@ -17,6 +17,7 @@ from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems, wire
 from tierwright.gateway.dialects.chat import ChatDialect
 from tierwright.gateway.dialects.plain import PlainDialect
+from tierwright.gateway.dialects.responses import ResponsesDialect
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ _WRITE = ("POST",)
 #: What callers speak, by the address they speak it at.
 DIALECTS: Mapping[str, Dialect] = {
     "/v1/chat/completions": ChatDialect(),
+    "/v1/responses": ResponsesDialect(),
     "/v1/embeddings": PlainDialect(Endpoint.EMBEDDINGS),
     "/v1/moderations": PlainDialect(Endpoint.MODERATIONS),
 }

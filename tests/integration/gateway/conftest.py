@@ -21,6 +21,7 @@ from tests.integration.gateway.upstream import Upstream
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import ModelVersion, Prediction
 from tierwright.gateway.backends.http import HttpBackend
+from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
 from tierwright.gateway.config import (
@@ -173,6 +174,8 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             captured: InferenceStore | None = None,
             max_body_bytes: int = 1_000_000,
             drain_s: int = 10,
+            others: Sequence[dict[str, Any]] = (),
+            **more: Any,
         ) -> Running:
             shelf = Shelf()
             settings: dict[str, Any] = {
@@ -190,11 +193,15 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 capture=CaptureConfig(**{"max_delay_ms": 5.0, **(capture or {})}),
                 server=server,
                 callers=(CallerConfig(client_id="desk", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
+                **more,
             )
-            chosen = BackendConfig(**{**settings, **(backend or {})})
+            chosen = [BackendConfig(**{**settings, **(backend or {})})]
+            chosen += [BackendConfig(**{**settings, **other}) for other in others]
             app = build_gateway(
                 config=config,
-                backends=[ServedBackend(backend=HttpBackend(chosen), models=chosen.models)],
+                backends=[
+                    ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in chosen
+                ],
                 captured=store if captured is None else captured,
                 serving=ServingParts(store=store, loader=shelf, terms=terms),
                 price=price,
