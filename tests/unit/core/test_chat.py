@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_request
+from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_answer, read_request
 from tierwright.core.contract import parse_json_object
 from tierwright.core.errors import InputError
 
