@@ -344,7 +344,7 @@ def test_any_json_is_read_or_refused() -> None:
 
 
 def test_nesting_without_end_is_refused_or_carried() -> None:
-    """Brackets nested deeper than Python can follow are an error where they must be written, and no burden elsewhere."""
+    """Brackets nested deeper than Python can follow are an error where they must be written, else no burden."""
     deep: list[Any] = []
     for _ in range(5000):
         deep = [deep]
