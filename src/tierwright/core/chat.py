@@ -142,7 +142,7 @@ def read_answer(payload: object) -> ChatAnswer:
     return ChatAnswer(
         id=_text_or_none(payload.get("id")),
         model=_text_or_none(payload.get("model")),
-        text=_text_or_none(content),
+        text=_answer_text(content),
         finish_reason=_text_or_none(finish_reason),
         usage=read_usage(payload.get("usage")),
     )
@@ -190,7 +190,8 @@ def _message(item: object, place: int) -> Message:
     if not isinstance(item, Mapping) or not isinstance(role := item.get("role"), str):
         raise InputError(f"'messages[{place}]' is not an object with a 'role'")
     content = item.get("content")
-    text, opaque = "", "tool_calls" in item or role == "tool"
+    # Some clients send every member they know, as null or empty.
+    text, opaque = "", bool(item.get("tool_calls") or item.get("function_call")) or role == "tool"
     if isinstance(content, str):
         text = content
     elif isinstance(content, Sequence):
@@ -202,6 +203,15 @@ def _message(item: object, place: int) -> Message:
     elif content is not None:
         raise InputError(f"'messages[{place}].content' is neither a string nor a list of parts")
     return Message(role=role, text=text, opaque=opaque)
+
+
+def _answer_text(content: object) -> str | None:
+    if not isinstance(content, list):
+        return _text_or_none(content)
+    # Models that think aloud answer in parts, of which the thoughts are no text.
+    parts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if texts else None
 
 
 def _tool_names(tools: object) -> list[str]:

@@ -15,10 +15,12 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Members of a chunk that say nothing about the whole answer.
-_OF_CHUNKS = frozenset({"obfuscation"})
+#: Members of a chunk that say nothing about the whole answer: padding that hides how long its text is.
+_OF_CHUNKS = frozenset({"obfuscation", "p"})
 #: Members of a choice that are made of deltas; some servers send an empty message beside each delta.
 _BUILT_HERE = frozenset({"index", "message"})
+#: Members that some servers repeat in every piece of an object: of them too the last word counts.
+_LABELS = frozenset({"id", "type", "index", "format"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,8 @@ def _merge_delta(message: dict[str, Any], delta: Mapping[str, Any]) -> None:
                 _merge_tool_calls(message.setdefault("tool_calls", []), value)
         elif name == "role":
             message["role"] = value or message["role"]
+        elif name == "content":
+            message["content"] = _joined(message.get("content"), value)
         else:
             message[name] = _merged(message.get(name), value)
 
@@ -128,17 +132,60 @@ def _merge_function(function: dict[str, Any], delta: Mapping[str, Any]) -> None:
             function[name] = _merged(function.get(name), value)
 
 
+def _joined(known: Any, value: Any) -> Any:
+    """Content, which models that think aloud send as a list of parts and then as text."""
+    if isinstance(known, list) and isinstance(value, str):
+        value = [{"type": "text", "text": value}] if value else []
+    elif isinstance(known, str) and isinstance(value, list):
+        known = [{"type": "text", "text": known}] if known else []
+    if not isinstance(known, list) or not isinstance(value, list):
+        return _merged(known, value)
+    parts = list(known)
+    for part in value:
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind in ("text", "thinking") and parts and isinstance(parts[-1], Mapping) and parts[-1].get("type") == kind:
+            parts[-1] = {**parts[-1], **part, kind: _joined(parts[-1].get(kind), part.get(kind))}
+        else:
+            parts.append(part)
+    return parts
+
+
 def _merged(known: Any, value: Any) -> Any:
-    """Text is continued, lists are extended, objects are merged by member; of anything else the last word counts."""
+    """Text is continued, lists are extended, objects are merged by member; of anything else the last word counts.
+
+    Objects in lists that bear the same index are pieces of one.
+    """
     if value is None or known is None:
         return known if value is None else value
     if isinstance(known, str) and isinstance(value, str):
         return known + value
     if isinstance(known, list) and isinstance(value, list):
-        return known + value
+        return _extended(known, value)
     if isinstance(known, Mapping) and isinstance(value, Mapping):
-        return {**known, **{name: _merged(known.get(name), value[name]) for name in value}}
+        return {**known, **{name: _merged_member(name, known.get(name), value[name]) for name in value}}
     return value
+
+
+def _merged_member(name: str, known: Any, value: Any) -> Any:
+    return value if name in _LABELS and value is not None else _merged(known, value)
+
+
+def _extended(known: list[Any], value: list[Any]) -> list[Any]:
+    places = {item["index"]: place for place, item in enumerate(known) if _is_indexed(item)}
+    if not places:
+        return known + value
+    items = list(known)
+    for item in value:
+        place = places.get(item["index"]) if _is_indexed(item) else None
+        if place is None:
+            items.append(item)
+        else:
+            items[place] = _merged(items[place], item)
+    return items
+
+
+def _is_indexed(item: Any) -> bool:
+    return isinstance(item, Mapping) and isinstance(item.get("index"), int)
 
 
 def _closed(choice: dict[str, Any]) -> dict[str, Any]:

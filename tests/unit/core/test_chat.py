@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_request
+from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_answer, read_request
 from tierwright.core.contract import parse_json_object
 from tierwright.core.errors import InputError
 
@@ -72,3 +72,23 @@ def test_canonical_json_does_not_depend_on_order() -> None:
         == canonical_json({"a": None, "b": [1, "ü"]})
         == '{"a":null,"b":[1,"ü"]}'
     )
+
+
+@pytest.mark.parametrize("members", [{"tool_calls": None}, {"tool_calls": []}, {"function_call": None}])
+def test_members_that_say_nothing_make_no_message_opaque(members: dict[str, object]) -> None:
+    """A client that sends every member it knows, as null or empty, still sends plain text."""
+    request = read_request({"model": "m", "messages": [{"role": "user", "content": "x", **members}]})
+    assert not request.opaque
+
+
+def test_calls_of_either_age_are_opaque() -> None:
+    """A message that calls a tool, in the form of today or of before, is more than its text."""
+    for members in ({"tool_calls": [{"id": "a"}]}, {"function_call": {"name": "f"}}):
+        assert read_request({"model": "m", "messages": [{"role": "assistant", "content": "x", **members}]}).opaque
+
+
+def test_answer_in_parts_reads_as_its_texts() -> None:
+    """Of an answer that comes in parts the texts are read, and the thoughts are not."""
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Yes"}]
+    assert read_answer({"choices": [{"message": {"content": [*parts, {"type": "text", "text": "."}]}}]}).text == "Yes."
+    assert read_answer({"choices": [{"message": {"content": parts[:1]}}]}).text is None

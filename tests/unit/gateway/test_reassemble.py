@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
+from tests.provider_recordings import recorded, stream_of
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.sse import ChunkStream
 
@@ -94,13 +92,13 @@ def test_refusals_logprobs_and_unknown_members_are_kept() -> None:
         [
             chunk({"index": 0, "delta": {"refusal": "I "}, "logprobs": {"content": [1]}}, service_tier="x"),
             chunk({"index": 0, "delta": {"refusal": "can't", "reasoning": "m"}, "logprobs": {"content": [2]}}),
-            chunk({"index": 0, "delta": {"reasoning": "n"}, "finish_reason": "stop"}, obfuscation="zz"),
+            chunk({"index": 0, "delta": {"reasoning": "n"}, "finish_reason": "stop"}, obfuscation="zz", p="ab"),
         ]
     )
     assert whole.body is not None
     found = json.loads(whole.body)
     assert found["service_tier"] == "x"
-    assert "obfuscation" not in found
+    assert not found.keys() & {"obfuscation", "p"}
     assert found["choices"][0]["logprobs"] == {"content": [1, 2]}
     assert found["choices"][0]["message"] == {
         "role": "assistant",
@@ -124,24 +122,49 @@ def test_stream_without_chunks_is_no_answer(payloads: list[bytes]) -> None:
     assert reassemble(payloads).body is None
 
 
-def recorded_streams() -> list[str]:
-    """Chat streams that real servers sent; skips where the recordings are not at hand."""
-    here = Path(os.environ.get("TIERWRIGHT_DATA", "../shared/data")) / "provider_wire_log" / "wire_log.jsonl.gz"
-    if not here.is_file():
-        pytest.skip(f"no recordings of providers at {here}; set TIERWRIGHT_DATA to where they are")
-    with gzip.open(here, "rt") as lines:
-        exchanges = [json.loads(line) for line in lines]
-    return [
-        exchange["response"]["_stream_text"]
-        for exchange in exchanges
-        if isinstance(exchange["response"], dict)
-        and "chat.completion.chunk" in exchange["response"].get("_stream_text", "")
+def test_parts_of_content_are_joined() -> None:
+    """A model that thinks aloud in parts and then speaks in plain text yields one thought and one text."""
+
+    def thinking(text: str) -> list[dict[str, Any]]:
+        return [{"type": "thinking", "thinking": [{"type": "text", "text": text}]}]
+
+    whole = reassemble(
+        [
+            chunk(delta(role="assistant", content="")),
+            chunk(delta(content=thinking("Let me "))),
+            chunk(delta(content=thinking("see."))),
+            chunk(delta(content="Par")),
+            chunk(delta(0, "stop", content="is.")),
+        ]
+    )
+    assert whole.body is not None
+    assert json.loads(whole.body)["choices"][0]["message"]["content"] == [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "Let me see."}]},
+        {"type": "text", "text": "Paris."},
+    ]
+
+
+def test_pieces_of_one_index_are_one() -> None:
+    """Objects in lists that bear an index are joined by it; what labels them is said once."""
+    first = {"type": "reasoning.text", "text": "ha", "format": "f", "index": 0}
+    whole = reassemble(
+        [
+            chunk(delta(reasoning_details=[first])),
+            chunk(delta(reasoning_details=[first | {"format": None}, {"type": "reasoning.encrypted", "index": 1}])),
+            chunk(delta(reasoning_details=[{"signature": "s", "index": 0}])),
+        ]
+    )
+    assert whole.body is not None
+    assert json.loads(whole.body)["choices"][0]["message"]["reasoning_details"] == [
+        {"type": "reasoning.text", "text": "haha", "format": "f", "index": 0, "signature": "s"},
+        {"type": "reasoning.encrypted", "index": 1},
     ]
 
 
 def test_recorded_streams_read_as_the_openai_client_reads_them() -> None:
     """Text, tool calls, reason and usage of every recorded chat stream equal what OpenAI's own client makes of it."""
-    streams = recorded_streams()
+    exchanges = recorded("/chat/completions")
+    streams = [text for exchange in exchanges if "chat.completion.chunk" in (text := stream_of(exchange) or "")]
     compared = 0
     for text in streams:
         stream = ChunkStream("chatcmpl-9")

@@ -128,7 +128,10 @@ def _call(item: dict[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(name, str):
         raise InputError(f"'{where}' is a call without a 'name'; name the tool")
     if not isinstance(text, str):
-        text = json.dumps(text, ensure_ascii=False)
+        try:
+            text = json.dumps(text, ensure_ascii=False)
+        except RecursionError as error:
+            raise InputError(f"'{where}.{told}' is nested too deep; send it as a text") from error
     return {"id": item.get("call_id"), "type": kind, kind: {"name": name, told: text}}
 
 

@@ -99,7 +99,11 @@ def told(function: dict[str, Any], name: str) -> str:
     text = function.get(name)
     if isinstance(text, str):
         return text
-    return "" if text is None else json.dumps(text, ensure_ascii=False)
+    try:
+        return "" if text is None else json.dumps(text, ensure_ascii=False)
+    except RecursionError:
+        # Brackets nested so deep are nothing that a tool could be given.
+        return ""
 
 
 def response_logprobs(logprobs: object) -> list[dict[str, Any]]:

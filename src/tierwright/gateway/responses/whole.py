@@ -6,7 +6,6 @@ since whatever arrived is worth keeping.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ class WholeResponse:
             self._take_text(event, name, what, place)
         elif name == "response.output_item":
             if isinstance(found := event.get("item"), dict):
-                self._items[place] = deepcopy(found)
+                self._items[place] = _copied(found)
                 for key in [key for key in self._texts if key[0] == place]:
                     del self._texts[key]
                     self._logprobs.pop(key, None)
@@ -114,7 +113,7 @@ class WholeResponse:
             part = event.get("part")
             item = self._items.setdefault(place, {"id": event.get("item_id")})
             if isinstance(part, dict):
-                _part(item, _PARTS[name], _part_place(event)).update(deepcopy(part))
+                _part(item, _PARTS[name], _part_place(event)).update(part)
         elif kind == "response.output_text.annotation.added":
             item = self._items.setdefault(place, {"id": event.get("item_id"), "type": "message"})
             part = _part(item, "content", _part_place(event))
@@ -142,7 +141,7 @@ class WholeResponse:
             self._logprobs.setdefault(key, []).extend(logprobs)
 
     def _output(self) -> list[dict[str, Any]]:
-        items = deepcopy(self._items)
+        items = {place: _copied(item) for place, item in self._items.items()}
         for key in sorted(self._texts):
             place, name, part_place = key
             where = _TEXTS[name]
@@ -159,6 +158,15 @@ class WholeResponse:
         self._items.clear()
         self._texts.clear()
         self._logprobs.clear()
+
+
+def _copied(item: dict[str, Any]) -> dict[str, Any]:
+    """The item with parts that may be given other members; what is deeper inside is never changed."""
+    copy = dict(item)
+    for name in _PARTS.values():
+        if isinstance(parts := copy.get(name), list):
+            copy[name] = [dict(part) if isinstance(part, dict) else part for part in parts]
+    return copy
 
 
 def _part_place(event: Mapping[str, Any]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
@@ -208,6 +208,7 @@ def test_an_error_stays_an_error() -> None:
     assert found["error"]["code"] == "server_error"
 
 
+@settings(deadline=None)
 @given(
     text=st.text(),
     thoughts=st.text(),

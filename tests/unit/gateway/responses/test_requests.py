@@ -343,6 +343,16 @@ def test_any_json_is_read_or_refused() -> None:
     assert refused > read_anyway > 500
 
 
+def test_nesting_without_end_is_refused_or_carried() -> None:
+    """Brackets nested deeper than Python can follow are an error where they must be written, else no burden."""
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(InputError, match="nested too deep"):
+        chat_request({"model": "m", "input": [call("f", 1) | {"arguments": deep}]})
+    assert chat_request({"model": "m", "input": "x", "metadata": deep, "tools": [WEATHER | {"parameters": deep}]})
+
+
 def test_recorded_requests() -> None:
     """Every recorded request is read; each that says all a model needs is one that OpenAI's chat types accept."""
     exchanges = [exchange for exchange in recorded("/responses") if exchange["status"] == 200]

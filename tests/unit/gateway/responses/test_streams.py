@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from openai import omit
 from openai.lib.streaming.responses._responses import ResponseStreamState
@@ -285,6 +285,7 @@ SCRIPTS = st.tuples(
 )
 
 
+@settings(deadline=None)
 @given(script=SCRIPTS, alternate=st.booleans())
 def test_streamed_or_whole_the_answer_is_the_same(
     script: tuple[list[str], list[str], list[tuple[str, list[str]]]], *, alternate: bool

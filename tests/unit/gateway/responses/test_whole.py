@@ -167,6 +167,20 @@ def test_any_json_is_collected() -> None:
             assert found is None or len(chat_answer(found)["choices"]) == 1
 
 
+def test_events_are_not_changed() -> None:
+    """What was fed stays as it was, and nesting without end inside of an item is no burden."""
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    item = event("output_item.added", output_index=0, item={"type": "message", "content": [{}], "deep": deep})
+    whole = collected(item, event("output_text.delta", **AT, delta="x"))
+    for _ in range(2):
+        found = whole.response()
+        assert found is not None
+        assert found["output"][0]["content"] == [{"type": "output_text", "text": "x"}]
+    assert item["item"]["content"] == [{}]
+
+
 def test_recorded_streams_end_as_their_servers_said() -> None:
     """Each recorded stream yields the recorded whole, and without its last event, or from deltas alone, the same."""
     streams = [stream for exchange in recorded("/responses") if (stream := stream_of(exchange)) is not None]
