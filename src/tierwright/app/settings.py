@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.upstream_settings import (
+    BackendSection,
+    BreakerSection,
+    DeploymentSection,
+    ResilienceSection,
+    upstream_settings,
+)
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.config import (
     BackendConfig,
@@ -26,12 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tierwright.gateway.compose import UpstreamSettings
+
 #: Where the command line looks unless told otherwise.
 FILE_NAME = "tierwright.toml"
 #: The one version of the file there is.
 VERSION = 1
 #: The largest seed that every random generator used takes.
 MAX_SEED = 2**32 - 1
+#: What stands before the name of an environment variable.
+_FROM_ENVIRONMENT = "env:"
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -54,19 +65,6 @@ class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     port: int = 8400
     max_body_bytes: int = 4 * 1024 * 1024
     drain_s: int = 30
-
-
-class BackendSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[[backends]]`."""
-
-    name: str
-    base_url: str
-    #: `env:NAME`, never the key itself; empty: the server wants none.
-    api_key: str = ""
-    models: tuple[str, ...] = ()
-    timeout_s: float = 600.0
-    connect_timeout_s: float = 5.0
-    max_connections: int = 512
 
 
 class CallerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,6 +146,9 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     store: StoreSection = StoreSection()
     server: ServerSection = ServerSection()
     backends: tuple[BackendSection, ...] = ()
+    deployments: tuple[DeploymentSection, ...] = ()
+    resilience: ResilienceSection = ResilienceSection()
+    breaker: BreakerSection = BreakerSection()
     callers: tuple[CallerSection, ...] = ()
     routing: RoutingSection = RoutingSection()
     capture: CaptureSection = CaptureSection()
@@ -167,6 +168,7 @@ class Settings:
     weights: Path
     server: ServerConfig
     backends: tuple[BackendConfig, ...]
+    upstreams: UpstreamSettings
     callers: tuple[CallerConfig, ...]
     routing: RoutingConfig | None
     capture: CaptureConfig
@@ -226,6 +228,7 @@ def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -
         weights=folder / found.training.weights,
         server=ServerConfig(**_values(found.server)),
         backends=backends,
+        upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
         callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
         routing=RoutingConfig(**{**_values(found.routing), "default_backend": default}) if names else None,
         capture=CaptureConfig(**_values(found.capture)),
@@ -235,21 +238,33 @@ def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -
 
 def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]) -> BackendConfig:
     values = _values(section)
+    del values["queue_limit"], values["queue_timeout_s"]
+    where = f"{path}: backend {section.name!r}"
     values["api_key"] = None
     if section.api_key:
-        kind, _, name = section.api_key.partition(":")
-        if kind != "env" or not name:
+        if not section.api_key.startswith(_FROM_ENVIRONMENT):
             raise SettingsError(
                 f"{path}: the api_key of backend {section.name!r} must be written as env:NAME; "
                 "keys themselves don't belong into the file"
             )
-        if not environment.get(name):
-            raise SettingsError(
-                f"{path}: backend {section.name!r} takes its key from the environment variable {name}, "
-                "which is not set; set it, or take api_key out if the server wants none"
-            )
-        values["api_key"] = Secret(environment[name])
+        values["api_key"] = Secret(_from_environment(section.api_key, where, "its key", environment))
+    values["headers"] = {
+        name: _from_environment(value, where, f"the header {name}", environment)
+        if value.startswith(_FROM_ENVIRONMENT)
+        else value
+        for name, value in section.headers.items()
+    }
     return BackendConfig(**values)
+
+
+def _from_environment(text: str, where: str, what: str, environment: Mapping[str, str]) -> str:
+    name = text.removeprefix(_FROM_ENVIRONMENT)
+    if not name or not environment.get(name):
+        raise SettingsError(
+            f"{where} takes {what} from the environment variable {name or '(none)'}, which is not set; "
+            "set it, or take the entry out if the server wants none"
+        )
+    return environment[name]
 
 
 def _check_numbers(found: SettingsFile, path: Path) -> None:

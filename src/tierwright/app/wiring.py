@@ -144,7 +144,11 @@ def build_server(parts: Parts) -> GatewayApp:
         )
     return build_gateway(
         config=GatewayConfig(
-            routing=settings.routing, capture=settings.capture, server=settings.server, callers=settings.callers
+            routing=settings.routing,
+            capture=settings.capture,
+            server=settings.server,
+            callers=settings.callers,
+            upstreams=settings.upstreams,
         ),
         backends=[
             ServedBackend(backend=HttpBackend(config), kind=KINDS[config.kind], models=config.models)

@@ -42,6 +42,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamSettings:
+    """Which model servers are asked, and what happens when one fails."""
+
+    #: Besides those that the backends' lists of models imply.
+    deployments: tuple[DeploymentConfig, ...] = ()
+    resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
+    breaker: BreakerConfig = field(default_factory=BreakerConfig)
+    #: By the backend's name.
+    concurrency: Mapping[str, ConcurrencyConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
     """All the gateway is told."""
 
@@ -50,12 +62,7 @@ class GatewayConfig:
     server: ServerConfig = field(default_factory=ServerConfig)
     #: Empty: everyone on this machine may call, and nobody else can.
     callers: tuple[CallerConfig, ...] = ()
-    #: Besides those that the backends' lists of models imply.
-    deployments: tuple[DeploymentConfig, ...] = ()
-    resilience: ResilienceConfig = field(default_factory=ResilienceConfig)
-    breaker: BreakerConfig = field(default_factory=BreakerConfig)
-    #: By the backend's name.
-    concurrency: Mapping[str, ConcurrencyConfig] = field(default_factory=dict)
+    upstreams: UpstreamSettings = field(default_factory=UpstreamSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +91,14 @@ def build_gateway(
     quick, and in the capture's thread. Raises SettingsError where the parts don't fit together.
     """
     implied = implied_deployments(backends, default=config.routing.default_backend)
-    named = {deployment.model for deployment in config.deployments}
+    named = {deployment.model for deployment in config.upstreams.deployments}
     upstreams = Upstreams(
         UpstreamsConfig(
             # What is said outright goes before what a backend's list implies.
-            deployments=(*config.deployments, *(found for found in implied if found.model not in named)),
-            resilience=config.resilience,
-            breaker=config.breaker,
-            concurrency=config.concurrency,
+            deployments=(*config.upstreams.deployments, *(found for found in implied if found.model not in named)),
+            resilience=config.upstreams.resilience,
+            breaker=config.upstreams.breaker,
+            concurrency=config.upstreams.concurrency,
         ),
         timer=sources.timer,
         sleep=asyncio.sleep,
@@ -105,7 +112,7 @@ def build_gateway(
                 upstreams,
                 catalogue.backends,
                 sources=sources,
-                request_timeout_s=config.resilience.request_timeout_s,
+                request_timeout_s=config.upstreams.resilience.request_timeout_s,
                 most_bytes=config.server.max_answer_bytes,
             ),
             specialists=SpecialistRegistry(serving.store, serving.loader, terms=serving.terms, config=config.routing),

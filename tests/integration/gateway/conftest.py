@@ -23,7 +23,7 @@ from tierwright.core.model import ModelVersion, Prediction
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
-from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
+from tierwright.gateway.compose import GatewayConfig, ServingParts, UpstreamSettings, build_gateway
 from tierwright.gateway.config import (
     BackendConfig,
     CallerConfig,
@@ -193,7 +193,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 capture=CaptureConfig(**{"max_delay_ms": 5.0, **(capture or {})}),
                 server=server,
                 callers=(CallerConfig(client_id="desk", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
-                **more,
+                upstreams=UpstreamSettings(**more),
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
