@@ -6,7 +6,7 @@ whether a second attempt is still worth it is decided by `attempts`.
     SAFE        Nothing was accepted, so nothing can be billed twice: try again, here or elsewhere.
                 no connection was made; 429 (RFC 6585, 4); 503 (RFC 9110, 15.6.4); 529 overloaded_error
                 (docs.claude.com/en/api/errors); 498 capacity_exceeded (console.groq.com/docs/flex-processing);
-                521, 523, 525, 526: Cloudflare reached no server behind it
+                521, 523, 525, 526: Cloudflare could hand the request to no server behind it
     CERTAIN     The provider has refused or failed for good: the same deployment would again, another one may not.
                 500; 424 of Bedrock (ModelErrorException); a deployment that is set up wrongly: 401, 402, 403, 404, 405,
                 407, 410, 421, a redirect, a 429 that says the account is out of money

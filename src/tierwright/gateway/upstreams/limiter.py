@@ -47,12 +47,12 @@ class ConcurrencyLimiter:
 
     @property
     def free(self) -> bool:
-        """Whether `take` would have a place: one is free and nobody waits for it."""
-        return self.in_use < self._config.limit and not self._waiting
+        """Whether `take` would have a place."""
+        return self.in_use < self._config.limit
 
     def take(self) -> bool:
-        """Takes a place if there is one; never before somebody who waits."""
-        if self.in_use >= self._config.limit or self._waiting:
+        """Takes a place if there is one; never before somebody who waits, for whom none stays free."""
+        if self.in_use >= self._config.limit:
             return False
         self.in_use += 1
         return True

@@ -54,6 +54,17 @@ def test_failures_in_a_row_open_the_circuit() -> None:
     assert 1.0 <= breaker.ready_in_s(0.0) <= 2.0
 
 
+def test_circuits_that_open_together_do_not_come_back_together() -> None:
+    """The time a circuit stays open differs from one to the other, by up to a half of it."""
+    waits = []
+    for seed in range(200):
+        breaker = a_breaker(seed=seed)
+        fail(breaker, 0.0, 3)
+        waits.append(breaker.ready_in_s(0.0))
+    assert min(waits) < 1.1
+    assert max(waits) > 1.9
+
+
 def test_share_of_failures_opens_the_circuit() -> None:
     """Half of at least ten attempts within the window do, though no two fail in a row; fewer attempts say nothing."""
     breaker = a_breaker()

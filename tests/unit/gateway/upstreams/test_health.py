@@ -28,7 +28,7 @@ def fail(health: Health, failure: Failure, now: float, *, began: float | None = 
 
 @pytest.mark.parametrize("kind", [FailureKind.RATE_LIMITED, FailureKind.OVERLOADED])
 def test_retry_after_keeps_all_away_until_it_is_over(kind: FailureKind) -> None:
-    """Until then it is not ready, and no circuit is open; a shorter one that comes later changes nothing."""
+    """Until then the deployment is not ready, though its circuit is closed; a shorter one later changes nothing."""
     health = a_health()
     fail(health, Failure(kind=kind, retry_after_s=7.0), 100.0)
     fail(health, Failure(kind=kind, retry_after_s=1.0), 100.0)
