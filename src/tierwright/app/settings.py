@@ -104,6 +104,11 @@ class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     output_usd_per_million: str
     #: Empty: as input.
     cached_input_usd_per_million: str = ""
+    cache_write_usd_per_million: str = ""
+    audio_input_usd_per_million: str = ""
+    #: Empty: as output, like the one below.
+    audio_output_usd_per_million: str = ""
+    reasoning_usd_per_million: str = ""
 
 
 class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -114,6 +119,8 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     prices: tuple[PriceSection, ...] = ()
+    #: What a price class costs, as a share of the list price, as text; beside "flex" and "batch", which are half.
+    tier_multipliers: dict[str, str] = {}
 
 
 class TrainingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,11 +14,13 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
 from tierwright.economics.machine import MachineCost
-from tierwright.economics.prices import PriceList, PriceOverride
+from tierwright.economics.prices import TIER_MULTIPLIERS, PriceList, PriceOverride
 from tierwright.economics.tokens import TokenRates, TokenSample, token_rates
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from tierwright.app.settings import Settings
+    from tierwright.app.settings import PriceSection, Settings
     from tierwright.core.deployment import Deployment
     from tierwright.core.ids import TaskId
     from tierwright.core.inference import Inference
@@ -182,19 +184,19 @@ def _terms(parts: Parts) -> Callable[[Deployment, ModelVersion], SpecialistTerms
 
 
 def _price_list(settings: Settings) -> PriceList:
-    overrides = []
-    for section in settings.file.economics.prices:
-        where = f"{settings.path}: the price of {section.model!r}"
-        cached = section.cached_input_usd_per_million
-        overrides.append(
-            PriceOverride(
-                model=section.model,
-                input_usd_per_million=money(section.input_usd_per_million, where),
-                cached_input_usd_per_million=money(cached, where) if cached else None,
-                output_usd_per_million=money(section.output_usd_per_million, where),
-            )
-        )
-    return PriceList(overrides)
+    economics = settings.file.economics
+    tiers = {
+        name: money(share, f"{settings.path}: economics.tier_multipliers.{name}")
+        for name, share in economics.tier_multipliers.items()
+    }
+    overrides = [_override(section, f"{settings.path}: the price of {section.model!r}") for section in economics.prices]
+    return PriceList(overrides, tier_multipliers={**TIER_MULTIPLIERS, **tiers})
+
+
+def _override(section: PriceSection, where: str) -> PriceOverride:
+    """The price in a section; optional amounts that are empty are not given."""
+    amounts = {name: value for name, value in msgspec.structs.asdict(section).items() if name != "model" and value}
+    return PriceOverride(model=section.model, **{name: money(value, where) for name, value in amounts.items()})
 
 
 def _frontier_samples(store: InferenceStore, task_id: TaskId) -> Iterator[TokenSample]:

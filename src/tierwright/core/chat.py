@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from tierwright.core.errors import InputError
 
+#: What providers call the price class that the list prices are of.
+_NORMAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
@@ -144,24 +146,50 @@ def read_answer(payload: object) -> ChatAnswer:
         model=_text_or_none(payload.get("model")),
         text=_answer_text(content),
         finish_reason=_text_or_none(finish_reason),
-        usage=read_usage(payload.get("usage")),
+        usage=read_usage(payload.get("usage"), service_tier=payload.get("service_tier")),
     )
 
 
-def read_usage(payload: object) -> Usage | None:
-    """The usage object of an answer; None where it is missing or not countable."""
+def read_usage(payload: object, *, service_tier: object = None) -> Usage | None:
+    """The usage object of an answer, of a chat or of embeddings; None where it is missing or not countable.
+
+    Reads what OpenAI, Azure, OpenRouter, Mistral, Groq and the servers that copy them send, and DeepSeek's and
+    Together's own names for cached tokens. Parts that are larger than their whole are left out. `service_tier` is the
+    member of that name beside the usage.
+    """
     if not isinstance(payload, Mapping):
         return None
-    prompt, completion = payload.get("prompt_tokens"), payload.get("completion_tokens")
-    if not isinstance(prompt, int) or not isinstance(completion, int) or prompt < 0 or completion < 0:
+    prompt = _count(payload.get("prompt_tokens"))
+    # Embeddings write nothing.
+    completion = _count(payload.get("completion_tokens", 0))
+    if prompt is None or completion is None:
         return None
-    details = payload.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    read = _object(payload.get("prompt_tokens_details") or payload.get("prompt_token_details"))
+    written = _object(payload.get("completion_tokens_details") or payload.get("completion_token_details"))
+    cached = read.get("cached_tokens", payload.get("prompt_cache_hit_tokens", payload.get("cached_tokens")))
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        cached_tokens=cached if isinstance(cached, int) and 0 <= cached <= prompt else 0,
+        cached_tokens=_part(cached, prompt),
+        cache_write_tokens=_part(read.get("cache_write_tokens", read.get("cache_creation_tokens")), prompt),
+        audio_prompt_tokens=_part(read.get("audio_tokens"), prompt),
+        reasoning_tokens=_part(written.get("reasoning_tokens"), completion),
+        audio_completion_tokens=_part(written.get("audio_tokens"), completion),
+        service_tier=service_tier if isinstance(service_tier, str) and service_tier not in _NORMAL_TIERS else None,
     )
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _part(value: object, whole: int) -> int:
+    found = _count(value)
+    return found if found is not None and found <= whole else 0
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def decode_request(raw: bytes) -> ChatRequest:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from genai_prices.data_snapshot import DataSnapshot
@@ -23,9 +24,22 @@ if TYPE_CHECKING:
 
     from tierwright.core.chat import Usage
 
+_FULL = Decimal(1)
 #: Models remembered; names come from callers, so there is no end to them.
 _REMEMBERED = 1024
 _MILLION = Decimal(1_000_000)
+_OVERRIDES = (
+    "input_usd_per_million",
+    "output_usd_per_million",
+    "cached_input_usd_per_million",
+    "cache_write_usd_per_million",
+    "audio_input_usd_per_million",
+    "audio_output_usd_per_million",
+    "reasoning_usd_per_million",
+)
+#: What calls of a price class cost, as a share of the list price. OpenAI documents half for the Batch API and for flex
+#: processing (platform.openai.com/docs/pricing), Anthropic half for batches (docs.claude.com, batch processing).
+TIER_MULTIPLIERS: Mapping[str, Decimal] = MappingProxyType({"flex": Decimal("0.5"), "batch": Decimal("0.5")})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +55,17 @@ class PriceOverride:
     output_usd_per_million: Decimal
     #: For tokens read from the provider's cache; None: like the others.
     cached_input_usd_per_million: Decimal | None = None
+    #: For tokens written to the provider's cache; None: like the others.
+    cache_write_usd_per_million: Decimal | None = None
+    #: For sound heard; None: like text.
+    audio_input_usd_per_million: Decimal | None = None
+    #: For sound spoken; None: like text.
+    audio_output_usd_per_million: Decimal | None = None
+    #: For thinking; None: like other output.
+    reasoning_usd_per_million: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for name in ("input_usd_per_million", "output_usd_per_million", "cached_input_usd_per_million"):
+        for name in _OVERRIDES:
             price = getattr(self, name)
             if price is not None and not (price.is_finite() and price >= 0):
                 raise SettingsError(
@@ -66,8 +88,17 @@ class PriceList:
     second): a server asks `unpriced` before it serves.
     """
 
-    def __init__(self, overrides: Sequence[PriceOverride] = ()) -> None:
-        """Raises SettingsError where two overrides name the same model."""
+    def __init__(
+        self,
+        overrides: Sequence[PriceOverride] = (),
+        *,
+        tier_multipliers: Mapping[str, Decimal] = TIER_MULTIPLIERS,
+    ) -> None:
+        """`tier_multipliers`: what a price class costs, as a share of the list price; calls of others are unpriced.
+
+        Raises SettingsError where two overrides name the same model.
+        """
+        self._tiers = tier_multipliers
         self._own = {override.model.casefold(): _own_tariff(override) for override in overrides}
         if len(self._own) < len(overrides):
             names = sorted(override.model for override in overrides)
@@ -79,11 +110,15 @@ class PriceList:
         """US dollars of a call at the prices in force at an aware instant; None where the model is unpriced.
 
         With `requests` the usage is the sum of that many calls, priced as if they were equal (which matters only where
-        long prompts cost more per token). Reasoning tokens cost what other output tokens do. Takes a few microseconds
-        for a model asked for before.
+        long prompts cost more per token). Tokens that were cached, heard, spoken or thought cost what the list says of
+        them, and like others where it says nothing. Takes a few microseconds for a model asked for before.
         """
         tariff = self._tariff(model)
-        return None if tariff is None else tariff.at(at).cost(usage, requests)
+        multiplier = _FULL if usage.service_tier is None else self._tiers.get(usage.service_tier)
+        if tariff is None or multiplier is None:
+            return None
+        cost = tariff.at(at).cost(usage, requests)
+        return None if cost is None else cost * multiplier
 
     def unpriced(self, models: Iterable[str]) -> tuple[str, ...]:
         """Those of some models that have no price, in order; afterwards all of them are quick to price."""
@@ -119,14 +154,28 @@ class _Rate:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rates:
     input: _Rate | None
-    cached: _Rate | None
     output: _Rate | None
-    per_request: Decimal
+    cached: _Rate | None = None
+    cache_write: _Rate | None = None
+    audio_input: _Rate | None = None
+    audio_output: _Rate | None = None
+    reasoning: _Rate | None = None
+    per_request: Decimal = Decimal(0)
 
     def cost(self, usage: Usage, requests: int) -> Decimal | None:
-        fresh, cached, written = usage.prompt_tokens - usage.cached_tokens, usage.cached_tokens, usage.completion_tokens
+        special = usage.cached_tokens + usage.cache_write_tokens + usage.audio_prompt_tokens
+        thought = usage.reasoning_tokens + usage.audio_completion_tokens
         total = self.per_request * requests
-        for tokens, rate in ((fresh, self.input), (cached, self.cached or self.input), (written, self.output)):
+        # Parts may overlap, cached sound for one; what is left of the whole is never negative.
+        for tokens, rate in (
+            (max(0, usage.prompt_tokens - special), self.input),
+            (usage.cached_tokens, self.cached or self.input),
+            (usage.cache_write_tokens, self.cache_write or self.input),
+            (usage.audio_prompt_tokens, self.audio_input or self.input),
+            (max(0, usage.completion_tokens - thought), self.output),
+            (usage.reasoning_tokens, self.reasoning or self.output),
+            (usage.audio_completion_tokens, self.audio_output or self.output),
+        ):
             if tokens and rate is None:
                 return None
             if tokens and rate is not None:
@@ -161,15 +210,21 @@ class _Always:
 
 
 def _own_tariff(override: PriceOverride) -> _Tariff:
-    cached = override.cached_input_usd_per_million
     return _Tariff(
         default=_Rates(
-            input=_Rate(normal=override.input_usd_per_million / _MILLION),
-            cached=None if cached is None else _Rate(normal=cached / _MILLION),
-            output=_Rate(normal=override.output_usd_per_million / _MILLION),
-            per_request=Decimal(0),
+            input=_own_rate(override.input_usd_per_million),
+            output=_own_rate(override.output_usd_per_million),
+            cached=_own_rate(override.cached_input_usd_per_million),
+            cache_write=_own_rate(override.cache_write_usd_per_million),
+            audio_input=_own_rate(override.audio_input_usd_per_million),
+            audio_output=_own_rate(override.audio_output_usd_per_million),
+            reasoning=_own_rate(override.reasoning_usd_per_million),
         )
     )
+
+
+def _own_rate(usd_per_million: Decimal | None) -> _Rate | None:
+    return None if usd_per_million is None else _Rate(normal=usd_per_million / _MILLION)
 
 
 def _bundled_catalogue() -> DataSnapshot:
@@ -208,8 +263,12 @@ def _catalogue_rates(price: ModelPrice) -> _Rates:
     per_thousand = price.requests_kcount
     return _Rates(
         input=_catalogue_rate(price.input_mtok),
-        cached=_catalogue_rate(price.cache_read_mtok),
         output=_catalogue_rate(price.output_mtok),
+        cached=_catalogue_rate(price.cache_read_mtok),
+        cache_write=_catalogue_rate(price.cache_write_mtok),
+        audio_input=_catalogue_rate(price.input_audio_mtok),
+        audio_output=_catalogue_rate(price.output_audio_mtok),
+        reasoning=_catalogue_rate(price.output_reasoning_mtok),
         per_request=per_thousand / 1000 if isinstance(per_thousand, Decimal) else Decimal(0),
     )
 

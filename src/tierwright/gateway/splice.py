@@ -30,6 +30,7 @@ class Head(msgspec.Struct):
     usage: msgspec.Raw = _NULL
     choices: msgspec.Raw = _NULL
     error: msgspec.Raw = _NULL
+    service_tier: msgspec.Raw = _NULL
 
 
 class Spliced(NamedTuple):

@@ -105,7 +105,9 @@ def header_text(text: str) -> bytes:
 def usage_of(head: Head) -> Usage | None:
     """The usage a model server sent; None where it sent none that can be counted."""
     raw = bytes(head.usage)
-    return None if raw == b"null" else read_usage(msgspec.json.decode(raw))
+    if raw == b"null":
+        return None
+    return read_usage(msgspec.json.decode(raw), service_tier=msgspec.json.decode(head.service_tier))
 
 
 def model_of(head: Head) -> str | None:

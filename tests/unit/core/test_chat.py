@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from tierwright.core.chat import canonical_json, decode_answer, decode_request, read_answer, read_request
+from tierwright.core.chat import (
+    Usage,
+    canonical_json,
+    decode_answer,
+    decode_request,
+    read_answer,
+    read_request,
+    read_usage,
+)
 from tierwright.core.contract import parse_json_object
 from tierwright.core.errors import InputError
 
@@ -92,3 +100,50 @@ def test_answer_in_parts_reads_as_its_texts() -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Yes"}]
     assert read_answer({"choices": [{"message": {"content": [*parts, {"type": "text", "text": "."}]}}]}).text == "Yes."
     assert read_answer({"choices": [{"message": {"content": parts[:1]}}]}).text is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "usage"),
+    [
+        (
+            {
+                "prompt_tokens": 10,
+                "completion_tokens": 8,
+                "prompt_tokens_details": {"cached_tokens": 4, "audio_tokens": 2, "cache_write_tokens": 1},
+                "completion_tokens_details": {"reasoning_tokens": 5, "audio_tokens": 3},
+            },
+            Usage(
+                prompt_tokens=10,
+                completion_tokens=8,
+                cached_tokens=4,
+                cache_write_tokens=1,
+                audio_prompt_tokens=2,
+                reasoning_tokens=5,
+                audio_completion_tokens=3,
+            ),
+        ),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 1, "prompt_cache_hit_tokens": 6, "prompt_cache_miss_tokens": 4},
+            Usage(prompt_tokens=10, completion_tokens=1, cached_tokens=6),
+        ),
+        ({"prompt_tokens": 3, "total_tokens": 3}, Usage(prompt_tokens=3, completion_tokens=0)),
+        (
+            {"prompt_tokens": 3, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 9}},
+            Usage(prompt_tokens=3, completion_tokens=1),
+        ),
+        ({"prompt_tokens": -3, "completion_tokens": 1}, None),
+        ({"prompt_tokens": True, "completion_tokens": 1}, None),
+        ([], None),
+    ],
+)
+def test_usage_as_providers_send_it(payload: object, usage: Usage | None) -> None:
+    """OpenAI's parts, DeepSeek's names, embeddings without an answer; a part beyond its whole is left out."""
+    assert read_usage(payload) == usage
+
+
+def test_only_unusual_price_classes_are_kept() -> None:
+    """`default` and its synonyms are the normal price."""
+    payload = {"prompt_tokens": 1, "completion_tokens": 1}
+    tiers = ["default", "standard", "auto", None, 7, "flex"]
+    found = [read_usage(payload, service_tier=tier) for tier in tiers]
+    assert [usage and usage.service_tier for usage in found] == [None, None, None, None, None, "flex"]

@@ -195,3 +195,44 @@ assert threading.active_count() == 1
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_kind_of_token_has_its_own_price() -> None:
+    """Fresh, read, written and heard; told, thought and spoken: each part by hand, in millionths."""
+    prices = PriceList(
+        [
+            an_override(
+                cached_input_usd_per_million=Decimal(1),
+                cache_write_usd_per_million=Decimal(4),
+                audio_input_usd_per_million=Decimal(9),
+                reasoning_usd_per_million=Decimal(5),
+                audio_output_usd_per_million=Decimal(20),
+            )
+        ]
+    )
+    usage = Usage(
+        prompt_tokens=1_000,
+        completion_tokens=60,
+        cached_tokens=200,
+        cache_write_tokens=300,
+        audio_prompt_tokens=400,
+        reasoning_tokens=20,
+        audio_completion_tokens=30,
+    )
+    millionths = 100 * 3 + 200 * 1 + 300 * 4 + 400 * 9 + 10 * 6 + 20 * 5 + 30 * 20
+    assert prices.cost("house-model", usage, AT) == Decimal(millionths) / 1_000_000
+
+
+def test_cache_writes_of_claude_cost_a_quarter_more(prices: PriceList) -> None:
+    """Anthropic's list: claude-3-5-sonnet 3 a million, 3.75 for what is written to the cache, 0.30 for what is read."""
+    usage = Usage(prompt_tokens=3_000, completion_tokens=0, cached_tokens=1_000, cache_write_tokens=1_000)
+    assert prices.cost("claude-3-5-sonnet", usage, AT) == Decimal("0.003") + Decimal("0.00375") + Decimal("0.0003")
+
+
+def test_price_classes(prices: PriceList) -> None:
+    """Flex and batch are half price; a class nobody has named a price for is unpriced, not guessed."""
+    half = Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="flex")
+    assert prices.cost("gpt-4o", half, AT) == Decimal("0.00175")
+    prior = Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="priority")
+    assert prices.cost("gpt-4o", prior, AT) is None
+    assert PriceList(tier_multipliers={"priority": Decimal(2)}).cost("gpt-4o", prior, AT) == Decimal("0.007")

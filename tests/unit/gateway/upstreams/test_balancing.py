@@ -67,11 +67,7 @@ def test_order_is_complete_and_the_same_for_the_same_draw(weights: list[float], 
 
 
 def test_only_the_conversations_of_the_one_that_is_out_move() -> None:
-<<<<<<< HEAD
     """Where a deployment can't be asked its draws go to the others by weight; all other draws stay."""
-=======
-    """Where a deployment can't be asked its draws go to the others by weight, and all other draws stay."""
->>>>>>> wt-resilience
     peers, random = peers_of([3.0, 1.0, 2.0]), Random(4)
     draws = [random.random() for _ in range(20_000)]
     moved: Counter[str] = Counter()
