@@ -19,6 +19,7 @@ import msgspec
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
+from tierwright.economics.count import estimate_usage
 from tierwright.economics.machine import MachineCost
 from tierwright.economics.prices import TIER_MULTIPLIERS, PriceList, PriceOverride
 from tierwright.economics.tokens import TokenRates, TokenSample, token_rates
@@ -159,6 +160,7 @@ def build_server(parts: Parts) -> GatewayApp:
         captured=parts.store,
         serving=ServingParts(store=parts.store, loader=ArtifactLoader(parts), terms=_terms(parts)),
         price=parts.price,
+        count=estimate_usage,
         # Many bytes a call: the gateway keeps what is left over, and asking is dear.
         sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
     )

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     #: US dollars of a call of a model at an instant; None: the model has no price.
     Price = Callable[[str, Usage, datetime], Decimal | None]
-    #: Tokens of a request and its answer's text, for a model whose server sent no counts; takes milliseconds.
-    Count = Callable[[ChatRequest, str | None, str], Usage]
+    #: Tokens of a request and its answer's text, where the server sent no counts; takes milliseconds.
+    Count = Callable[[ChatRequest, str | None], Usage]
 
 
 class Tally(NamedTuple):
@@ -210,7 +210,7 @@ class Trail:
         except InputError:
             return call
         answer = decode_answer(response)
-        return _tallied(call, self.tally(self.count(request, answer.text, call.model), call.model, answer.model))
+        return _tallied(call, self.tally(self.count(request, answer.text), call.model, answer.model))
 
 
 def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
