@@ -25,6 +25,8 @@ class Endpoint(StrEnum):
     RESPONSES = "responses"
     #: Anthropic's POST /v1/messages.
     MESSAGES = "messages"
+    #: Anthropic's POST /v1/messages/count_tokens; content is not kept.
+    COUNT_TOKENS = "messages.count_tokens"
     #: OpenAI's POST /v1/embeddings; content is kept as sent, the vectors are not kept.
     EMBEDDINGS = "embeddings"
     #: OpenAI's POST /v1/moderations; content is kept as sent.

@@ -20,7 +20,7 @@ _ENCODING = "o200k_base"
 #: Around each message, for its role, and before the answer.
 _PER_MESSAGE, _PER_ROLE, _BEFORE_ANSWER = 3, 1, 3
 #: Longer texts are counted by their beginning: the rest is taken to have as many tokens for a character.
-_MOST_CHARACTERS = 1_000_000
+_MOST_CHARACTERS = 500_000
 
 
 class _Vocabulary(Protocol):

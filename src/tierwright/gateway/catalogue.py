@@ -74,6 +74,11 @@ class Catalogue:
         """Whether any backend can be asked for a model."""
         return self._upstreams.serves(model)
 
+    def kind_of(self, model: str) -> BackendKind | None:
+        """What make of server is asked first for a model; None: nobody serves it."""
+        backend = self._upstreams.owner(model)
+        return None if backend is None else self.backends[backend].kind
+
     def listing(self, live_tasks: Sequence[str], *, created: int) -> list[dict[str, object]]:
         """What GET /v1/models lists: the models configured, and the tasks that have a specialist."""
         owners = self._upstreams.models()

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from tierwright.core.ids import InferenceId, TaskId, uuid7
 from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, RouteReason
 from tierwright.gateway import problems, wire
+from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
 from tierwright.gateway.config import SPECIALIST
+from tierwright.gateway.dialects.counting import counted
 from tierwright.gateway.frontier import Errand
 from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
@@ -46,6 +48,7 @@ _ID_PREFIXES = {
     Endpoint.CHAT: "chatcmpl-",
     Endpoint.RESPONSES: "resp_",
     Endpoint.MESSAGES: "msg_",
+    Endpoint.COUNT_TOKENS: "cnt_",
     Endpoint.EMBEDDINGS: "embd-",
     Endpoint.MODERATIONS: "modr-",
 }
@@ -161,6 +164,13 @@ class Exchange:
         if target.pinned is not None and found is not None:
             await self._answer_pinned(call, found, target.pinned)
             return
+        if call.dialect.endpoint is Endpoint.COUNT_TOKENS and self.count is not None:
+            kind = self.catalogue.kind_of(target.model)
+            if kind is not None and kind.speaks is not Speech.ANTHROPIC:
+                trail.status, trail.error_code = 200, None
+                body = await asyncio.to_thread(counted, asked, self.count)
+                await self._send(trail, body, call.send, content_type=wire.JSON)
+                return
         if not self.catalogue.serves(target.model):
             await self._send_problem(trail, call.dialect, problems.model_not_found(target.model), call.send)
             return

@@ -118,7 +118,13 @@ class Frontier:
         """One attempt; None: the caller has been answered, whatever with."""
         trail, sources = errand.trail, self._sources
         served = self._backends[lease.deployment.backend]
-        passage = errand.dialect.passage(errand.asked, served.kind, model=lease.upstream_model, inference_id=trail.id)
+        passage = errand.dialect.passage(
+            errand.asked,
+            served.kind,
+            model=lease.upstream_model,
+            inference_id=trail.id,
+            created_at=int(trail.created_at.timestamp()),
+        )
         if isinstance(passage, Problem):
             await self._refuse(errand, passage)
             return None

@@ -16,6 +16,8 @@ import msgspec
 from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems, wire
 from tierwright.gateway.dialects.chat import ChatDialect
+from tierwright.gateway.dialects.counting import CountingDialect
+from tierwright.gateway.dialects.messages import MessagesDialect
 from tierwright.gateway.dialects.plain import PlainDialect
 from tierwright.gateway.dialects.responses import ResponsesDialect
 from tierwright.gateway.problems import Problem
@@ -38,6 +40,8 @@ _WRITE = ("POST",)
 DIALECTS: Mapping[str, Dialect] = {
     "/v1/chat/completions": ChatDialect(),
     "/v1/responses": ResponsesDialect(),
+    "/v1/messages": MessagesDialect(),
+    "/v1/messages/count_tokens": CountingDialect(),
     "/v1/embeddings": PlainDialect(Endpoint.EMBEDDINGS),
     "/v1/moderations": PlainDialect(Endpoint.MODERATIONS),
 }

@@ -51,6 +51,15 @@ def decode_object(body: bytes) -> dict[str, Any] | Problem:
     return payload
 
 
+def object_in(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a server sent; None: it sent none."""
+    try:
+        found = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def named_task(payload: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str | None:
     """The task a request names itself, by header or in `metadata.task`; None: it names none."""
     header = headers.get(TASK)

@@ -1,7 +1,7 @@
 """OpenAI's chat.completions, as callers speak it: the dialect that everything else is kept in.
 
 Owns the way to servers that speak it too, on which bytes stay as they are but for the id, a model's other name, and the
-wish for a stream's usage. Refuses to know other APIs: the way to an Anthropic server is `messages`.
+wish for a stream's usage. Refuses to know other APIs: the way to an Anthropic server is `to_anthropic`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
+from tierwright.gateway.dialects.to_anthropic import ToAnthropic
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.splice import add_member, replace_id, replace_text
 from tierwright.gateway.sse import ChunkStream
@@ -61,12 +62,15 @@ class ChatDialect:
             max_completion_tokens=most_tokens(payload),
         )
 
-    def passage(self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str) -> Passage | Problem:
+    def passage(
+        self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
+    ) -> Passage | Problem:
         """As `Dialect.passage`."""
         if kind.speaks is Speech.ANTHROPIC:
-            return problems.invalid_request(
-                "this model is served in Anthropic's API only; ask for it with POST /v1/messages", param="model"
-            )
+            try:
+                return ToAnthropic(asked, model=model, inference_id=inference_id, created_at=created_at)
+            except InputError as error:
+                return problems.invalid_request(str(error))
         hide_usage = asked.stream and not asked.include_usage and kind.streams_usage
         return ChatPassage(chat_body(asked, kind, model=model, want_usage=hide_usage), inference_id, hide_usage)
 
@@ -103,7 +107,7 @@ class ChatPassage:
         head = spliced.head
         return Carried(spliced.body, spliced.body, spliced.upstream_id, model_of(head), usage_of(head))
 
-    def refusal(self, status: int, body: bytes) -> bytes:  # noqa: ARG002 - as the Protocol says
+    def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
         return body
 

@@ -128,8 +128,13 @@ class Dialect(Protocol):
     def read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Asked | Problem:
         """The request in a body; a Problem that names what is wrong where it is none."""
 
-    def passage(self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str) -> Passage | Problem:
-        """The way to a server of that kind that knows the model by this name; a Problem where there is none."""
+    def passage(
+        self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
+    ) -> Passage | Problem:
+        """The way to a server of that kind that knows the model by this name; a Problem where there is none.
+
+        `created_at`, in Unix seconds, is what an answer is dated where the server does not say.
+        """
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """A specialist's answer, in one piece or as the whole event stream, as it was asked for."""

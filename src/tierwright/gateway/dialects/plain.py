@@ -31,7 +31,7 @@ class PlainDialect:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    def read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Asked | Problem:  # noqa: ARG002 - as the Protocol
+    def read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Asked | Problem:
         """As `Dialect.read`."""
         payload = decode_object(body)
         if isinstance(payload, Problem):
@@ -45,7 +45,9 @@ class PlainDialect:
             return problems.invalid_request("'input' is missing; send a text or a list of them", param="input")
         return Asked(model=model, payload=payload, body=body, content=body, chat=None)
 
-    def passage(self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str) -> Passage | Problem:  # noqa: ARG002 - as the Protocol
+    def passage(
+        self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
+    ) -> Passage | Problem:
         """As `Dialect.passage`."""
         if kind.speaks is not Speech.OPENAI:
             return problems.invalid_request(
@@ -85,7 +87,7 @@ class PlainPassage:
         content = body if self._endpoint is Endpoint.MODERATIONS else None
         return Carried(body, content, None, model_of(head), usage_of(head))
 
-    def refusal(self, status: int, body: bytes) -> bytes:  # noqa: ARG002 - as the Protocol says
+    def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
         return body
 

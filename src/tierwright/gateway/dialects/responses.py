@@ -26,7 +26,7 @@ from tierwright.gateway.responses.usage import chat_usage
 from tierwright.gateway.responses.whole import WholeResponse
 from tierwright.gateway.splice import replace_text
 from tierwright.gateway.sse import EventCutter, read_event
-from tierwright.gateway.wire import decode_object, named_task
+from tierwright.gateway.wire import decode_object, named_task, object_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +67,9 @@ class ResponsesDialect:
             max_completion_tokens=most_tokens(payload),
         )
 
-    def passage(self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str) -> Passage | Problem:
+    def passage(
+        self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
+    ) -> Passage | Problem:
         """As `Dialect.passage`."""
         if kind.has_responses:
             body = asked.body if model == asked.model else replace_text(asked.body, "model", model)
@@ -118,14 +120,14 @@ class NativePassage:
 
     def whole(self, body: bytes) -> Carried | None:
         """As `Passage.whole`."""
-        found = _decoded(body)
+        found = object_in(body)
         if found is None or found.get("object") != "response":
             return None
         return Carried(
             body, msgspec.json.encode(chat_answer(found)), found.get("id"), found.get("model"), _usage(found)
         )
 
-    def refusal(self, status: int, body: bytes) -> bytes:  # noqa: ARG002 - as the Protocol says
+    def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
         return body
 
@@ -177,7 +179,7 @@ class NativeStream:
                 break
             passed.append(event)
             found = read_event(event)
-            told = None if found is None else _decoded(found.data)
+            told = None if found is None else object_in(found.data)
             if told is not None:
                 self._whole.feed(told)
                 self.done = told.get("type") in _ENDS
@@ -214,7 +216,7 @@ class RetoldPassage:
 
     def whole(self, body: bytes) -> Carried | None:
         """As `Passage.whole`."""
-        found = _decoded(body)
+        found = object_in(body)
         if found is None or not isinstance(found.get("choices"), list):
             return None
         created = found.get("created")
@@ -225,7 +227,7 @@ class RetoldPassage:
         usage = read_usage(found.get("usage"))
         return Carried(msgspec.json.encode(told), content, _text(found.get("id")), _text(found.get("model")), usage)
 
-    def refusal(self, status: int, body: bytes) -> bytes:  # noqa: ARG002 - as the Protocol says
+    def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`: both APIs have the same errors."""
         return body
 
@@ -271,11 +273,3 @@ def _usage(found: Mapping[str, Any]) -> Usage | None:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _decoded(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -162,6 +162,12 @@ class Upstreams:
         """Whether a model can be asked for. A task's name is none."""
         return model in self._routes or (self._of_any is not None and not model.startswith(TASK_PREFIX))
 
+    def owner(self, model: str) -> str | None:
+        """The backend of the model's first deployment; None: nobody serves it."""
+        routes = self._routes.get(model)
+        peers = routes[0].classes if routes is not None else self._of_any if self.serves(model) else None
+        return peers[0].members[0].config.backend if peers else None
+
     def models(self) -> list[tuple[str, str]]:
         """The models that deployments name, each once, with the backend of the first that does."""
         owners: dict[str, str] = {}
