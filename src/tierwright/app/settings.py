@@ -91,6 +91,9 @@ class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_limit: int = 20_000
     batch_limit: int = 500
     max_delay_ms: float = 50.0
+    queue_limit_bytes: int = 256 * 1024 * 1024
+    #: Folder of what is not stored yet, relative to the settings file; empty: none, and it is lost with the process.
+    spool: str = "spool"
     #: For replays of a log only: the header x-tierwright-recorded-at sets the time of an inference.
     accept_recorded_at: bool = False
 
@@ -238,7 +241,9 @@ def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
         callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
         routing=RoutingConfig(**{**_values(found.routing), "default_backend": default}) if names else None,
-        capture=CaptureConfig(**_values(found.capture)),
+        capture=CaptureConfig(
+            **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
+        ),
         file=found,
     )
 

@@ -1,28 +1,34 @@
-"""What was asked and answered, on its way to the store: a bounded queue, one writer thread, group commit.
+"""What was asked and answered, on its way to the store: a journal, a bounded queue, one writer thread, group commit.
 
-Fails open: nothing here blocks or costs a user an answer. A store that fails is tried again while what it did not take
-waits in memory; beyond the bounds it is dropped, and every loss is counted.
+Fails open: nothing here blocks or costs a user an answer. What is put is in the journal first, so that it survives this
+process. A store that fails is tried again while what it did not take waits: in memory with its content, beyond the
+bound of bytes without it, beyond the bound of the queue in the journal alone. Content that is dropped is counted; a
+line of the ledger is lost only where the journal can't be used either, and that is counted, too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tierwright.core.errors import StoreError
+from tierwright.core.errors import StoreError, TierwrightError
+from tierwright.gateway.journal import Journal, recover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from tierwright.core.ids import InferenceId
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore
     from tierwright.gateway.config import CaptureConfig
+    from tierwright.gateway.journal import Place
 
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.05
@@ -39,35 +45,76 @@ class CaptureState:
 
     #: Inferences stored since the start.
     captured: int
-    #: Inferences not stored yet.
+    #: Inferences not stored yet, those in the journal alone included.
     waiting: int
-    #: Inferences lost: no room to wait, refused by the store alone among others, or left at the end.
+    #: Inferences that wait in the journal alone.
+    spilled: int
+    #: Inferences stored, or to be stored, without their content for want of room.
+    content_dropped: int
+    #: Inferences lost: no room to wait, refused by the store alone among others, or left at the end without a journal.
     dropped: int
     #: Class of the error of the last attempt to store; None: it succeeded.
     store_error: str | None
+    #: Class of the error that keeps the journal from being used; None: none, or there is none.
+    journal_error: str | None
+
+
+class Draft(Protocol):
+    """What is to be stored of one request."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of content held."""
+
+    def record(self) -> bytes:
+        """The same as bytes, in microseconds."""
+
+    def without_content(self) -> Draft:
+        """The ledger's part of it."""
+
+    def inference(self) -> Inference:
+        """The finished inference; may take a while, and is asked for in the writer's thread."""
 
 
 class _Item(NamedTuple):
-    draft: Callable[[], Inference]
+    draft: Draft
     size_bytes: int
+    place: Place | None
     at: float
 
 
 class _Waiting(NamedTuple):
     inference: Inference
     size_bytes: int
+    place: Place | None
 
 
 class Capture:
     """Takes drafts of inferences on the event loop and stores them in its own thread.
 
-    A draft is a function that makes the inference; it is called once, in the writer's thread, so that joining a
-    stream's chunks costs no request any time.
+    A draft becomes an inference in the writer's thread, so that joining a stream's chunks costs no request any time.
     """
 
-    def __init__(self, store: InferenceStore, config: CaptureConfig) -> None:
+    def __init__(
+        self,
+        store: InferenceStore,
+        config: CaptureConfig,
+        *,
+        restored: Callable[[bytes], Draft],
+        seen: Callable[[Inference], None] | None = None,
+    ) -> None:
+        """`restored` reads what a journal holds; `seen` is told each inference that was stored, in the writer's thread.
+
+        Each process needs a journal of its own: its name is made of the time and the process.
+        """
         self._store = store
         self._config = config
+        self._restored = restored
+        self._seen = seen
+        self._journal = None if config.spool is None else Journal(config.spool, name=f"{os.getpid()}-{time.time_ns()}")
+        #: Those that wait in the journal alone, the oldest first.
+        self._spilled: deque[Place] = deque()
+        self._content_dropped = 0
         self._queue: deque[_Item] = deque()
         self._changed = threading.Condition()
         self._writer: threading.Thread | None = None
@@ -84,24 +131,31 @@ class Capture:
         self._store_error: str | None = None
 
     def start(self) -> None:
-        """Starts the writer."""
+        """Starts the writer, which first stores what processes before this one have left."""
+        if self._journal is not None:
+            self._journal.open()
         self._writer = threading.Thread(target=self._run, name="tierwright-capture", daemon=True)
         self._writer.start()
 
-    def put(self, draft: Callable[[], Inference], size_bytes: int) -> bool:
-        """Takes a draft that holds so many bytes of content; False: there was no room, and it is counted as dropped."""
+    def put(self, draft: Draft) -> bool:
+        """Takes a draft, which is in the journal on return if there is one; False: it is lost, which is counted."""
         config = self._config
+        size_bytes = draft.size_bytes
+        place = None if self._journal is None else self._journal.append(draft.record())
         with self._changed:
-            if (
-                self._closing
-                or self._waiting_count >= config.queue_limit
-                or self._waiting_bytes + size_bytes > config.queue_limit_bytes
-            ):
-                self._dropped += 1
-                return False
-            self._queue.append(_Item(draft, size_bytes, time.monotonic()))
+            full = self._waiting_count - len(self._spilled) >= config.queue_limit
+            if self._closing or full or self._spilled:
+                if place is None:
+                    self._dropped += 1
+                    return False
+                self._spilled.append(place)
+            else:
+                if self._waiting_bytes + size_bytes > config.queue_limit_bytes:
+                    draft, size_bytes = draft.without_content(), 0
+                    self._content_dropped += 1
+                self._queue.append(_Item(draft, size_bytes, place, time.monotonic()))
+                self._waiting_bytes += size_bytes
             self._waiting_count += 1
-            self._waiting_bytes += size_bytes
             self._taken_count += 1
             if len(self._queue) in (1, config.batch_limit):
                 self._changed.notify_all()
@@ -113,8 +167,11 @@ class Capture:
             return CaptureState(
                 captured=self._captured,
                 waiting=self._waiting_count,
+                spilled=len(self._spilled),
+                content_dropped=self._content_dropped,
                 dropped=self._dropped,
                 store_error=self._store_error,
+                journal_error=None if self._journal is None else self._journal.error,
             )
 
     async def flush(self, timeout_s: float) -> bool:
@@ -137,6 +194,9 @@ class Capture:
             self._writer.join(self._config.close_timeout_s * 2)
             if self._writer.is_alive():
                 _LOG.error("the store did not come back in time; %d inferences may be lost", self.state().waiting)
+                return
+        if self._journal is not None:
+            self._journal.close()
 
     def _flush(self, timeout_s: float) -> bool:
         with self._changed:
@@ -146,16 +206,34 @@ class Capture:
             return self._changed.wait_for(lambda: self._settled_count >= goal, timeout_s)
 
     def _run(self) -> None:
+        self._recover()
         while True:
             group = self._next_group()
             if group is None:
                 return
             self._store_all(group)
 
+    def _recover(self) -> None:
+        """Stores what processes that are no more have left in their journals."""
+        if self._config.spool is None:
+            return
+        try:
+            left = recover(self._config.spool, self._store_records)
+        except Exception as error:  # noqa: BLE001 - a worker's loop: what can't be read now stays for the next start
+            what = str(error) if isinstance(error, TierwrightError) else "unexpected; please report it"
+            _LOG.error("what was left of an earlier run is not stored yet: %s (%s)", what, error.__class__.__name__)
+            return
+        if left:
+            _LOG.warning("what %d earlier processes had left in the journal is stored", left)
+
+    def _store_records(self, records: Iterator[bytes]) -> None:
+        while some := list(islice(records, self._config.batch_limit)):
+            self._store.append([self._restored(record).inference() for record in some])
+
     def _next_group(self) -> deque[_Waiting] | None:
         """The next inferences to store together; waits for them. None: closed, and nothing is left."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._queue) or self._closing)
+            self._changed.wait_for(lambda: bool(self._queue) or bool(self._spilled) or self._closing)
             if self._queue:
                 due = self._queue[0].at + self._config.max_delay_ms / 1000
                 self._changed.wait_for(self._is_due, max(0.0, due - time.monotonic()))
@@ -169,18 +247,22 @@ class Capture:
         return self._closing or self._hurry or len(self._queue) >= self._config.batch_limit
 
     def _take(self, limit: int) -> list[_Item]:
-        return [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+        taken = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+        while self._journal is not None and self._spilled and len(taken) < limit and not self._queue:
+            place = self._spilled.popleft()
+            taken.append(_Item(self._restored(self._journal.read(place)), 0, place, 0.0))
+        return taken
 
     def _drawn(self, items: list[_Item]) -> deque[_Waiting]:
         """The inferences of drafts; a draft that fails is counted as dropped."""
         drawn: deque[_Waiting] = deque()
         for item in items:
             try:
-                drawn.append(_Waiting(item.draft(), item.size_bytes))
+                drawn.append(_Waiting(item.draft.inference(), item.size_bytes, item.place))
             except Exception as error:  # noqa: BLE001 - a worker's loop: one broken draft must not end the capture
                 # Without a traceback, which could hold text of the answer.
                 _LOG.error("an inference could not be put together (%s); please report it", error.__class__.__name__)
-                self._settle([item.size_bytes], stored=False)
+                self._settle([(item.size_bytes, item.place)], stored=False)
         return drawn
 
     def _store_all(self, group: deque[_Waiting]) -> None:
@@ -203,13 +285,20 @@ class Capture:
                 lone_failures[member] = lone_failures.get(member, 0) + 1
                 if lone_failures[member] >= _LONE_ATTEMPTS and others_taken:
                     _LOG.error("the store takes other inferences but not %s (%s); it is lost", member, error)
-                    self._settle([group.popleft().size_bytes], stored=False)
+                    self._settle([group.popleft()[1:]], stored=False)
                     continue
                 others_taken = False
                 group.rotate(-1)
             if not self._wait_to_retry(failures):
-                _LOG.error("%d inferences are lost: the store failed until the end (%s)", len(group), error)
-                self._settle([waiting.size_bytes for waiting in group], stored=False)
+                kept = sum(waiting.place is not None for waiting in group)
+                _LOG.error(
+                    "the store failed until the end (%s): %d inferences stay in the journal for the next start, "
+                    "%d are lost",
+                    error,
+                    kept,
+                    len(group) - kept,
+                )
+                self._settle([(waiting.size_bytes, None) for waiting in group if waiting.place is None], stored=False)
                 return
             with self._changed:
                 more = self._take(self._config.batch_limit - len(group))
@@ -234,14 +323,20 @@ class Capture:
             return name
         if self._store_error is not None:
             _LOG.warning("the store takes what is captured again")
-        self._settle([waiting.size_bytes for waiting in part], stored=True)
+        self._settle([waiting[1:] for waiting in part], stored=True)
+        if self._seen is not None:
+            for waiting in part:
+                self._seen(waiting.inference)
         return None
 
-    def _settle(self, sizes_bytes: list[int], *, stored: bool) -> None:
-        count = len(sizes_bytes)
+    def _settle(self, done: Sequence[tuple[int, Place | None]], *, stored: bool) -> None:
+        count = len(done)
+        places = [place for _, place in done if place is not None]
+        if self._journal is not None and places:
+            self._journal.settle(places)
         with self._changed:
             self._waiting_count -= count
-            self._waiting_bytes -= sum(sizes_bytes)
+            self._waiting_bytes -= sum(size_bytes for size_bytes, _ in done)
             self._settled_count += count
             if stored:
                 self._captured += count

@@ -20,6 +20,7 @@ from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import GatewayApp
 from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
+from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import (
     BreakerConfig,
     ConcurrencyConfig,
@@ -117,7 +118,7 @@ def build_gateway(
             ),
             specialists=SpecialistRegistry(serving.store, serving.loader, terms=serving.terms, config=config.routing),
             policy=CascadePolicy(holdout_share=config.routing.holdout_share),
-            capture=Capture(captured, config.capture),
+            capture=Capture(captured, config.capture, restored=Pricing(price, count).restored),
             price=price,
             count=count,
             sources=sources,

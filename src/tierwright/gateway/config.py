@@ -15,6 +15,7 @@ from tierwright.gateway.backends.kinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _MIB = 1024 * 1024
 #: What may stand in a response header and in a ledger line.
@@ -146,6 +147,8 @@ class CaptureConfig:
     close_timeout_s: float = 10.0
     #: Whether the header x-tierwright-recorded-at sets an inference's time: for replays of a log.
     accept_recorded_at: bool = False
+    #: Folder of the journals, in which what is not stored yet survives this process; None: it does not.
+    spool: Path | None = None
 
     def __post_init__(self) -> None:
         where = "capture"

@@ -148,7 +148,7 @@ class Exchange:
             return
         trail.captured = True
         trail.ended = self.sources.timer()
-        self.capture.put(trail.inference, trail.size_bytes)
+        self.capture.put(trail.draft())
 
     async def _serve(self, call: _Call) -> None:
         trail, asked = call.trail, call.asked

@@ -208,7 +208,7 @@ class GatewayApp:
         """503 until the parts are started and when they stop; trouble that costs no answer only shows as degraded."""
         registry, capture = self._exchange.specialists, self._exchange.capture.state()
         snapshot = registry.snapshot
-        trouble = capture.store_error or registry.store_error or snapshot.failures
+        trouble = capture.store_error or capture.journal_error or registry.store_error or snapshot.failures
         status = "not_ready" if not self._life.ready else "degraded" if trouble else "ready"
         state = {
             "status": status,
@@ -216,8 +216,11 @@ class GatewayApp:
             "capture": {
                 "captured": capture.captured,
                 "waiting": capture.waiting,
+                "spilled": capture.spilled,
+                "content_dropped": capture.content_dropped,
                 "dropped": capture.dropped,
                 "store_error": capture.store_error,
+                "journal_error": capture.journal_error,
             },
             "specialists": {
                 "revision": snapshot.revision,

@@ -15,10 +15,11 @@ from tierwright.core.errors import InputError
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.gateway import problems
 from tierwright.gateway.reassemble import reassemble
+from tierwright.gateway.record import Record, decode, encode
 from tierwright.gateway.splice import replace_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from tierwright.core.chat import ChatRequest, Usage
@@ -123,12 +124,6 @@ class Trail:
     #: None: what a server does not count stays unknown.
     count: Count | None = None
 
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of content held."""
-        held = len(self.request) + (0 if self.response is None else len(self.response))
-        return held if self.stream is None else held + sum(map(len, self.stream.payloads))
-
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
         """The response headers, as far as the facts are known at this second of the timer."""
         found = [
@@ -152,65 +147,125 @@ class Trail:
         return found
 
     def tally(self, usage: Usage | None, asked: str, answered_by: str | None) -> Tally:
+        """As `Pricing.tally`."""
+        return Pricing(self.price).tally(usage, asked, answered_by, self.created_at)
+
+    def draft(self) -> Draft:
+        """All there is to record: what is left to do with it takes a while and is not done here."""
+        latency_ms = (self.ended - self.began) * 1000
+        calls = tuple(self.calls)
+        keep = self.keep_content
+        streamed = self.stream is not None
+        return Draft(
+            Inference(
+                id=self.id,
+                created_at=self.created_at,
+                endpoint=self.endpoint,
+                client_id=self.client_id,
+                key_id=self.key_id,
+                workload_id=self.workload_id,
+                task_id=self.task_id,
+                model=self.model,
+                status=self.status,
+                error_code=self.error_code,
+                streamed=self.streamed,
+                latency_ms=latency_ms,
+                overhead_ms=max(0.0, latency_ms - sum(call.latency_ms or 0.0 for call in calls)),
+                route=self.route,
+                calls=calls,
+                request=self.request if keep else None,
+                response=self.response if keep and not streamed else None,
+                content=Content.KEPT if keep else Content.OFF,
+            ),
+            self.stream.payloads if self.stream is not None and keep else (),
+            Pricing(self.price, self.count),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """How what is recorded is counted and priced."""
+
+    price: Price
+    #: None: what a server does not count stays unknown.
+    count: Count | None = None
+
+    def tally(self, usage: Usage | None, asked: str, answered_by: str | None, at: datetime) -> Tally:
         """The tokens of an answer, priced as the model that was asked for, or else as the one that says it answered."""
         if usage is None:
             return _UNCOUNTED
-        cost = self.price(asked, usage, self.created_at)
+        cost = self.price(asked, usage, at)
         if cost is None and answered_by is not None and answered_by != asked:
-            cost = self.price(answered_by, usage, self.created_at)
+            cost = self.price(answered_by, usage, at)
         return Tally(usage, cost)
 
+    def restored(self, record: bytes) -> Draft:
+        """What another process had left in its journal; raises InputError where it can't be read."""
+        inference, payloads = decode(record)
+        return Draft(inference, payloads, self)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be stored of one request, as far as it was known when it was over."""
+
+    #: Without its answer where that was streamed.
+    bare: Inference
+    #: The chunks of a streamed answer.
+    payloads: Sequence[bytes]
+    pricing: Pricing
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of content held."""
+        bare = self.bare
+        held = (0 if bare.request is None else len(bare.request)) + (0 if bare.response is None else len(bare.response))
+        return held + sum(map(len, self.payloads))
+
+    def record(self) -> bytes:
+        """The same as bytes, for the journal."""
+        return encode(Record(self.bare, self.payloads))
+
+    def without_content(self) -> Draft:
+        """What is kept where there is no room for more: the ledger."""
+        bare = replace(self.bare, request=None, response=None, content=Content.DROPPED)
+        return Draft(bare, (), self.pricing)
+
     def inference(self) -> Inference:
-        """The finished record; joins the chunks of a stream, and counts what the server did not. Takes a while."""
-        calls = tuple(self.calls)
-        response = self.response
-        if self.stream is not None:
-            response = reassemble(self.stream.payloads).body
-            spliced = None if response is None else replace_id(response, self.id)
+        """The finished record: joins the chunks of a stream, and counts what the server did not. Takes a while."""
+        bare = self.bare
+        response = bare.response
+        if self.payloads:
+            response = reassemble(self.payloads).body
+            spliced = None if response is None else replace_id(response, bare.id)
             response = response if spliced is None else spliced.body
-        if calls and response is not None and self._lacks_usage(calls[-1]):
-            calls = (*calls[:-1], self._counted(calls[-1], response))
-        latency_ms = (self.ended - self.began) * 1000
-        return Inference(
-            id=self.id,
-            created_at=self.created_at,
-            client_id=self.client_id,
-            workload_id=self.workload_id,
-            task_id=self.task_id,
-            model=self.model,
-            status=self.status,
-            error_code=self.error_code,
-            streamed=self.streamed,
-            latency_ms=latency_ms,
-            overhead_ms=max(0.0, latency_ms - sum(call.latency_ms or 0.0 for call in calls)),
-            route=self.route,
-            calls=calls,
-            request=self.request if self.keep_content else None,
-            response=response if self.keep_content else None,
-            endpoint=self.endpoint,
-            key_id=self.key_id,
-            content=Content.KEPT if self.keep_content else Content.OFF,
-        )
+            bare = replace(bare, response=response)
+        if response is None or bare.request is None or not bare.calls or not _lacks_usage(bare):
+            return bare
+        return replace(bare, calls=(*bare.calls[:-1], self._counted(bare.calls[-1], bare.request, response)))
 
-    def _lacks_usage(self, call: ModelCall) -> bool:
-        """Whether a call brought an answer, or a part of one, that nobody has counted."""
-        return (
-            self.count is not None
-            and call.answered
-            and call.prompt_tokens is None
-            and call.status is not None
-            and call.status < 300
-            and self.endpoint in _CHATS
-        )
-
-    def _counted(self, call: ModelCall, response: bytes) -> ModelCall:
-        assert self.count is not None
+    def _counted(self, call: ModelCall, request: bytes, response: bytes) -> ModelCall:
+        if self.pricing.count is None:
+            return call
         try:
-            request = decode_request(self.request)
+            asked = decode_request(request)
         except InputError:
             return call
         answer = decode_answer(response)
-        return _tallied(call, self.tally(self.count(request, answer.text), call.model, answer.model))
+        usage = self.pricing.count(asked, answer.text)
+        return _tallied(call, self.pricing.tally(usage, call.model, answer.model, self.bare.created_at))
+
+
+def _lacks_usage(bare: Inference) -> bool:
+    """Whether the last call brought an answer, or a part of one, that nobody has counted."""
+    call = bare.calls[-1]
+    return (
+        call.answered
+        and call.prompt_tokens is None
+        and call.status is not None
+        and call.status < 300
+        and bare.endpoint in _CHATS
+    )
 
 
 def _tallied(call: ModelCall, tally: Tally) -> ModelCall:

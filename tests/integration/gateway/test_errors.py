@@ -270,7 +270,15 @@ def test_models_and_health(gateway: Running) -> None:
     eventually(lambda: raw(gateway, "GET", "/health/readiness")[1]["capture"]["captured"] == 1)
     status, state = raw(gateway, "GET", "/health/readiness", authorization="")
     assert (status, state["status"]) == (200, "ready")
-    assert state["capture"] == {"captured": 1, "waiting": 0, "dropped": 0, "store_error": None}
+    assert state["capture"] == {
+        "captured": 1,
+        "waiting": 0,
+        "spilled": 0,
+        "content_dropped": 0,
+        "dropped": 0,
+        "store_error": None,
+        "journal_error": None,
+    }
 
 
 def test_secrets_and_prompts_are_in_no_log(

@@ -1,0 +1,236 @@
+"""What was recorded and is not in the store yet, in files that survive this process.
+
+Owns the spool folder: one folder for each process in it, held by a lock as long as the process lives, with segments of
+fixed size that are mapped into memory. Appending is a copy into such a mapping, without a system call: the kernel has
+the pages whatever kills the process. A power cut is not covered; the store's own commit is. Refuses to know what a
+record says.
+
+A record is its length and its CRC-32 (both little-endian, 32 bits) and its bytes; a length of zero ends a segment.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import mmap
+import os
+import shutil
+import threading
+import zlib
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+_HEAD = Struct("<II")
+_LOCK, _SUFFIX = "lock", ".segment"
+_MIB = 1024 * 1024
+
+
+class Place(NamedTuple):
+    """Where a record stands."""
+
+    segment: int
+    start: int
+    length: int
+
+
+@dataclass(slots=True)
+class _Segment:
+    path: Path
+    memory: mmap.mmap
+    size: int
+    used: int = 0
+    #: Records that are not settled.
+    open: int = 0
+
+
+class Journal:
+    """The records of one process. Thread-safe; fails open: where it can't be used `append` says so."""
+
+    def __init__(
+        self, folder: Path, *, name: str, segment_bytes: int = 8 * _MIB, limit_bytes: int = 1024 * _MIB
+    ) -> None:
+        """`name` is this process's own; beyond `limit_bytes` nothing is appended until something is settled."""
+        self._folder = folder / name
+        self._segment_bytes = segment_bytes
+        self._most_segments = max(2, limit_bytes // segment_bytes)
+        self._guard = threading.Lock()
+        self._segments: dict[int, _Segment] = {}
+        self._number = 0
+        self._spare: _Segment | None = None
+        self._lock: int | None = None
+        #: Class of the error that keeps it from being used; None: none.
+        self.error: str | None = None
+
+    def open(self) -> None:
+        """Takes its folder and makes the first segments."""
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._segments[0] = self._made(0)
+            self._spare = self._made(1)
+        except OSError as error:
+            self._fail(error)
+
+    def append(self, record: bytes) -> Place | None:
+        """Keeps a record; None: it can't. Takes microseconds, but for a record that outgrows a whole segment."""
+        size = _HEAD.size + len(record)
+        with self._guard:
+            segment = self._segments.get(self._number)
+            if segment is None or self.error is not None:
+                return None
+            if segment.used + size + _HEAD.size > segment.size:
+                segment = self._turned(size)
+                if segment is None:
+                    return None
+            start = segment.used + _HEAD.size
+            segment.memory[start : start + len(record)] = record
+            # The head makes it a record, so it comes last.
+            _HEAD.pack_into(segment.memory, segment.used, len(record), zlib.crc32(record))
+            segment.used += size
+            segment.open += 1
+            return Place(self._number, start, len(record))
+
+    def read(self, place: Place) -> bytes:
+        """The record at a place that is not settled."""
+        with self._guard:
+            return self._segments[place.segment].memory[place.start : place.start + place.length]
+
+    def settle(self, places: Iterable[Place]) -> None:
+        """Says that records are stored; segments with nothing else in them are removed. Not for the event loop."""
+        done: list[_Segment] = []
+        with self._guard:
+            for place in places:
+                segment = self._segments[place.segment]
+                segment.open -= 1
+                if segment.open == 0 and place.segment != self._number:
+                    done.append(self._segments.pop(place.segment))
+            wanted = self._spare is None and self.error is None
+            number = self._number + 1
+        for segment in done:
+            _remove(segment)
+        if wanted:
+            self._prepare(number)
+
+    def close(self) -> None:
+        """Gives up the folder; what is not settled stays in it for the next process."""
+        with self._guard:
+            left = any(segment.open for segment in self._segments.values())
+            for segment in [*self._segments.values(), *([self._spare] if self._spare else ())]:
+                segment.memory.close()
+            self._segments.clear()
+            self._spare = None
+        if self._lock is not None:
+            if not left:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def _turned(self, size: int) -> _Segment | None:
+        """The next segment, with room for a record; called with the guard held."""
+        if len(self._segments) >= self._most_segments:
+            return None
+        spare, self._spare = self._spare, None
+        number = self._number + 1
+        try:
+            if spare is None or spare.size < size + _HEAD.size:
+                if spare is not None:
+                    _remove(spare)
+                spare = self._made(number, at_least=size + _HEAD.size)
+        except OSError as error:
+            self._fail(error)
+            return None
+        full = self._segments[self._number]
+        if full.open == 0:
+            del self._segments[self._number]
+            _remove(full)
+        self._number = number
+        self._segments[number] = spare
+        return spare
+
+    def _prepare(self, number: int) -> None:
+        try:
+            made = self._made(number)
+        except OSError as error:
+            # Nothing is lost yet: the segment in use still has room.
+            _LOG.warning("the capture's journal can't grow (%s); free disk space", error.strerror)
+            return
+        with self._guard:
+            if self._spare is None and self._number + 1 == number and self._segments:
+                self._spare = made
+                return
+        _remove(made)
+
+    def _made(self, number: int, *, at_least: int = 0) -> _Segment:
+        """A segment whose disk space is there: writing to it can't fail later."""
+        size = max(self._segment_bytes, at_least)
+        path = self._folder / f"{number:08d}{_SUFFIX}"
+        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        try:
+            os.posix_fallocate(file, 0, size)
+            return _Segment(path, mmap.mmap(file, size), size)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(file)
+
+    def _fail(self, error: OSError) -> None:
+        if self.error is None:
+            _LOG.error(
+                "the capture's journal %s can't be used (%s): what waits for the store is kept in memory only",
+                self._folder,
+                error.strerror or error.__class__.__name__,
+            )
+        self.error = error.__class__.__name__
+
+
+def recover(folder: Path, store: Callable[[Iterator[bytes]], None]) -> int:
+    """Hands over the records that processes left which are no more, and removes them when they are stored.
+
+    `store` takes the records of one process; where it raises they stay. Records that are damaged are passed over, and
+    what follows them in their segment too. Returns how many processes had left something.
+    """
+    found = 0
+    for left in sorted(folder.iterdir()) if folder.is_dir() else ():
+        try:
+            lock = os.open(left / _LOCK, os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            store(record for path in sorted(left.glob(f"*{_SUFFIX}")) for record in _records(path))
+            shutil.rmtree(left, ignore_errors=True)
+            found += 1
+        except BlockingIOError:
+            # Its process is alive.
+            continue
+        finally:
+            os.close(lock)
+    return found
+
+
+def _records(path: Path) -> Iterator[bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return
+    at = 0
+    while at + _HEAD.size <= len(data):
+        length, checksum = _HEAD.unpack_from(data, at)
+        record = data[at + _HEAD.size : at + _HEAD.size + length]
+        if length == 0 or len(record) < length or zlib.crc32(record) != checksum:
+            return
+        yield record
+        at += _HEAD.size + length
+
+
+def _remove(segment: _Segment) -> None:
+    segment.memory.close()
+    segment.path.unlink(missing_ok=True)

@@ -1,0 +1,163 @@
+"""What was put survives the process; what is damaged is passed over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import a_call, an_inference
+from tierwright.core.errors import InputError
+from tierwright.core.ids import CallerKeyId
+from tierwright.core.inference import CallRole, Content, Endpoint
+from tierwright.gateway.journal import Journal, recover
+from tierwright.gateway.record import Record, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Appends numbered records for ever, and says of each that it was taken.
+PROGRAM = """
+import sys
+from pathlib import Path
+from tierwright.gateway.journal import Journal
+journal = Journal(Path(sys.argv[1]), name="dying", segment_bytes=4096)
+journal.open()
+number = 0
+while True:
+    assert journal.append(b"%08d" % number * 20) is not None
+    sys.stdout.write(f"{number}\\n")
+    sys.stdout.flush()
+    number += 1
+"""
+
+
+def left_in(folder: Path) -> list[bytes]:
+    """Every record that processes which are no more have left; they are gone afterwards."""
+    found: list[bytes] = []
+
+    def take(records: Iterator[bytes]) -> None:
+        found.extend(records)
+
+    recover(folder, take)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_taken_survives_a_kill(tmp_path: Path, seed: int) -> None:
+    """A process is killed with SIGKILL between two records: all that it said it had taken is there, in order, once."""
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(37 * (seed + 1))]
+        process.send_signal(signal.SIGKILL)
+        said += process.stdout.readlines()
+    found = left_in(tmp_path)
+    # One more may have been appended and not yet been said, and one may have been said only in part.
+    taken = [line for line in said if line.endswith("\n")]
+    assert len(taken) <= len(found) <= len(taken) + 2
+    assert [int(record[:8]) for record in found] == list(range(len(found)))
+    assert left_in(tmp_path) == []
+
+
+def test_settled_segments_are_removed_and_others_stay(tmp_path: Path) -> None:
+    """Disk use is bounded by what is not settled."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096)
+    journal.open()
+    places = [place for _ in range(100) if (place := journal.append(b"x" * 500)) is not None]
+    assert len(places) == 100
+    before = len(list((tmp_path / "own").glob("*.segment")))
+    journal.settle(places[:90])
+    assert len(list((tmp_path / "own").glob("*.segment"))) < before
+    assert journal.read(places[95]) == b"x" * 500
+    journal.settle(places[90:])
+    journal.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
+    """What a living process holds is not taken from it."""
+    journal = Journal(tmp_path, name="own")
+    journal.open()
+    journal.append(b"mine")
+    assert left_in(tmp_path) == []
+    journal.close()
+    assert left_in(tmp_path) == [b"mine"]
+
+
+def test_the_limit_holds(tmp_path: Path) -> None:
+    """Beyond its limit a journal takes nothing, and takes again when something is settled."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, limit_bytes=8192)
+    journal.open()
+    places = []
+    while (place := journal.append(b"x" * 1000)) is not None:
+        places.append(place)
+    assert len(places) == 8
+    journal.settle(places)
+    assert journal.append(b"x" * 1000) is not None
+    journal.close()
+
+
+def test_a_record_larger_than_a_segment_is_kept(tmp_path: Path) -> None:
+    """A long answer gets a segment of its own size."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096)
+    journal.open()
+    record = os.urandom(100_000)
+    assert journal.append(b"small") is not None
+    assert journal.append(record) is not None
+    assert journal.append(b"after") is not None
+    journal.close()
+    assert left_in(tmp_path) == [b"small", record, b"after"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    records=st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=20),
+    damage=st.lists(st.tuples(st.integers(0, 4095), st.integers(1, 255)), max_size=4),
+)
+def test_damage_yields_less_and_never_something_else(
+    tmp_path_factory: pytest.TempPathFactory, records: list[bytes], damage: list[tuple[int, int]]
+) -> None:
+    """Whatever bytes are changed, what comes back was written, in its order."""
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder, name="own", segment_bytes=16384)
+    journal.open()
+    for record in records:
+        journal.append(record)
+    journal.close()
+    path = next((folder / "own").glob("*.segment"))
+    data = bytearray(path.read_bytes())
+    for place, change in damage:
+        data[place] ^= change
+    path.write_bytes(data)
+    found = left_in(folder)
+    assert found == records[: len(found)]
+    if not damage:
+        assert found == records
+
+
+def test_a_record_comes_back_equal() -> None:
+    """Every field survives, set or not."""
+    full = an_inference(
+        endpoint=Endpoint.RESPONSES,
+        key_id=CallerKeyId("k"),
+        content=Content.OFF,
+        request=bytes(range(256)),
+        response=None,
+        calls=(a_call(role=CallRole.RETRY, cost_usd=None, first_token_ms=1.5, usage_estimated=True), a_call()),
+    )
+    for inference in (full, an_inference()):
+        assert decode(encode(Record(inference, [b"a", b""]))) == Record(inference, [b"a", b""])
+
+
+@pytest.mark.parametrize("data", [b"", b"2", b"1", b"1\x93", b"1\xc0"])
+def test_what_is_no_record_is_refused(data: bytes) -> None:
+    """Another version, or no record at all, is an error that quotes nothing."""
+    with pytest.raises(InputError):
+        decode(data)
