@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tierwright.core.errors import BackendBroken, InputError
-from tierwright.gateway.anthropic.members import text_of, tool_arguments, tool_input
+from tierwright.core.errors import BackendBroken
+from tierwright.gateway.anthropic.members import text_of, told_arguments, tool_input
 from tierwright.gateway.anthropic.reasons import ended, ending
 from tierwright.gateway.anthropic.said import THINKING, spoken, thinking_blocks, thought, tool_calls
 from tierwright.gateway.anthropic.usage import chat_usage, messages_usage
@@ -118,15 +118,8 @@ def url_citations(citations: Iterable[object], start: int, end: int) -> list[dic
 
 def call_of(block: Mapping[str, Any]) -> dict[str, Any]:
     """The chat tool call of a tool_use block; what is no object counts as no arguments."""
-    try:
-        arguments = tool_arguments(block.get("input"), "input")
-    except InputError:
-        arguments = "{}"
-    return {
-        "id": text_of(block.get("id")),
-        "type": "function",
-        "function": {"name": text_of(block.get("name")), "arguments": arguments},
-    }
+    function = {"name": text_of(block.get("name")), "arguments": told_arguments(block.get("input")) or "{}"}
+    return {"id": text_of(block.get("id")), "type": "function", "function": function}
 
 
 def _thoughts(said: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -154,7 +147,7 @@ def _chat_message(message: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]
         "content": "".join(texts) or (None if calls else ""),
         "refusal": refusal_of(message.get("stop_details")),
     }
-    thoughts = [dict(block) for block in blocks if block.get("type") in THINKING]
+    thoughts = [dict(block) for block in blocks if text_of(block.get("type")) in THINKING]
     text = "".join(text_of(block.get("thinking")) for block in thoughts)
     if text:
         found["reasoning_content"] = text

@@ -51,7 +51,7 @@ def chat_messages(messages: object, needs: Needs, *, keep_reasoning: bool) -> li
         elif role == "assistant":
             found.append(_assistant(blocks, where, needs, keep_reasoning=keep_reasoning))
         elif role == "system":
-            text = _texts([block for block in blocks if block.get("type") not in _CHANGES], where, needs)
+            text = _texts([block for block in blocks if text_of(block.get("type")) not in _CHANGES], where, needs)
             found += [{"role": "system", "content": text}] if text else []
         else:
             raise InputError(f"'messages[{place}].role' is none of user, assistant and system; send one of these")
@@ -73,13 +73,13 @@ def loaded_tools(messages: object) -> set[str]:
 
 
 def _load(block: Mapping[str, Any], loaded: set[str]) -> None:
-    kind = block.get("type")
+    kind = text_of(block.get("type"))
     if kind == "tool_result":
         inner = block.get("content")
         for each in inner if isinstance(inner, list) else ():
             if isinstance(each, Mapping) and each.get("type") == "tool_reference":
                 loaded.add(text_of(each.get("tool_name")))
-    elif isinstance(kind, str) and kind in _CHANGES:
+    elif kind in _CHANGES:
         tool = block.get("tool")
         name = text_of(tool.get("name")) if isinstance(tool, Mapping) else ""
         if _CHANGES[kind]:
@@ -110,7 +110,7 @@ def _user(blocks: Sequence[Mapping[str, Any]], where: str, needs: Needs) -> list
             parts += chat_parts(block, f"{where}[{place}]", needs)
     if parts or not results:
         # Some servers take nothing but a string where there is nothing but text.
-        alone = len(parts) == 1 and parts[0]["type"] == "text"
+        alone = len(parts) == 1 and parts[0].get("type") == "text"
         results.append({"role": "user", "content": parts[0]["text"] if alone else parts or ""})
     return results
 
@@ -126,7 +126,7 @@ def _tool_result(block: Mapping[str, Any], where: str, needs: Needs) -> tuple[di
             texts.append(a_text(inner.get("tool_name"), f"{where}.content[{place}].tool_name"))
             continue
         for part in chat_parts(inner, f"{where}.content[{place}]", needs):
-            if part["type"] == "text":
+            if part.get("type") == "text":
                 texts.append(part["text"])
             else:
                 beside.append(part)

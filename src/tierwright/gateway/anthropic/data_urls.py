@@ -7,6 +7,8 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 _SCHEME = "data:"
+#: What some clients call a kind of content, and what its name is (RFC 2046).
+_NAMES = {"": "text/plain", "image/jpg": "image/jpeg"}
 
 
 class Inline(NamedTuple):
@@ -28,7 +30,8 @@ def read(url: str) -> Inline | None:
     media_type, *parameters = head.split(";")
     if not any(parameter.strip().lower() == "base64" for parameter in parameters):
         data = base64.b64encode(unquote_to_bytes(data)).decode("ascii")
-    return Inline(media_type=media_type.strip().lower() or "text/plain", data=data)
+    name = media_type.strip().lower()
+    return Inline(media_type=_NAMES.get(name, name), data=data)
 
 
 def write(content: Inline) -> str:

@@ -68,6 +68,8 @@ _TYPES_BY_WORD = {
 #: How Anthropic's message about a full context window begins; clients that shorten their conversation look for it.
 _TOO_LONG = "prompt is too long"
 _CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+#: How Anthropic's message about a model of unknown name begins.
+_NO_MODEL = "model:"
 
 
 def error_type(status: int) -> str:
@@ -109,6 +111,8 @@ def chat_error(body: object) -> dict[str, Any]:
     kind, code = _CHAT_TYPES.get(text_of(members.get("type")), ("server_error", None))
     if message.startswith(_TOO_LONG):
         code = _CONTEXT_LENGTH_EXCEEDED
+    elif message.startswith(_NO_MODEL):
+        code = "model_not_found"
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 

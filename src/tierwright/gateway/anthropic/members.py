@@ -77,6 +77,14 @@ def tool_arguments(given: object, where: str) -> str:
         raise InputError(f"'{where}' is nested too deeply; send less deeply nested arguments") from None
 
 
+def told_arguments(given: object) -> str:
+    """The same of what a model said: a text as it is, an object as JSON, anything else as nothing."""
+    try:
+        return given if isinstance(given, str) else tool_arguments(given, "arguments")
+    except InputError:
+        return ""
+
+
 def _refuse(name: str) -> NoReturn:
     raise ValueError(name)
 

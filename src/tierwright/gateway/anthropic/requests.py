@@ -147,7 +147,7 @@ def messages_request(chat: Mapping[str, Any], *, default_max_tokens: int, system
     for name, (harmless, instead) in _NOT_AT_ANTHROPIC.items():
         value = asked.get(name)
         if value is not None and value not in harmless:
-            raise InputError(f"'{name}' asks for what Anthropic's models can't do; {instead}")
+            raise InputError(f"'{name}' asks for what Anthropic's API does not have; {instead}")
     if asked.get("system") is not None:
         raise InputError("'system' is no member of a chat request; send a message of the role system")
     limit = asked.get("max_completion_tokens")

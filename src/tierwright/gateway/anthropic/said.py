@@ -41,7 +41,7 @@ def thinking_blocks(said: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         dict(block)
         for block in (blocks if isinstance(blocks, list) else ())
-        if isinstance(block, Mapping) and block.get("type") in THINKING
+        if isinstance(block, Mapping) and text_of(block.get("type")) in THINKING
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tierwright.gateway.anthropic.answers import call_of, refusal_details, refusal_of, tool_use_id, url_citations
 from tierwright.gateway.anthropic.errors import error_body, messages_error
-from tierwright.gateway.anthropic.members import text_of, tool_arguments
+from tierwright.gateway.anthropic.members import text_of, told_arguments
 from tierwright.gateway.anthropic.reasons import ended, ending
 from tierwright.gateway.anthropic.said import THINKING, spoken, thinking_blocks, thought, tool_calls
 from tierwright.gateway.anthropic.usage import chat_usage, messages_usage
@@ -152,10 +152,8 @@ class MessageEvents:
     def _take_piece(self, piece: Mapping[str, Any]) -> bool:
         function = piece.get("function")
         members = function if isinstance(function, Mapping) else {}
-        arguments = members.get("arguments")
-        if isinstance(arguments, Mapping):
-            arguments = tool_arguments(arguments, "arguments")
-        arguments = text_of(arguments)
+        # Some servers send the arguments as an object.
+        arguments = told_arguments(members.get("arguments"))
         call = self._call(piece, text_of(members.get("name")))
         if call not in self._blocks:
             return not arguments.strip()
@@ -303,7 +301,7 @@ class ChatChunks:
         return []
 
     def _stop(self, told: _Telling) -> list[dict[str, Any]]:
-        kind = told.block.get("type")
+        kind = text_of(told.block.get("type"))
         if told.number is not None and not told.pieces:
             # Nothing has been told: what the first event showed is all, and chat's callers read JSON.
             function = {"arguments": call_of(told.block)["function"]["arguments"]}
