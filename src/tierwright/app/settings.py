@@ -21,6 +21,7 @@ from tierwright.app.upstream_settings import (
 )
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.config import (
+    AdminConfig,
     BackendConfig,
     CallerConfig,
     CaptureConfig,
@@ -65,6 +66,14 @@ class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     port: int = 8400
     max_body_bytes: int = 4 * 1024 * 1024
     drain_s: int = 30
+
+
+class AdminSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[admin]`: metrics and health on a socket of their own."""
+
+    host: str = "127.0.0.1"
+    #: 0: none.
+    port: int = 0
 
 
 class CallerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -155,6 +164,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     version: int = VERSION
     store: StoreSection = StoreSection()
     server: ServerSection = ServerSection()
+    admin: AdminSection = AdminSection()
     backends: tuple[BackendSection, ...] = ()
     deployments: tuple[DeploymentSection, ...] = ()
     resilience: ResilienceSection = ResilienceSection()
@@ -177,6 +187,7 @@ class Settings:
     artifacts: Path
     weights: Path
     server: ServerConfig
+    admin: AdminConfig
     backends: tuple[BackendConfig, ...]
     upstreams: UpstreamSettings
     callers: tuple[CallerConfig, ...]
@@ -237,6 +248,7 @@ def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -
         artifacts=folder / found.store.artifacts,
         weights=folder / found.training.weights,
         server=ServerConfig(**_values(found.server)),
+        admin=AdminConfig(**_values(found.admin)),
         backends=backends,
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
         callers=tuple(CallerConfig(**_values(section)) for section in found.callers),

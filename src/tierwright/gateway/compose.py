@@ -16,6 +16,7 @@ from tierwright.gateway.catalogue import Catalogue, implied_deployments
 from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, ServerConfig
 from tierwright.gateway.exchange import Exchange
 from tierwright.gateway.frontier import Frontier
+from tierwright.gateway.metrics import Metrics
 from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import GatewayApp
 from tierwright.gateway.sources import EntropyPool
@@ -106,6 +107,7 @@ def build_gateway(
         random=Random(int.from_bytes(sources.entropy()[:8], "big")),  # noqa: S311 - jitter, and no secret
     )
     catalogue = Catalogue(backends, upstreams)
+    metrics = Metrics([model for model, _ in upstreams.models()])
     return GatewayApp(
         Exchange(
             catalogue=catalogue,
@@ -118,7 +120,7 @@ def build_gateway(
             ),
             specialists=SpecialistRegistry(serving.store, serving.loader, terms=serving.terms, config=config.routing),
             policy=CascadePolicy(holdout_share=config.routing.holdout_share),
-            capture=Capture(captured, config.capture, restored=Pricing(price, count).restored),
+            capture=Capture(captured, config.capture, restored=Pricing(price, count).restored, seen=metrics.observe),
             price=price,
             count=count,
             sources=sources,
@@ -127,4 +129,5 @@ def build_gateway(
         ),
         Authenticator(config.callers, host=config.server.host),
         max_body_bytes=config.server.max_body_bytes,
+        metrics=metrics,
     )

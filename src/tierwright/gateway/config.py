@@ -189,6 +189,20 @@ class ServerConfig:
         _positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminConfig:
+    """Where operators and their monitoring ask."""
+
+    #: Address or host name to bind. Nobody is asked for a key there, so it should be reached by operators only.
+    host: str = "127.0.0.1"
+    #: 0: there is no admin listener.
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.host or not 0 <= self.port <= 65_535:
+            raise SettingsError("admin: host must not be empty, and port must lie between 0 and 65535")
+
+
 def _positive(where: str, **numbers: float) -> None:
     for name, number in numbers.items():
         if not number > 0:

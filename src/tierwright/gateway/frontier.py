@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.lease import Lease
-    from tierwright.gateway.upstreams.upstreams import Upstreams
+    from tierwright.gateway.upstreams.upstreams import Upstreams, UpstreamsState
 
 _NO_CACHE = ((b"cache-control", b"no-cache"),)
 _ROLES = {AttemptRole.RETRY: CallRole.RETRY, AttemptRole.FALLBACK: CallRole.FALLBACK}
@@ -85,6 +85,10 @@ class Frontier:
         self._sources = sources
         self._request_timeout_s = request_timeout_s
         self._most_bytes = most_bytes
+
+    def state(self) -> UpstreamsState:
+        """How the model servers are doing."""
+        return self._upstreams.state()
 
     async def answer(self, errand: Errand) -> None:
         """Answers the caller: with the first server's answer, or with the error of the last that was asked."""

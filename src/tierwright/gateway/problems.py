@@ -138,7 +138,17 @@ def unknown_url(method: str, path: str) -> Problem:
         code=UNKNOWN_URL,
         type=_CALLER,
         message=f"unknown address ({method} {path[:200]}); this gateway serves POST /v1/chat/completions, "
-        "GET /v1/models, GET /health/liveliness and GET /health/readiness",
+        "/v1/responses, /v1/messages, /v1/embeddings, /v1/moderations, GET /v1/models and GET /health/liveliness",
+    )
+
+
+def unknown_admin_url(method: str, path: str) -> Problem:
+    """404: no such address on the admin listener."""
+    return Problem(
+        status=404,
+        code=UNKNOWN_URL,
+        type=_CALLER,
+        message=f"unknown address ({method} {path[:200]}); the admin listener serves GET /metrics and GET /health/…",
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.auth import Authenticator
     from tierwright.gateway.dialects.dialect import Dialect
     from tierwright.gateway.exchange import Exchange
+    from tierwright.gateway.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 _MODELS = "/v1/models"
@@ -68,7 +69,14 @@ class _Life:
 class GatewayApp:
     """The ASGI application; starts and stops its parts with the server's lifespan."""
 
-    def __init__(self, exchange: Exchange, authenticator: Authenticator, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, exchange: Exchange, authenticator: Authenticator, *, max_body_bytes: int, metrics: Metrics
+    ) -> None:
+        #: What monitoring reads.
+        self.metrics = metrics
+        metrics.watch(
+            in_flight=lambda: self._life.in_flight, capture=exchange.capture.state, upstreams=exchange.frontier.state
+        )
         self._exchange = exchange
         self._authenticator = authenticator
         self._max_body_bytes = max_body_bytes

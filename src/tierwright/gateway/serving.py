@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from tierwright.gateway.asgi import Application
-    from tierwright.gateway.config import ServerConfig
+    from tierwright.gateway.config import AdminConfig, ServerConfig
 
 #: Seconds a thread may keep the interpreter while another one waits for it.
 _SWITCH_S = 0.0005
@@ -32,9 +32,12 @@ _SWITCH_S = 0.0005
 class Listener:
     """A bound gateway: bound when made, serving in `run`, ended by `stop`, SIGTERM or SIGINT."""
 
-    def __init__(self, app: Application, config: ServerConfig) -> None:
-        """Binds. Raises ServiceError where the address can't be had."""
-        self._socket = _bound(config)
+    def __init__(
+        self, app: Application, config: ServerConfig, *, admin: tuple[Application, AdminConfig] | None = None
+    ) -> None:
+        """Binds. Raises ServiceError where an address can't be had. `admin`: what is served on a socket of its own."""
+        self._socket = _bound(config.host, config.port, "[server]")
+        self._admin = None if admin is None or not admin[1].port else _AdminServer(*admin)
         host, port = self._socket.getsockname()[:2]
         #: Where an OpenAI client finds it, without the /v1.
         self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -65,14 +68,31 @@ class Listener:
         if announce is not None:
             self._server.when_started = lambda: announce(self.address)
         with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
-            runner.run(self._server.serve(sockets=[self._socket]))
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        if self._admin is None:
+            await self._server.serve(sockets=[self._socket])
+            return
+        beside = asyncio.create_task(self._admin.serve(), name="tierwright-admin")
+        try:
+            await self._server.serve(sockets=[self._socket])
+        finally:
+            self._admin.stop()
+            await beside
 
     def stop(self) -> None:
         """Ends `run`, gracefully; may be called from any thread, and before `run`."""
         self._server.should_exit = True
 
 
-def serve(app: Application, config: ServerConfig, *, announce: Callable[[str], None]) -> None:
+def serve(
+    app: Application,
+    config: ServerConfig,
+    *,
+    announce: Callable[[str], None],
+    admin: tuple[Application, AdminConfig] | None = None,
+) -> None:
     """Binds and serves until SIGTERM or SIGINT; `announce` is told the address when requests are taken.
 
     Sets the interpreter up for a process that does nothing else; `Listener` leaves it alone. Raises ServiceError where
@@ -87,13 +107,40 @@ def serve(app: Application, config: ServerConfig, *, announce: Callable[[str], N
         gc.freeze()
         announce(address)
 
-    Listener(app, config).run(started)
+    Listener(app, config, admin=admin).run(started)
+
+
+class _AdminServer:
+    """The admin listener: bound when made, beside the gateway on the same event loop."""
+
+    def __init__(self, app: Application, config: AdminConfig) -> None:
+        self._socket = _bound(config.host, config.port, "[admin]")
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                server_header=False,
+            )
+        )
+        self._server.takes_signals = False
+
+    async def serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+
+    def stop(self) -> None:
+        self._server.should_exit = True
 
 
 class _Server(uvicorn.Server):
     """uvicorn, but a signal only stops it: the caller of `run` goes on afterwards."""
 
     when_started: Callable[[], None] | None = None
+    takes_signals = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -102,7 +149,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if threading.current_thread() is not threading.main_thread():
+        if not self.takes_signals or threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -120,15 +167,15 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _bound(config: ServerConfig) -> socket.socket:
-    where = f"{config.host}:{config.port}"
+def _bound(host: str, port: int, table: str) -> socket.socket:
+    where = f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            config.host, config.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ServiceError(f"the gateway can't listen on {where} ({error.strerror}); check host in [server]") from error
+        raise ServiceError(f"the gateway can't listen on {where} ({error.strerror}); check host in {table}") from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
@@ -136,6 +183,6 @@ def _bound(config: ServerConfig) -> socket.socket:
         bound.close()
         raise ServiceError(
             f"the gateway can't listen on {where} ({error.strerror}); "
-            "stop the program that does, or set another port in [server]"
+            f"stop the program that does, or set another port in {table}"
         ) from error
     return bound

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import Usage
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.gateway.server import GatewayApp
     from tierwright.store.sql import SqlStore
 
 KEY = "tw-test-key"
@@ -99,6 +100,7 @@ class Running:
     store: SqlStore
     shelf: Shelf
     listener: Listener
+    app: GatewayApp
     thread: threading.Thread
     clients: list[openai.OpenAI] = field(default_factory=list)
 
@@ -213,7 +215,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             ready = threading.Event()
             thread = threading.Thread(target=listener.run, args=(lambda _: ready.set(),), daemon=True)
             thread.start()
-            running = Running(upstream=upstream, store=store, shelf=shelf, listener=listener, thread=thread)
+            running = Running(upstream=upstream, store=store, shelf=shelf, listener=listener, app=app, thread=thread)
             stack.callback(running.stop)
             assert ready.wait(10)
             return running

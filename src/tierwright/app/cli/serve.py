@@ -24,6 +24,7 @@ def serve(
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from tierwright.app.wiring import build_server  # noqa: PLC0415
+    from tierwright.gateway.admin import AdminApp  # noqa: PLC0415
     from tierwright.gateway.serving import serve as run  # noqa: PLC0415
 
     def announce(address: str) -> None:
@@ -41,4 +42,6 @@ def serve(
 
     # One small prediction at a time: more threads would only take the cores from the requests.
     with opened(config) as parts, threadpool_limits(limits=1):
-        run(build_server(parts), parts.settings.server, announce=announce)
+        app = build_server(parts)
+        admin = (AdminApp(app, app.metrics), parts.settings.admin)
+        run(app, parts.settings.server, announce=announce, admin=admin)
