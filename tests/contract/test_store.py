@@ -42,7 +42,7 @@ from tierwright.core.ids import (
     ModelVersionId,
     TaskId,
 )
-from tierwright.core.inference import CallRole, Inference, Route, RouteReason
+from tierwright.core.inference import CallRole, Content, Inference, Route, RouteReason
 from tierwright.core.task import Template
 from tierwright.store.connection import open_store
 
@@ -633,3 +633,45 @@ class Statements:
     def _note(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("SELECT"):
             self.reads.append(statement)
+
+
+class TestRetention:
+    """The `RetentionStore` protocol."""
+
+    def test_content_expires_and_the_ledger_stays(self, store: SqlStore) -> None:
+        """Batch by batch, the oldest first, until nothing older is left; what expired says so."""
+        store.append(inferences(10))
+        removed = [store.expire_content(after(6), batch=4) for _ in range(3)]
+        assert removed == [4, 2, 0]
+        kept = list(store.scan())
+        assert [one.content for one in kept] == [Content.EXPIRED] * 6 + [Content.KEPT] * 4
+        assert [one.request is None for one in kept] == [True] * 6 + [False] * 4
+        assert all(one.calls for one in kept)
+        assert store.ledger()[0].requests == 10
+
+    def test_content_that_was_never_kept_is_not_said_to_have_expired(self, store: SqlStore) -> None:
+        """An inference without content is left as it is."""
+        store.append([an_inference(request=None, response=None, content=Content.OFF)])
+        assert store.expire_content(after(100)) == 0
+        assert next(store.scan()).content is Content.OFF
+
+    def test_inferences_expire_with_all_that_belongs_to_them(self, store: SqlStore) -> None:
+        """Calls and contents go with them; people's words stay, as they may be about what is still to come."""
+        store.append(inferences(5))
+        store.add_feedback([some_feedback(inference_id=InferenceId("i-000000"))])
+        assert [store.expire_inferences(after(3), batch=2) for _ in range(3)] == [2, 1, 0]
+        assert [one.id for one in store.scan()] == ["i-000003", "i-000004"]
+        assert store.append(inferences(1)) == 1
+        assert store.get(InferenceId("i-000000")).request is not None
+
+    def test_removal_reads_no_row(self, store: SqlStore) -> None:
+        """However much there is, a batch is a fixed number of statements, none of which returns a row."""
+        store.append(inferences(300))
+        statements: list[str] = []
+        engine = store._database._engine
+        event.listen(engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2]))
+        assert store.expire_content(after(200), batch=200) == 200
+        assert store.expire_inferences(after(200), batch=200) == 200
+        changes = [statement for statement in statements if not statement.startswith("BEGIN")]
+        assert len(changes) == 5
+        assert all(statement.lstrip().split()[0] in {"UPDATE", "DELETE"} for statement in changes)

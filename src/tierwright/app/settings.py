@@ -103,8 +103,21 @@ class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_limit_bytes: int = 256 * 1024 * 1024
     #: Folder of what is not stored yet, relative to the settings file; empty: none, and it is lost with the process.
     spool: str = "spool"
+    #: Whether requests and answers are kept at all; the ledger always is.
+    keep_content: bool = True
+    #: Names of tasks whose requests and answers are not kept.
+    no_content_tasks: tuple[str, ...] = ()
     #: For replays of a log only: the header x-tierwright-recorded-at sets the time of an inference.
     accept_recorded_at: bool = False
+
+
+class RetentionSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[retention]`: what `traffic prune` removes. 0: nothing."""
+
+    #: Days that requests and answers are kept.
+    content_days: int = 30
+    #: Days that the ledger is kept.
+    ledger_days: int = 396
 
 
 class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -172,6 +185,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     callers: tuple[CallerSection, ...] = ()
     routing: RoutingSection = RoutingSection()
     capture: CaptureSection = CaptureSection()
+    retention: RetentionSection = RetentionSection()
     economics: EconomicsSection = EconomicsSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
@@ -303,6 +317,8 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
             raise SettingsError(f"{path}: {name} must lie above 0 and at most at 1")
     if not 0 <= found.training.seed <= MAX_SEED:
         raise SettingsError(f"{path}: training.seed must lie between 0 and {MAX_SEED}")
+    if found.retention.content_days < 0 or found.retention.ledger_days < 0:
+        raise SettingsError(f"{path}: retention.content_days and ledger_days must not be negative; 0 keeps for ever")
     if found.training.threads < 0:
         raise SettingsError(f"{path}: training.threads must not be negative; 0 takes all cores")
 

@@ -140,6 +140,19 @@ class InferenceStore(Protocol):
         """The model that callers asked for most in the newest inferences of each task; aliases don't count."""
 
 
+class RetentionStore(Protocol):
+    """What is kept for a time only; removed where it lies, and never read for it."""
+
+    def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
+        """Removes the content of at most so many inferences made before an instant; returns of how many. 0: none left.
+
+        Their ledger stays and says that the content expired; content that examples were built from stays in these.
+        """
+
+    def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
+        """Removes at most so many inferences made before an instant, calls and content with them; returns how many."""
+
+
 class FeedbackStore(Protocol):
     """What people said about answers."""
 
@@ -233,6 +246,7 @@ class LedgerStore(Protocol):
 
 class Store(
     InferenceStore,
+    RetentionStore,
     FeedbackStore,
     TaskStore,
     DatasetStore,
@@ -263,6 +277,7 @@ __all__ = [
     "ModelStore",
     "Predictor",
     "Reply",
+    "RetentionStore",
     "RoutePolicy",
     "Scorer",
     "SpecialistLoader",

@@ -126,6 +126,8 @@ def build_gateway(
             sources=sources,
             entropy=EntropyPool(sources.entropy),
             accept_recorded_at=config.capture.accept_recorded_at,
+            keep_content=config.capture.keep_content,
+            no_content_tasks=frozenset(config.capture.no_content_tasks),
         ),
         Authenticator(config.callers, host=config.server.host),
         max_body_bytes=config.server.max_body_bytes,

@@ -149,6 +149,10 @@ class CaptureConfig:
     accept_recorded_at: bool = False
     #: Folder of the journals, in which what is not stored yet survives this process; None: it does not.
     spool: Path | None = None
+    #: Whether requests and answers are kept at all; the ledger always is.
+    keep_content: bool = True
+    #: Names of tasks whose requests and answers are not kept.
+    no_content_tasks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = "capture"

@@ -91,6 +91,10 @@ class Exchange:
     entropy: EntropyPool
     #: Whether a request may say when it was first made.
     accept_recorded_at: bool
+    #: Whether requests and answers are kept at all.
+    keep_content: bool = True
+    #: Names of tasks whose requests and answers are not kept.
+    no_content_tasks: frozenset[str] = frozenset()
 
     async def answer(
         self,
@@ -140,6 +144,7 @@ class Exchange:
             model="",
             price=self.price,
             count=self.count,
+            keep_content=self.keep_content,
         )
 
     def _finish(self, trail: Trail) -> None:
@@ -159,18 +164,12 @@ class Exchange:
             return
         found = target.found
         if found is not None:
-            trail.task_id = found.task.id
-            trail.task_label = snapshot.labels[found.task.id]
+            self._note_task(trail, found.task, snapshot)
         if target.pinned is not None and found is not None:
             await self._answer_pinned(call, found, target.pinned)
             return
-        if call.dialect.endpoint is Endpoint.COUNT_TOKENS and self.count is not None:
-            kind = self.catalogue.kind_of(target.model)
-            if kind is not None and kind.speaks is not Speech.ANTHROPIC:
-                trail.status, trail.error_code = 200, None
-                body = await asyncio.to_thread(counted, asked, self.count)
-                await self._send(trail, body, call.send, content_type=wire.JSON)
-                return
+        if call.dialect.endpoint is Endpoint.COUNT_TOKENS and await self._counts_itself(call, target.model):
+            return
         if not self.catalogue.serves(target.model):
             await self._send_problem(trail, call.dialect, problems.model_not_found(target.model), call.send)
             return
@@ -201,6 +200,22 @@ class Exchange:
                 finish=lambda: self._finish(trail),
             )
         )
+
+    def _note_task(self, trail: Trail, task: Task, snapshot: Snapshot) -> None:
+        trail.task_id = task.id
+        trail.task_label = snapshot.labels[task.id]
+        if task.name in self.no_content_tasks:
+            trail.keep_content = False
+
+    async def _counts_itself(self, call: _Call, model: str) -> bool:
+        """Answers a request to count tokens where the model's server can't; False: it can, or nobody serves it."""
+        kind = self.catalogue.kind_of(model)
+        if self.count is None or kind is None or kind.speaks is Speech.ANTHROPIC:
+            return False
+        call.trail.status, call.trail.error_code = 200, None
+        body = await asyncio.to_thread(counted, call.asked, self.count)
+        await self._send(call.trail, body, call.send, content_type=wire.JSON)
+        return True
 
     async def _target(self, asked: Asked, snapshot: Snapshot) -> _Target | Problem:
         """What the request's model means: a model, a task, or one version of a task's specialist."""

@@ -10,6 +10,7 @@ from tierwright.store.deployments import SqlDeployments
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
 from tierwright.store.inferences import SqlInferences
 from tierwright.store.ledger import SqlLedger
+from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
 from tierwright.store.tasks import SqlFeedback, SqlTasks
 
@@ -38,6 +39,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._inferences = SqlInferences(database)
+        self._retention = SqlRetention(database)
         self._feedback = SqlFeedback(database)
         self._tasks = SqlTasks(database)
         self._datasets = SqlDatasets(database)
@@ -80,6 +82,14 @@ class SqlStore:
     def incumbents(self) -> Mapping[TaskId, str]:
         """As `InferenceStore.incumbents`."""
         return self._inferences.incumbents()
+
+    def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
+        """As `RetentionStore.expire_content`."""
+        return self._retention.expire_content(before, batch=batch)
+
+    def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
+        """As `RetentionStore.expire_inferences`."""
+        return self._retention.expire_inferences(before, batch=batch)
 
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
         """As `FeedbackStore.add_feedback`."""

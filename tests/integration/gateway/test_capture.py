@@ -20,6 +20,7 @@ from aiohttp import web
 from tests.integration.gateway.conftest import KEY, Running, eventually
 from tests.integration.gateway.upstream import Upstream, completion, events, streaming
 from tierwright.core.errors import StoreFull
+from tierwright.core.inference import Content
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -150,3 +151,17 @@ def test_taken_port_is_said(gateway: Running) -> None:
 
     with pytest.raises(ServiceError, match=r"another port in \[server\]"):
         Listener(nothing, ServerConfig(port=port))
+
+
+def test_content_can_be_switched_off_and_the_ledger_stays(start: Callable[..., Running]) -> None:
+    """Neither question nor answer is kept, whole or streamed; tokens, cost and route are."""
+    gateway = start(capture={"keep_content": False})
+    client = gateway.client()
+    client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    gateway.upstream.script = streaming(events("card"))
+    with client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as stream:
+        assert list(stream)
+    for kept in gateway.captured(2):
+        assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
+        assert kept.calls[0].prompt_tokens
+        assert kept.calls[0].cost_usd

@@ -75,3 +75,41 @@ def export(
             f"{report.written:,} records written to {file}; {report.without_content:,} have no content to write"
         ),
     )
+
+
+@app.command("prune")
+def prune(
+    content_days: Annotated[
+        int | None, typer.Option(min=0, help="Remove requests and answers older than this; 0: none.")
+    ] = None,
+    ledger_days: Annotated[int | None, typer.Option(min=0, help="Remove inferences older than this; 0: none.")] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove what is older than it may be, as the settings say; the gateway may run meanwhile."""
+    from datetime import timedelta  # noqa: PLC0415 - as above
+
+    with opened(config) as parts:
+        retention = parts.settings.file.retention
+        now, most = parts.clock(), parts.store.count()
+        counts: dict[str, int] = {}
+        for what, days, expire in (
+            ("contents", retention.content_days if content_days is None else content_days, parts.store.expire_content),
+            (
+                "inferences",
+                retention.ledger_days if ledger_days is None else ledger_days,
+                parts.store.expire_inferences,
+            ),
+        ):
+            ticker = Ticker(f"removing {what}")
+            counts[what] = 0
+            while days and (removed := expire(now - timedelta(days=days))):
+                counts[what] += removed
+                ticker(counts[what], most)
+    show(
+        {f"{what}_removed": count for what, count in counts.items()},
+        as_json=as_json,
+        text=lambda console: console.print(
+            f"removed: the content of {counts['contents']:,} inferences, {counts['inferences']:,} inferences as a whole"
+        ),
+    )

@@ -1,0 +1,57 @@
+"""Removal by age, in SQL: each batch in a transaction of its own, so that capture waits for a moment at most.
+
+Refuses to read what it removes: the database finds the rows by index and deletes them, whatever their size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select, update
+
+from tierwright.core.inference import Content
+from tierwright.store.rows.scalars import to_us
+from tierwright.store.schema import contents, inferences, model_calls
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tierwright.store.database import Database
+
+
+class SqlRetention:
+    """The `RetentionStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
+        """As `RetentionStore.expire_content`."""
+        oldest = (
+            select(inferences.c.id)
+            .join(contents, contents.c.inference_id == inferences.c.id)
+            .where(inferences.c.created_at_us < to_us(before))
+            .order_by(inferences.c.created_at_us, inferences.c.id)
+            .limit(batch)
+        )
+        with self._database.write() as connection:
+            marked = connection.execute(
+                update(inferences).where(inferences.c.id.in_(oldest)).values(content=Content.EXPIRED.value)
+            )
+            removed = connection.execute(delete(contents).where(contents.c.inference_id.in_(oldest)))
+        assert marked.rowcount == removed.rowcount
+        return int(removed.rowcount)
+
+    def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
+        """As `RetentionStore.expire_inferences`."""
+        oldest = (
+            select(inferences.c.id)
+            .where(inferences.c.created_at_us < to_us(before))
+            .order_by(inferences.c.created_at_us, inferences.c.id)
+            .limit(batch)
+        )
+        with self._database.write() as connection:
+            # Named, though the schema cascades: the rows of a batch are then as many as it says.
+            connection.execute(delete(contents).where(contents.c.inference_id.in_(oldest)))
+            connection.execute(delete(model_calls).where(model_calls.c.inference_id.in_(oldest)))
+            return int(connection.execute(delete(inferences).where(inferences.c.id.in_(oldest))).rowcount)
