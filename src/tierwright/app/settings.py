@@ -106,6 +106,19 @@ class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     output_usd_per_million: str
     #: Empty: as input.
     cached_input_usd_per_million: str = ""
+    #: Empty: as input.
+    cache_write_usd_per_million: str = ""
+    #: Empty: calls with sound are unpriced.
+    audio_input_usd_per_million: str = ""
+    audio_output_usd_per_million: str = ""
+    #: Empty: as output.
+    reasoning_usd_per_million: str = ""
+    #: Share of the price that a batched call costs, as text; empty: all of it.
+    batch_multiplier: str = ""
+    #: Empty: as batch.
+    flex_multiplier: str = ""
+    #: Empty: calls of a dearer class are unpriced.
+    priority_multiplier: str = ""
 
 
 class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,8 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
@@ -177,13 +179,17 @@ def _price_list(settings: Settings) -> PriceList:
     overrides = []
     for section in settings.file.economics.prices:
         where = f"{settings.path}: the price of {section.model!r}"
-        cached = section.cached_input_usd_per_million
+        optional = {
+            name: money(text, where)
+            for name, text in asdict(section).items()
+            if text and name not in ("model", "input_usd_per_million", "output_usd_per_million")
+        }
         overrides.append(
             PriceOverride(
                 model=section.model,
                 input_usd_per_million=money(section.input_usd_per_million, where),
-                cached_input_usd_per_million=money(cached, where) if cached else None,
                 output_usd_per_million=money(section.output_usd_per_million, where),
+                **optional,
             )
         )
     return PriceList(overrides)
