@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.errors import SettingsError
@@ -228,7 +228,7 @@ class _Tariff:
     default: _Rates
     #: Whether rates are in force at an instant, and which; the first that is counts.
     conditional: tuple[tuple[_Condition, _Rates], ...] = ()
-    #: Rates of price classes, over those in force; the first that is in force counts.
+    #: Rates of price classes, over those in force; the first that is in force counts most.
     tiers: tuple[_Tier, ...] = ()
     #: Of a class that has no rates: the share of the normal price; None: not known.
     share: Callable[[str], Decimal | None]
@@ -242,9 +242,9 @@ class _Tariff:
     def tier_cost(self, usage: Usage, instant: datetime, requests: int) -> Decimal | None:
         """US dollars of a call of a price class."""
         name, normal = usage.service_tier or "", self.at(instant)
-        for tier in self.tiers:
-            if tier.name == name and tier.condition.active(instant):
-                return tier.rates.over(normal).cost(usage, requests)
+        active = [tier.rates for tier in self.tiers if tier.name == name and tier.condition.active(instant)]
+        if active:
+            return reduce(lambda rates, more: more.over(rates), reversed(active), normal).cost(usage, requests)
         share, cost = self.share(name), normal.cost(usage, requests)
         return None if share is None or cost is None else cost * share
 
@@ -325,7 +325,7 @@ def _catalogue_tariff(provider: Provider, model: ModelInfo) -> _Tariff:
                 condition=variant.constraint or _Always(),
                 rates=_catalogue_rates(variant.prices),
             )
-            for variant in reversed(model.price_variants or [])
+            for variant in model.price_variants or []
             if _TIER_KEYS.issuperset(variant.when) and len(variant.when) == 1
         ),
         share=partial(share_of, provider.id),
