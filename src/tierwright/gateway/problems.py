@@ -25,6 +25,8 @@ UPSTREAM_LOST = "upstream_lost"
 UPSTREAM_TIMEOUT = "upstream_timeout"
 UPSTREAM_BROKEN = "upstream_broken"
 INTERNAL_ERROR = "internal_error"
+INVALID_FEEDBACK = "invalid_feedback"
+STORE_UNAVAILABLE = "store_unavailable"
 
 # Codes of what went wrong that only captures hold: no body of ours says them.
 UPSTREAM_ERROR = "upstream_error"
@@ -149,6 +151,16 @@ def upstream_failed(error: BackendError) -> Problem:
     else:
         status, code = 502, UPSTREAM_BROKEN
     return Problem(status=status, code=code, type=_UPSTREAM, message=str(error))
+
+
+def store_unavailable(what: str) -> Problem:
+    """503: something was to be kept and could not be."""
+    return Problem(
+        status=503,
+        code=STORE_UNAVAILABLE,
+        type="server_error",
+        message=f"the {what} could not be stored; send it again later: the same word twice is kept once",
+    )
 
 
 def internal_error() -> Problem:
