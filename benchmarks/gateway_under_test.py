@@ -67,6 +67,7 @@ def build(upstream: str, folder: Path, key: str, server: ServerConfig) -> Gatewa
         ),
         backends=[ServedBackend(backend=HttpBackend(backend), models=backend.models)],
         captured=store,
+        feedback=store,
         serving=ServingParts(
             store=store,
             loader=Nothing(),

@@ -13,7 +13,7 @@ from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.estimate import Estimate
 from tierwright.core.evaluation import Evaluation, Verdict
-from tierwright.core.feedback import Feedback
+from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import (
     DatasetId,
     DeploymentId,
@@ -22,6 +22,7 @@ from tierwright.core.ids import (
     FrameId,
     InferenceId,
     ModelVersionId,
+    ScoreId,
     TaskId,
 )
 from tierwright.core.inference import CallRole, Inference, ModelCall, Route, RouteReason
@@ -133,6 +134,20 @@ def some_feedback(**changes: Any) -> Feedback:
         "created_at": NOON,
     }
     return Feedback(**fields | changes)
+
+
+def a_score(**changes: Any) -> Score:
+    """A number for the inference `an_inference` builds."""
+    fields: dict[str, Any] = {
+        "id": ScoreId("score-1"),
+        "inference_id": InferenceId("chatcmpl-1"),
+        "name": "helpful",
+        "kind": ScoreKind.NUMERIC,
+        "number": 0.75,
+        "author": "ann",
+        "created_at": NOON,
+    }
+    return Score(**fields | changes)
 
 
 def an_example(**changes: Any) -> Example:

@@ -19,6 +19,7 @@ from tests.fakes import (
     a_dataset,
     a_deployment,
     a_frame,
+    a_score,
     a_task,
     a_version,
     after,
@@ -33,6 +34,7 @@ from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputC
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import Conflict, NotFound, StoreError
+from tierwright.core.feedback import ScoreKind
 from tierwright.core.ids import (
     DatasetId,
     DeploymentId,
@@ -40,9 +42,11 @@ from tierwright.core.ids import (
     FeedbackId,
     InferenceId,
     ModelVersionId,
+    ScoreId,
     TaskId,
 )
 from tierwright.core.inference import CallRole, Content, Inference, Route, RouteReason
+from tierwright.core.ledger import ModelGap
 from tierwright.core.task import Template
 from tierwright.store.connection import open_store
 
@@ -292,6 +296,43 @@ class TestFeedback:
         store.add_feedback([new])
         store.add_feedback([old])
         assert store.feedback_of_task(TaskId("t")) == {new.inference_id: new}
+
+    def test_every_kind_of_score_comes_back_equal(self, store: SqlStore) -> None:
+        """A number, a yes, a class and a remark keep value, comment and author, the oldest first."""
+        kinds = [
+            a_score(id=ScoreId("d"), number=-0.125, comment=STRANGE),
+            a_score(id=ScoreId("c"), kind=ScoreKind.BOOLEAN, number=1.0, author=None, created_at=after(1)),
+            a_score(id=ScoreId("b"), kind=ScoreKind.CATEGORICAL, number=None, text="good", created_at=after(2)),
+            a_score(id=ScoreId("a"), kind=ScoreKind.TEXT, number=None, text=STRANGE, created_at=after(3)),
+        ]
+        assert store.add_scores(kinds[::-1]) == 4
+        assert store.scores_of([InferenceId("chatcmpl-1")]) == kinds
+        assert store.scores_of([InferenceId("other")]) == store.scores_of([]) == []
+
+    def test_the_same_score_counts_once(self, store: SqlStore) -> None:
+        """By its id, within one call and across calls; the first is kept."""
+        score = a_score()
+        assert store.add_scores([score, a_score(number=0.0)]) == 1
+        assert store.add_scores([a_score(number=0.1), a_score(id=ScoreId("other"))]) == 1
+        assert store.add_scores([]) == 0
+        assert [found.number for found in store.scores_of([score.inference_id, score.inference_id])] == [0.75, 0.75]
+
+    def test_scores_may_precede_their_inference(self, store: SqlStore) -> None:
+        """They are kept, and belong to the task once the inference is there and assigned."""
+        score = a_score()
+        store.add_scores([score, a_score(id=ScoreId("x"), inference_id=InferenceId("x"))])
+        assert store.scores_of_task(TaskId("t")) == []
+        store.append([an_inference(task_id=TaskId("t"))])
+        assert store.scores_of_task(TaskId("t")) == [score]
+
+    def test_scores_of_many_inferences(self, store: SqlStore) -> None:
+        """More ids than a statement may have parameters are asked for in parts."""
+        many = [
+            a_score(id=ScoreId(f"s{number:04d}"), inference_id=InferenceId(f"i{number}"), created_at=after(number))
+            for number in range(1_100)
+        ]
+        store.add_scores(many)
+        assert store.scores_of([score.inference_id for score in many]) == many
 
 
 class TestTasks:
@@ -546,6 +587,34 @@ class TestLedger:
         store.append([an_inference(calls=(a_call(backend="a"), a_call(backend="b")))])
         (line,) = store.ledger()
         assert (line.backend, line.requests, line.prompt_tokens) == ("a", 1, 100)
+
+    def test_calls_with_estimated_tokens_are_counted(self, store: SqlStore) -> None:
+        """On the line of their inference, whether they answered or not."""
+        guessed = a_call(usage_estimated=True)
+        store.append([an_inference(calls=(replace(guessed, answered=False), guessed)), *inferences(2)])
+        (line,) = store.ledger()
+        assert (line.requests, line.estimated_calls) == (3, 2)
+
+    def test_gaps_name_the_models_whose_cost_is_not_certain(self, store: SqlStore) -> None:
+        """No price, no tokens and estimated tokens are told apart, by the model called; certain ones are left out."""
+        house = a_call(model="house", cost_usd=None)
+        failed = a_call(model="house", cost_usd=None, prompt_tokens=None, completion_tokens=None, answered=False)
+        guessed = a_call(model="shy", usage_estimated=True)
+        store.append(
+            [
+                an_inference(id=InferenceId("1"), calls=(failed, house)),
+                an_inference(id=InferenceId("2"), calls=(house,), created_at=after(1)),
+                an_inference(id=InferenceId("3"), calls=(guessed,), created_at=after(2)),
+                an_inference(id=InferenceId("4"), created_at=after(3)),
+            ]
+        )
+        assert store.gaps() == [
+            ModelGap(model="house", unpriced_calls=2, uncounted_calls=1, estimated_calls=0),
+            ModelGap(model="shy", unpriced_calls=0, uncounted_calls=0, estimated_calls=1),
+        ]
+        (gap,) = store.gaps(since=after(1), until=after(2))
+        assert (gap.model, gap.unpriced_calls, gap.uncounted_calls) == ("house", 1, 0)
+        assert store.gaps(since=after(3)) == []
 
     def test_limits_are_those_of_scan(self, store: SqlStore) -> None:
         """`since` is included, `until` is not."""

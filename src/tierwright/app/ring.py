@@ -199,7 +199,13 @@ def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Sa
             incumbents[task_id] = Incumbent(model=model, rates=parts.token_rates(task_id))
         except NotEnoughData:
             continue  # its local answers are then counted as unpriced, and shown
-    return compare_costs(lines, incumbents=incumbents, prices=parts.prices, period=Period(since=begin, until=end))
+    return compare_costs(
+        lines,
+        incumbents=incumbents,
+        prices=parts.prices,
+        period=Period(since=begin, until=end),
+        gaps=parts.store.gaps(since=begin, until=end),
+    )
 
 
 def _bounds(parts: Parts, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:

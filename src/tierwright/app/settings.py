@@ -129,11 +129,19 @@ class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     output_usd_per_million: str
     #: Empty: as input.
     cached_input_usd_per_million: str = ""
+    #: Empty: as input.
     cache_write_usd_per_million: str = ""
+    #: Empty: calls with sound are unpriced.
     audio_input_usd_per_million: str = ""
-    #: Empty: as output, like the one below.
     audio_output_usd_per_million: str = ""
+    #: Empty: as output.
     reasoning_usd_per_million: str = ""
+    #: Share of the price that a batched call costs, as text; empty: all of it.
+    batch_multiplier: str = ""
+    #: Empty: as batch.
+    flex_multiplier: str = ""
+    #: Empty: calls of a dearer class are unpriced.
+    priority_multiplier: str = ""
 
 
 class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,8 +152,6 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     prices: tuple[PriceSection, ...] = ()
-    #: What a price class costs, as a share of the list price, as text; beside "flex" and "batch", which are half.
-    tier_multipliers: dict[str, str] = {}
 
 
 class TrainingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

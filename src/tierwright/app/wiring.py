@@ -14,14 +14,14 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import asdict
 
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
-from tierwright.economics.count import estimate_usage
+from tierwright.economics.count import TokenCounter
 from tierwright.economics.machine import MachineCost
-from tierwright.economics.prices import TIER_MULTIPLIERS, PriceList, PriceOverride
+from tierwright.economics.prices import PriceList, PriceOverride
 from tierwright.economics.tokens import TokenRates, TokenSample, token_rates
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from pathlib import Path
 
-    from tierwright.app.settings import PriceSection, Settings
+    from tierwright.app.settings import Settings
     from tierwright.core.deployment import Deployment
     from tierwright.core.ids import TaskId
     from tierwright.core.inference import Inference
@@ -158,9 +158,10 @@ def build_server(parts: Parts) -> GatewayApp:
             for config in settings.backends
         ],
         captured=parts.store,
+        feedback=parts.store,
         serving=ServingParts(store=parts.store, loader=ArtifactLoader(parts), terms=_terms(parts)),
         price=parts.price,
-        count=estimate_usage,
+        count=TokenCounter().estimate,
         # Many bytes a call: the gateway keeps what is left over, and asking is dear.
         sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
     )
@@ -186,19 +187,23 @@ def _terms(parts: Parts) -> Callable[[Deployment, ModelVersion], SpecialistTerms
 
 
 def _price_list(settings: Settings) -> PriceList:
-    economics = settings.file.economics
-    tiers = {
-        name: money(share, f"{settings.path}: economics.tier_multipliers.{name}")
-        for name, share in economics.tier_multipliers.items()
-    }
-    overrides = [_override(section, f"{settings.path}: the price of {section.model!r}") for section in economics.prices]
-    return PriceList(overrides, tier_multipliers={**TIER_MULTIPLIERS, **tiers})
-
-
-def _override(section: PriceSection, where: str) -> PriceOverride:
-    """The price in a section; optional amounts that are empty are not given."""
-    amounts = {name: value for name, value in msgspec.structs.asdict(section).items() if name != "model" and value}
-    return PriceOverride(model=section.model, **{name: money(value, where) for name, value in amounts.items()})
+    overrides = []
+    for section in settings.file.economics.prices:
+        where = f"{settings.path}: the price of {section.model!r}"
+        optional = {
+            name: money(text, where)
+            for name, text in asdict(section).items()
+            if text and name not in ("model", "input_usd_per_million", "output_usd_per_million")
+        }
+        overrides.append(
+            PriceOverride(
+                model=section.model,
+                input_usd_per_million=money(section.input_usd_per_million, where),
+                output_usd_per_million=money(section.output_usd_per_million, where),
+                **optional,
+            )
+        )
+    return PriceList(overrides)
 
 
 def _frontier_samples(store: InferenceStore, task_id: TaskId) -> Iterator[TokenSample]:

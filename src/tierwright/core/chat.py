@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from tierwright.core.errors import InputError
 
-#: What providers call the price class that the list prices are of.
-_NORMAL_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 _SYSTEM_ROLES = frozenset({"system", "developer"})
+#: What providers call their normal price class: OpenAI, Anthropic, Groq.
+_NORMAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
+_NO_MEMBERS: Mapping[str, object] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,8 @@ class Usage:
     cached_tokens: int = 0
     #: Part of `prompt_tokens` that was written to the provider's cache, where that has a price of its own.
     cache_write_tokens: int = 0
+    #: Part of `cache_write_tokens` that is kept for an hour rather than minutes, which costs more.
+    cache_write_1h_tokens: int = 0
     #: Part of `prompt_tokens` that was sound.
     audio_prompt_tokens: int = 0
     #: Part of `completion_tokens` that was thinking.
@@ -146,50 +149,79 @@ def read_answer(payload: object) -> ChatAnswer:
         model=_text_or_none(payload.get("model")),
         text=_answer_text(content),
         finish_reason=_text_or_none(finish_reason),
-        usage=read_usage(payload.get("usage"), service_tier=payload.get("service_tier")),
+        usage=read_usage(payload.get("usage"), payload.get("service_tier")),
     )
 
 
-def read_usage(payload: object, *, service_tier: object = None) -> Usage | None:
-    """The usage object of an answer, of a chat or of embeddings; None where it is missing or not countable.
+def read_usage(payload: object, service_tier: object = None) -> Usage | None:
+    """The usage object of an answer; None where it is missing or not countable.
 
-    Reads what OpenAI, Azure, OpenRouter, Mistral, Groq and the servers that copy them send, and DeepSeek's and
-    Together's own names for cached tokens. Parts that are larger than their whole are left out. `service_tier` is the
-    member of that name beside the usage.
+    Reads what these send, each by its own names: OpenAI's chat completions (and those who speak them: Azure, Groq,
+    Mistral, OpenRouter, Gemini's OpenAI endpoint, xAI, vLLM), embeddings, responses and transcriptions, DeepSeek, and
+    Anthropic's messages, whose `input_tokens` leave out what the cache read and wrote and are summed here. Anthropic's
+    streams say the input in `message_start` and the output in `message_delta`: join the two objects first. A part that
+    is larger than its whole is not believed. `service_tier` stands beside the usage in OpenAI's answers.
     """
     if not isinstance(payload, Mapping):
         return None
-    prompt = _count(payload.get("prompt_tokens"))
-    # Embeddings write nothing.
-    completion = _count(payload.get("completion_tokens", 0))
-    if prompt is None or completion is None:
+    get = payload.get
+    prompt = get("prompt_tokens")
+    if prompt is None:
+        return _input_usage(payload, service_tier)
+    completion, total = get("completion_tokens"), get("total_tokens")
+    if completion is None and type(total) is int:
+        # Embeddings write nothing and say nothing of it.
+        completion = 0
+    if type(prompt) is not int or type(completion) is not int or prompt < 0 or completion < 0:
         return None
-    read = _object(payload.get("prompt_tokens_details") or payload.get("prompt_token_details"))
-    written = _object(payload.get("completion_tokens_details") or payload.get("completion_token_details"))
-    cached = read.get("cached_tokens", payload.get("prompt_cache_hit_tokens", payload.get("cached_tokens")))
+    inside = _members(get("prompt_tokens_details"))
+    written = _members(get("completion_tokens_details"))
+    reasoning = _part(written.get("reasoning_tokens"), completion)
+    if type(total) is int and (unseen := total - prompt - completion) > 0:
+        # Gemini and xAI leave thinking out of the completion, count it in the total, and bill it as output.
+        completion, reasoning = completion + unseen, unseen
+    cached = inside.get("cached_tokens")
+    if cached is None:
+        # DeepSeek's name, and that of Moonshot and Together.
+        cached = get("prompt_cache_hit_tokens", get("cached_tokens"))
+    cached_tokens = _part(cached, prompt)
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=completion,
-        cached_tokens=_part(cached, prompt),
-        cache_write_tokens=_part(read.get("cache_write_tokens", read.get("cache_creation_tokens")), prompt),
-        audio_prompt_tokens=_part(read.get("audio_tokens"), prompt),
-        reasoning_tokens=_part(written.get("reasoning_tokens"), completion),
-        audio_completion_tokens=_part(written.get("audio_tokens"), completion),
-        service_tier=service_tier if isinstance(service_tier, str) and service_tier not in _NORMAL_TIERS else None,
+        cached_tokens=cached_tokens,
+        cache_write_tokens=_part(inside.get("cache_write_tokens"), prompt - cached_tokens),
+        audio_prompt_tokens=_part(inside.get("audio_tokens"), prompt),
+        reasoning_tokens=reasoning,
+        audio_completion_tokens=_part(written.get("audio_tokens"), completion - reasoning),
+        service_tier=_tier(service_tier),
     )
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _part(value: object, whole: int) -> int:
-    found = _count(value)
-    return found if found is not None and found <= whole else 0
-
-
-def _object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+def _input_usage(payload: Mapping[str, object], service_tier: object) -> Usage | None:
+    """Usage that counts `input_tokens` and `output_tokens`: OpenAI's responses, Anthropic's messages."""
+    get = payload.get
+    fresh, written = get("input_tokens"), get("output_tokens")
+    if type(fresh) is not int or type(written) is not int or fresh < 0 or written < 0:
+        return None
+    inside = _members(get("input_tokens_details") or get("input_token_details"))
+    outside = _members(get("output_tokens_details") or get("output_token_details"))
+    cache_read, cache_write = _count(get("cache_read_input_tokens")), _count(get("cache_creation_input_tokens"))
+    prompt = fresh + cache_read + cache_write
+    cached = cache_read or _part(inside.get("cached_tokens"), prompt)
+    cache_write = cache_write or _part(inside.get("cache_write_tokens"), prompt - cached)
+    thinking = outside.get("reasoning_tokens", outside.get("thinking_tokens"))
+    reasoning = _part(thinking, written)
+    return Usage(
+        prompt_tokens=prompt,
+        completion_tokens=written,
+        cached_tokens=cached,
+        cache_write_tokens=cache_write,
+        cache_write_1h_tokens=_part(_members(get("cache_creation")).get("ephemeral_1h_input_tokens"), cache_write),
+        audio_prompt_tokens=_part(inside.get("audio_tokens"), prompt),
+        reasoning_tokens=reasoning,
+        audio_completion_tokens=_part(outside.get("audio_tokens"), written - reasoning),
+        service_tier="fast" if get("speed") == "fast" else _tier(get("service_tier") or service_tier),
+    )
 
 
 def decode_request(raw: bytes) -> ChatRequest:
@@ -253,3 +285,20 @@ def _tool_names(tools: object) -> list[str]:
 
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _members(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else _NO_MEMBERS
+
+
+def _count(value: object) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _part(value: object, whole: int) -> int:
+    """A count of something that is part of a whole; 0 where it is none or can't be."""
+    return value if type(value) is int and 0 < value <= whole else 0
+
+
+def _tier(value: object) -> str | None:
+    return value if isinstance(value, str) and value and value not in _NORMAL_TIERS else None

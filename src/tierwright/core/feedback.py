@@ -39,7 +39,7 @@ class ScoreKind(StrEnum):
 class Score:
     """A judgement of one answer: a number, a yes or no, a class or a remark."""
 
-    #: Given by the caller, or a hash of everything below but the instant: the same word twice is one.
+    #: Hash of the caller and the id it gave, or of everything below but the instant: the same word twice is one.
     id: ScoreId
     inference_id: InferenceId
     #: What is judged, such as "helpful"; "comment" for a remark alone.

@@ -33,3 +33,19 @@ class LedgerLine:
     prompt_tokens: int
     #: Tokens received by the answering calls, as far as known.
     completion_tokens: int
+    #: Calls whose tokens are an estimate of ours, since the provider sent none.
+    estimated_calls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelGap:
+    """What is not known for certain about the cost of one model's calls."""
+
+    #: As it was asked for.
+    model: str
+    #: Calls with tokens and without a price: the model, a kind of token or a price class of it is in no price list.
+    unpriced_calls: int
+    #: Calls without tokens, which therefore have no price: failed, or never counted.
+    uncounted_calls: int
+    #: Calls whose tokens are an estimate of ours.
+    estimated_calls: int

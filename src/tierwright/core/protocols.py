@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
-    from tierwright.core.feedback import Feedback
+    from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import (
         DatasetId,
         EvaluationId,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TaskId,
     )
     from tierwright.core.inference import Inference, Route
-    from tierwright.core.ledger import LedgerLine
+    from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.task import Task
 
@@ -162,6 +162,15 @@ class FeedbackStore(Protocol):
     def feedback_of_task(self, task_id: TaskId) -> Mapping[InferenceId, Feedback]:
         """The newest word on each inference of a task that has one."""
 
+    def add_scores(self, scores: Sequence[Score]) -> int:
+        """Keeps those whose id is not yet known; returns how many were new. A score may precede its inference."""
+
+    def scores_of(self, inference_ids: Sequence[InferenceId]) -> list[Score]:
+        """All scores of some inferences, the oldest first."""
+
+    def scores_of_task(self, task_id: TaskId) -> list[Score]:
+        """All scores of a task's inferences, the oldest first."""
+
 
 class TaskStore(Protocol):
     """The tasks known."""
@@ -242,6 +251,9 @@ class LedgerStore(Protocol):
 
     def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
         """One line for each task, answering backend and route reason."""
+
+    def gaps(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ModelGap]:
+        """Models with calls that have no price, no tokens or estimated ones, the most unpriced first."""
 
 
 class Store(

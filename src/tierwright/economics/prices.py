@@ -2,33 +2,44 @@
 
 Owns the price list: the catalogue of the installed `genai-prices` package with a team's own prices over it. Refuses to
 know who made a call. Nothing here uses the network: the catalogue is the one the package was published with, and its
-updater is never started. A model that no list has is unpriced: None, never 0.
+updater is never started. A model that no list has is unpriced: None, never 0. The rules, for parts of a usage:
+
+- Tokens read from or written to the cache without a price of their own cost what other input does.
+- Thinking without a price of its own costs what other output does.
+- Sound is sold far dearer than text: without a price of its own the call is unpriced.
+- A price class (batch, flex, priority, …) costs its own rates where the catalogue has them, else the provider's
+  documented share of the normal ones (`tiers`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
-from functools import lru_cache
-from types import MappingProxyType
+from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.errors import SettingsError
+from tierwright.economics.tiers import DEARER, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from genai_prices.data_snapshot import DataSnapshot
-    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
     from tierwright.core.chat import Usage
 
-_FULL = Decimal(1)
 #: Models remembered; names come from callers, so there is no end to them.
 _REMEMBERED = 1024
 _MILLION = Decimal(1_000_000)
-_OVERRIDES = (
+_NOTHING = Decimal(0)
+#: Under which names the catalogue keeps what is one price class here.
+_TIER_KEYS = frozenset({"processing", "service_tier", "speed"})
+
+
+#: Members of an override that are prices.
+_PRICES = (
     "input_usd_per_million",
     "output_usd_per_million",
     "cached_input_usd_per_million",
@@ -37,16 +48,14 @@ _OVERRIDES = (
     "audio_output_usd_per_million",
     "reasoning_usd_per_million",
 )
-#: What calls of a price class cost, as a share of the list price. OpenAI documents half for the Batch API and for flex
-#: processing (platform.openai.com/docs/pricing), Anthropic half for batches (docs.claude.com, batch processing).
-TIER_MULTIPLIERS: Mapping[str, Decimal] = MappingProxyType({"flex": Decimal("0.5"), "batch": Decimal("0.5")})
+_MULTIPLIERS = ("batch_multiplier", "flex_multiplier", "priority_multiplier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceOverride:
     """A team's own price of a model, in force at all times.
 
-    Raises SettingsError for a price that is negative or not a number.
+    Raises SettingsError for a price or a multiplier that is negative or not a number.
     """
 
     #: As callers name it, with or without the provider before it; case does not matter.
@@ -55,22 +64,27 @@ class PriceOverride:
     output_usd_per_million: Decimal
     #: For tokens read from the provider's cache; None: like the others.
     cached_input_usd_per_million: Decimal | None = None
-    #: For tokens written to the provider's cache; None: like the others.
+    #: For tokens written to the provider's cache; None: like other input.
     cache_write_usd_per_million: Decimal | None = None
-    #: For sound heard; None: like text.
+    #: For sound sent; None: a call with sound is unpriced.
     audio_input_usd_per_million: Decimal | None = None
-    #: For sound spoken; None: like text.
+    #: For sound received; None: a call with sound is unpriced.
     audio_output_usd_per_million: Decimal | None = None
     #: For thinking; None: like other output.
     reasoning_usd_per_million: Decimal | None = None
+    #: What a batched call costs, as a share of the prices above; None: all of them.
+    batch_multiplier: Decimal | None = None
+    #: The same for the class "flex"; None: as batch.
+    flex_multiplier: Decimal | None = None
+    #: The same for the classes "priority" and "fast"; None: such a call is unpriced.
+    priority_multiplier: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for name in _OVERRIDES:
+        for name in (*_PRICES, *_MULTIPLIERS):
             price = getattr(self, name)
             if price is not None and not (price.is_finite() and price >= 0):
-                raise SettingsError(
-                    f"the price {name} of {self.model!r} is {price}; give US dollars per million tokens, 0 or more"
-                )
+                unit = "US dollars per million tokens" if name in _PRICES else "a share of the price"
+                raise SettingsError(f"the price {name} of {self.model!r} is {price}; give {unit}, 0 or more")
 
 
 class Prices(Protocol):
@@ -88,17 +102,8 @@ class PriceList:
     second): a server asks `unpriced` before it serves.
     """
 
-    def __init__(
-        self,
-        overrides: Sequence[PriceOverride] = (),
-        *,
-        tier_multipliers: Mapping[str, Decimal] = TIER_MULTIPLIERS,
-    ) -> None:
-        """`tier_multipliers`: what a price class costs, as a share of the list price; calls of others are unpriced.
-
-        Raises SettingsError where two overrides name the same model.
-        """
-        self._tiers = tier_multipliers
+    def __init__(self, overrides: Sequence[PriceOverride] = ()) -> None:
+        """Raises SettingsError where two overrides name the same model."""
         self._own = {override.model.casefold(): _own_tariff(override) for override in overrides}
         if len(self._own) < len(overrides):
             names = sorted(override.model for override in overrides)
@@ -110,15 +115,15 @@ class PriceList:
         """US dollars of a call at the prices in force at an aware instant; None where the model is unpriced.
 
         With `requests` the usage is the sum of that many calls, priced as if they were equal (which matters only where
-        long prompts cost more per token). Tokens that were cached, heard, spoken or thought cost what the list says of
-        them, and like others where it says nothing. Takes a few microseconds for a model asked for before.
+        long prompts cost more per token). What parts of a usage and price classes cost is said at the head of this
+        module. Takes a few microseconds for a model asked for before.
         """
         tariff = self._tariff(model)
-        multiplier = _FULL if usage.service_tier is None else self._tiers.get(usage.service_tier)
-        if tariff is None or multiplier is None:
+        if tariff is None:
             return None
-        cost = tariff.at(at).cost(usage, requests)
-        return None if cost is None else cost * multiplier
+        if usage.service_tier is not None:
+            return tariff.tier_cost(usage, at, requests)
+        return tariff.at(at).cost(usage, requests)
 
     def unpriced(self, models: Iterable[str]) -> tuple[str, ...]:
         """Those of some models that have no price, in order; afterwards all of them are quick to price."""
@@ -133,7 +138,7 @@ class PriceList:
             if not slash:
                 break
         found = _look_up(self._catalogue(), model)
-        return None if found is None else _catalogue_tariff(found)
+        return None if found is None else _catalogue_tariff(*found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,34 +158,66 @@ class _Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rates:
+    """The rates of one call, by what the tokens are; None: no price of its own."""
+
     input: _Rate | None
     output: _Rate | None
     cached: _Rate | None = None
     cache_write: _Rate | None = None
+    cache_write_1h: _Rate | None = None
     audio_input: _Rate | None = None
+    audio_cached: _Rate | None = None
     audio_output: _Rate | None = None
     reasoning: _Rate | None = None
-    per_request: Decimal = Decimal(0)
+    per_request: Decimal | None = None
 
     def cost(self, usage: Usage, requests: int) -> Decimal | None:
-        special = usage.cached_tokens + usage.cache_write_tokens + usage.audio_prompt_tokens
-        thought = usage.reasoning_tokens + usage.audio_completion_tokens
-        total = self.per_request * requests
-        # Parts may overlap, cached sound for one; what is left of the whole is never negative.
-        for tokens, rate in (
-            (max(0, usage.prompt_tokens - special), self.input),
-            (usage.cached_tokens, self.cached or self.input),
-            (usage.cache_write_tokens, self.cache_write or self.input),
-            (usage.audio_prompt_tokens, self.audio_input or self.input),
-            (max(0, usage.completion_tokens - thought), self.output),
-            (usage.reasoning_tokens, self.reasoning or self.output),
-            (usage.audio_completion_tokens, self.audio_output or self.output),
-        ):
-            if tokens and rate is None:
-                return None
-            if tokens and rate is not None:
+        """None where tokens are of a kind that has no price."""
+        cached, write = usage.cached_tokens, usage.cache_write_tokens
+        fresh, written = usage.prompt_tokens - cached - write, usage.completion_tokens
+        parts = [(cached, self.cached or self.input)]
+        if write:
+            hour = usage.cache_write_1h_tokens
+            kept = self.cache_write or self.input
+            parts += ((write - hour, kept), (hour, self.cache_write_1h or kept))
+        if usage.audio_prompt_tokens:
+            # Providers don't say which sound was cached: as little of it as the counts allow.
+            sound = min(usage.audio_prompt_tokens, fresh)
+            cached_sound = min(usage.audio_prompt_tokens - sound, cached)
+            fresh -= sound
+            parts[0] = (cached - cached_sound, parts[0][1])
+            parts += ((sound, self.audio_input), (cached_sound, self.audio_cached or self.audio_input))
+        if usage.audio_completion_tokens:
+            written -= usage.audio_completion_tokens
+            parts.append((usage.audio_completion_tokens, self.audio_output))
+        if usage.reasoning_tokens and self.reasoning is not None:
+            written -= usage.reasoning_tokens
+            parts.append((usage.reasoning_tokens, self.reasoning))
+        parts += ((fresh, self.input), (written, self.output))
+        total = _NOTHING if self.per_request is None else self.per_request * requests
+        for tokens, rate in parts:
+            if tokens:
+                if rate is None:
+                    return None
                 total += tokens * rate.of(usage.prompt_tokens, requests)
         return total
+
+    def over(self, other: _Rates) -> _Rates:
+        """These where they say something, the others elsewhere."""
+        said = {name: value for name in _RATES if (value := getattr(self, name)) is not None}
+        return replace(other, **said)
+
+
+_RATES = tuple(field.name for field in fields(_Rates))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tier:
+    """Rates of one price class, which may begin on a day."""
+
+    name: str
+    condition: _Condition
+    rates: _Rates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,12 +228,25 @@ class _Tariff:
     default: _Rates
     #: Whether rates are in force at an instant, and which; the first that is counts.
     conditional: tuple[tuple[_Condition, _Rates], ...] = ()
+    #: Rates of price classes, over those in force; the first that is in force counts most.
+    tiers: tuple[_Tier, ...] = ()
+    #: Of a class that has no rates: the share of the normal price; None: not known.
+    share: Callable[[str], Decimal | None]
 
     def at(self, instant: datetime) -> _Rates:
         for condition, rates in self.conditional:
             if condition.active(instant):
                 return rates
         return self.default
+
+    def tier_cost(self, usage: Usage, instant: datetime, requests: int) -> Decimal | None:
+        """US dollars of a call of a price class."""
+        name, normal = usage.service_tier or "", self.at(instant)
+        active = [tier.rates for tier in self.tiers if tier.name == name and tier.condition.active(instant)]
+        if active:
+            return reduce(lambda rates, more: more.over(rates), reversed(active), normal).cost(usage, requests)
+        share, cost = self.share(name), normal.cost(usage, requests)
+        return None if share is None or cost is None else cost * share
 
 
 class _Condition(Protocol):
@@ -210,21 +260,32 @@ class _Always:
 
 
 def _own_tariff(override: PriceOverride) -> _Tariff:
+    batch, priority = override.batch_multiplier, override.priority_multiplier
+    flex = batch if override.flex_multiplier is None else override.flex_multiplier
+    shares = {"batch": batch, "flex": flex}
+
+    def share(tier: str) -> Decimal | None:
+        if tier in DEARER:
+            return priority
+        found = shares.get(tier)
+        return Decimal(1) if found is None else found
+
     return _Tariff(
         default=_Rates(
             input=_own_rate(override.input_usd_per_million),
-            output=_own_rate(override.output_usd_per_million),
             cached=_own_rate(override.cached_input_usd_per_million),
             cache_write=_own_rate(override.cache_write_usd_per_million),
             audio_input=_own_rate(override.audio_input_usd_per_million),
+            output=_own_rate(override.output_usd_per_million),
             audio_output=_own_rate(override.audio_output_usd_per_million),
             reasoning=_own_rate(override.reasoning_usd_per_million),
-        )
+        ),
+        share=share,
     )
 
 
-def _own_rate(usd_per_million: Decimal | None) -> _Rate | None:
-    return None if usd_per_million is None else _Rate(normal=usd_per_million / _MILLION)
+def _own_rate(price: Decimal | None) -> _Rate | None:
+    return None if price is None else _Rate(normal=price / _MILLION)
 
 
 def _bundled_catalogue() -> DataSnapshot:
@@ -236,26 +297,38 @@ def _bundled_catalogue() -> DataSnapshot:
     return DataSnapshot(providers=providers, from_auto_update=False)
 
 
-def _look_up(catalogue: DataSnapshot, model: str) -> ModelInfo | None:
+def _look_up(catalogue: DataSnapshot, model: str) -> tuple[Provider, ModelInfo] | None:
     provider, slash, rest = model.partition("/")
     attempts = [(model, None), (rest, provider)] if slash and provider and rest else [(model, None)]
     for name, provider_id in attempts:
         try:
-            return catalogue.find_provider_model(name, None, provider_id, None)[1]
+            return catalogue.find_provider_model(name, None, provider_id, None)
         except LookupError:
             continue
     return None
 
 
-def _catalogue_tariff(model: ModelInfo) -> _Tariff:
-    if not isinstance(model.prices, list):
-        return _Tariff(default=_catalogue_rates(model.prices))
-    # The catalogue lets the last price that is in force win, and the first where none is.
+def _catalogue_tariff(provider: Provider, model: ModelInfo) -> _Tariff:
+    conditional: list[tuple[_Condition, _Rates]] = []
+    if isinstance(model.prices, list):
+        # The catalogue lets the last price that is in force win, and the first where none is.
+        conditional = [(price.constraint or _Always(), _catalogue_rates(price.prices)) for price in model.prices]
+        default = conditional[0][1]
+    else:
+        default = _catalogue_rates(model.prices)
     return _Tariff(
-        default=_catalogue_rates(model.prices[0].prices),
-        conditional=tuple(
-            (price.constraint or _Always(), _catalogue_rates(price.prices)) for price in reversed(model.prices)
+        default=default,
+        conditional=tuple(reversed(conditional)),
+        tiers=tuple(
+            _Tier(
+                name=variant.when[next(iter(variant.when))],
+                condition=variant.constraint or _Always(),
+                rates=_catalogue_rates(variant.prices),
+            )
+            for variant in model.price_variants or []
+            if _TIER_KEYS.issuperset(variant.when) and len(variant.when) == 1
         ),
+        share=partial(share_of, provider.id),
     )
 
 
@@ -263,13 +336,15 @@ def _catalogue_rates(price: ModelPrice) -> _Rates:
     per_thousand = price.requests_kcount
     return _Rates(
         input=_catalogue_rate(price.input_mtok),
-        output=_catalogue_rate(price.output_mtok),
         cached=_catalogue_rate(price.cache_read_mtok),
         cache_write=_catalogue_rate(price.cache_write_mtok),
+        cache_write_1h=_catalogue_rate(price.cache_write_1h_mtok),
         audio_input=_catalogue_rate(price.input_audio_mtok),
+        audio_cached=_catalogue_rate(price.cache_audio_read_mtok),
+        output=_catalogue_rate(price.output_mtok),
         audio_output=_catalogue_rate(price.output_audio_mtok),
         reasoning=_catalogue_rate(price.output_reasoning_mtok),
-        per_request=per_thousand / 1000 if isinstance(per_thousand, Decimal) else Decimal(0),
+        per_request=per_thousand / 1000 if isinstance(per_thousand, Decimal) else None,
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tierwright.core.ids import TaskId
-    from tierwright.core.ledger import LedgerLine
+    from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.economics.prices import Prices
     from tierwright.economics.tokens import TokenRates
 
@@ -101,6 +101,10 @@ class Savings:
     monthly_saving_usd: UsdRange
     unpriced_requests: int
     unpriced_calls: int
+    #: Calls whose tokens are an estimate of ours: what they cost is one, too.
+    estimated_calls: int
+    #: Models with calls whose cost is unknown or estimated, the most unpriced first.
+    gaps: tuple[ModelGap, ...]
     #: By task, the largest saving first.
     tasks: tuple[TaskSavings, ...]
 
@@ -142,9 +146,16 @@ def incumbent_models(lines: Sequence[LedgerLine]) -> dict[TaskId, str]:
 
 
 def savings(
-    lines: Sequence[LedgerLine], *, incumbents: Mapping[TaskId, Incumbent], prices: Prices, period: Period
+    lines: Sequence[LedgerLine],
+    *,
+    incumbents: Mapping[TaskId, Incumbent],
+    prices: Prices,
+    period: Period,
+    gaps: Sequence[ModelGap] = (),
 ) -> Savings:
     """The comparison over ledger lines of one period, by the rules at the head of this module.
+
+    `gaps` says which models' calls of the period are unpriced or estimated; it is passed on as it is.
 
     The interval holds the uncertainty of estimated tokens and nothing else; its ends take all errors to point the same
     way. Raises InputError where the period has no length.
@@ -171,6 +182,8 @@ def savings(
         monthly_saving_usd=saving.times(DAYS_PER_MONTH / days),
         unpriced_requests=sum(task.unpriced_requests for task in tasks),
         unpriced_calls=sum(task.unpriced_calls for task in tasks),
+        estimated_calls=sum(line.estimated_calls for line in lines),
+        gaps=tuple(gaps),
         tasks=tuple(sorted(tasks, key=lambda task: (-task.saving_usd.value, task.task_id or ""))),
     )
 

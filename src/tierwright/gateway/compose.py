@@ -15,6 +15,7 @@ from tierwright.gateway.capture import Capture
 from tierwright.gateway.catalogue import Catalogue, implied_deployments
 from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, ServerConfig
 from tierwright.gateway.exchange import Exchange
+from tierwright.gateway.feedback import FeedbackDesk
 from tierwright.gateway.frontier import Frontier
 from tierwright.gateway.metrics import Metrics
 from tierwright.gateway.policy import CascadePolicy
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
-    from tierwright.core.protocols import InferenceStore, SpecialistLoader
+    from tierwright.core.protocols import FeedbackStore, InferenceStore, SpecialistLoader
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.sources import Sources
@@ -82,6 +83,7 @@ def build_gateway(
     config: GatewayConfig,
     backends: Sequence[ServedBackend],
     captured: InferenceStore,
+    feedback: FeedbackStore,
     serving: ServingParts,
     price: Price,
     sources: Sources,
@@ -130,6 +132,7 @@ def build_gateway(
             no_content_tasks=frozenset(config.capture.no_content_tasks),
         ),
         Authenticator(config.callers, host=config.server.host),
+        feedback=FeedbackDesk(feedback, sources.clock),
         max_body_bytes=config.server.max_body_bytes,
         metrics=metrics,
     )

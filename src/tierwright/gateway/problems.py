@@ -28,6 +28,8 @@ UPSTREAM_BROKEN = "upstream_broken"
 OVERLOADED = "overloaded"
 TASK_NOT_FOUND = "task_not_found"
 INTERNAL_ERROR = "internal_error"
+INVALID_FEEDBACK = "invalid_feedback"
+STORE_UNAVAILABLE = "store_unavailable"
 
 # Codes of what went wrong that only captures hold: no body of ours says them.
 UPSTREAM_ERROR = "upstream_error"
@@ -237,6 +239,16 @@ def code_in(body: bytes) -> str | None:
     error = found.get("error") if isinstance(found, dict) else None
     code = error.get("code") or error.get("type") if isinstance(error, dict) else None
     return code if isinstance(code, str) else None
+
+
+def store_unavailable(what: str) -> Problem:
+    """503: something was to be kept and could not be."""
+    return Problem(
+        status=503,
+        code=STORE_UNAVAILABLE,
+        type="server_error",
+        message=f"the {what} could not be stored; send it again later: the same word twice is kept once",
+    )
 
 
 def internal_error() -> Problem:

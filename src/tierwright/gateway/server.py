@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from tierwright.gateway.auth import Authenticator
     from tierwright.gateway.dialects.dialect import Dialect
     from tierwright.gateway.exchange import Exchange
+    from tierwright.gateway.feedback import FeedbackDesk
     from tierwright.gateway.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
-_MODELS = "/v1/models"
+_MODELS, _FEEDBACK = "/v1/models", "/v1/feedback"
 _MODEL = "/v1/models/"
 _LIVELINESS, _READINESS = "/health/liveliness", "/health/readiness"
 _READ = ("GET", "HEAD")
@@ -47,7 +48,7 @@ DIALECTS: Mapping[str, Dialect] = {
     "/v1/moderations": PlainDialect(Endpoint.MODERATIONS),
 }
 _METHODS = {
-    **dict.fromkeys(DIALECTS, _WRITE),
+    **dict.fromkeys((*DIALECTS, _FEEDBACK), _WRITE),
     **dict.fromkeys((_MODELS, _LIVELINESS, _READINESS), _READ),
 }
 _IDENTITY = (None, b"identity")
@@ -70,8 +71,15 @@ class GatewayApp:
     """The ASGI application; starts and stops its parts with the server's lifespan."""
 
     def __init__(
-        self, exchange: Exchange, authenticator: Authenticator, *, max_body_bytes: int, metrics: Metrics
+        self,
+        exchange: Exchange,
+        authenticator: Authenticator,
+        *,
+        feedback: FeedbackDesk,
+        max_body_bytes: int,
+        metrics: Metrics,
     ) -> None:
+        self._feedback = feedback
         #: What monitoring reads.
         self.metrics = metrics
         metrics.watch(
@@ -174,6 +182,9 @@ class GatewayApp:
                 body = await self._body(headers, receive)
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
+                elif path == _FEEDBACK:
+                    status, answer = await self._feedback.take(body, headers, client)
+                    await _send_bytes(status, answer, send)
                 else:
                     await self._exchange.answer(DIALECTS[path], body, headers, client, receive=receive, send=send)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     #: US dollars of a call of a model at an instant; None: the model has no price.
     Price = Callable[[str, Usage, datetime], Decimal | None]
     #: Tokens of a request and its answer's text, where the server sent no counts; takes milliseconds.
-    Count = Callable[[ChatRequest, str | None], Usage]
+    Count = Callable[[ChatRequest, str | None, str], Usage]
 
 
 class Tally(NamedTuple):
@@ -252,7 +252,7 @@ class Draft:
         except InputError:
             return call
         answer = decode_answer(response)
-        usage = self.pricing.count(asked, answer.text)
+        usage = self.pricing.count(asked, answer.text, call.model)
         return _tallied(call, self.pricing.tally(usage, call.model, answer.model, self.bare.created_at))
 
 

@@ -8,14 +8,14 @@ from sqlalchemy import and_, case, func, or_, select
 
 from tierwright.core.ids import TaskId
 from tierwright.core.inference import RouteReason
-from tierwright.core.ledger import LedgerLine
+from tierwright.core.ledger import LedgerLine, ModelGap
 from tierwright.store.rows.scalars import from_pico, to_us
 from tierwright.store.schema import inferences, model_calls
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, Select
 
     from tierwright.store.database import Database
 
@@ -32,14 +32,48 @@ class SqlLedger:
 
     def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
         """As `LedgerStore.ledger`, by task, backend, model and reason; requests of no task come last."""
-        statement = _sums()
-        if since is not None:
-            statement = statement.where(inferences.c.created_at_us >= to_us(since))
-        if until is not None:
-            statement = statement.where(inferences.c.created_at_us < to_us(until))
         with self._database.read() as connection:
-            rows = connection.execute(statement).all()
+            rows = connection.execute(_within(_sums(), since, until)).all()
         return sorted((_line(row) for row in rows), key=_order)
+
+    def gaps(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ModelGap]:
+        """As `LedgerStore.gaps`; ties by name."""
+        with self._database.read() as connection:
+            rows = connection.execute(_within(_gaps(), since, until)).all()
+        found = [
+            ModelGap(model=model, unpriced_calls=unpriced, uncounted_calls=uncounted, estimated_calls=estimated)
+            for model, unpriced, uncounted, estimated in rows
+        ]
+        return sorted(found, key=lambda gap: (-gap.unpriced_calls, -gap.estimated_calls, gap.model))
+
+
+def _within(statement: Select[Any], since: datetime | None, until: datetime | None) -> Select[Any]:
+    if since is not None:
+        statement = statement.where(inferences.c.created_at_us >= to_us(since))
+    if until is not None:
+        statement = statement.where(inferences.c.created_at_us < to_us(until))
+    return statement
+
+
+def _gaps() -> Select[Any]:
+    """One row for each model with calls whose cost or tokens are not known for certain."""
+    call = model_calls.c
+    no_cost = call.cost_pico_usd.is_(None)
+    return (
+        select(
+            call.model,
+            _how_many(and_(no_cost, call.prompt_tokens.is_not(None))),
+            _how_many(and_(no_cost, call.prompt_tokens.is_(None))),
+            _how_many(call.usage_estimated),
+        )
+        .select_from(model_calls.join(inferences, inferences.c.id == call.inference_id))
+        .where(or_(no_cost, call.usage_estimated))
+        .group_by(call.model)
+    )
+
+
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
 
 
 def _sums() -> Select[Any]:
@@ -59,6 +93,7 @@ def _sums() -> Select[Any]:
             func.sum(case((and_(call.c.place.is_not(None), call.c.cost_pico_usd.is_(None)), 1), else_=0)),
             func.coalesce(func.sum(case((is_answer, call.c.prompt_tokens))), 0),
             func.coalesce(func.sum(case((is_answer, call.c.completion_tokens))), 0),
+            _how_many(call.c.usage_estimated),
         )
         .select_from(
             inferences.outerjoin(call, call.c.inference_id == inferences.c.id).outerjoin(
@@ -71,7 +106,7 @@ def _sums() -> Select[Any]:
 
 
 def _line(row: Any) -> LedgerLine:
-    task_id, backend, model, reason, requests, parts, rest, unpriced, prompt, completion = row
+    task_id, backend, model, reason, requests, parts, rest, unpriced, prompt, completion, estimated = row
     return LedgerLine(
         task_id=None if task_id is None else TaskId(task_id),
         backend=backend,
@@ -82,6 +117,7 @@ def _line(row: Any) -> LedgerLine:
         unpriced_calls=int(unpriced),
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),
+        estimated_calls=int(estimated),
     )
 
 

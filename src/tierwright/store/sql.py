@@ -12,6 +12,7 @@ from tierwright.store.inferences import SqlInferences
 from tierwright.store.ledger import SqlLedger
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
+from tierwright.store.scores import SqlScores
 from tierwright.store.tasks import SqlFeedback, SqlTasks
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
-    from tierwright.core.feedback import Feedback
+    from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import DatasetId, EvaluationId, InferenceId, TaskId
     from tierwright.core.inference import Inference
-    from tierwright.core.ledger import LedgerLine
+    from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
     from tierwright.store.database import Database
@@ -41,6 +42,7 @@ class SqlStore:
         self._inferences = SqlInferences(database)
         self._retention = SqlRetention(database)
         self._feedback = SqlFeedback(database)
+        self._scores = SqlScores(database)
         self._tasks = SqlTasks(database)
         self._datasets = SqlDatasets(database)
         self._models = SqlModels(database)
@@ -98,6 +100,18 @@ class SqlStore:
     def feedback_of_task(self, task_id: TaskId) -> Mapping[InferenceId, Feedback]:
         """As `FeedbackStore.feedback_of_task`."""
         return self._feedback.feedback_of_task(task_id)
+
+    def add_scores(self, scores: Sequence[Score]) -> int:
+        """As `FeedbackStore.add_scores`."""
+        return self._scores.add_scores(scores)
+
+    def scores_of(self, inference_ids: Sequence[InferenceId]) -> list[Score]:
+        """As `FeedbackStore.scores_of`."""
+        return self._scores.scores_of(inference_ids)
+
+    def scores_of_task(self, task_id: TaskId) -> list[Score]:
+        """As `FeedbackStore.scores_of_task`."""
+        return self._scores.scores_of_task(task_id)
 
     def put_task(self, task: Task) -> None:
         """As `TaskStore.put_task`."""
@@ -174,6 +188,10 @@ class SqlStore:
     def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
         """As `LedgerStore.ledger`."""
         return self._ledger.ledger(since=since, until=until)
+
+    def gaps(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ModelGap]:
+        """As `LedgerStore.gaps`."""
+        return self._ledger.gaps(since=since, until=until)
 
     def ping(self) -> str:
         """As `Store.ping`."""

@@ -105,7 +105,7 @@ class SqlTasks:
 
 
 class SqlFeedback:
-    """The `FeedbackStore` part of the store."""
+    """The demonstrations of the `FeedbackStore` part of the store."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -20,7 +20,7 @@ import pytest
 from tests.integration.gateway.upstream import Upstream
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import ModelVersion, Prediction
-from tierwright.economics.count import estimate_usage
+from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
@@ -208,7 +208,8 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 captured=store if captured is None else captured,
                 serving=ServingParts(store=store, loader=shelf, terms=terms),
                 price=price,
-                count=estimate_usage,
+                count=TokenCounter().estimate,
+                feedback=store,
                 sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10)),
             )
             listener = Listener(app, server)

@@ -24,6 +24,7 @@ def main(upstream: str, store_url: str) -> None:
         config=GatewayConfig(routing=RoutingConfig(default_backend="frontier"), server=server),
         backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
         captured=store,
+        feedback=store,
         serving=ServingParts(store=store, loader=Shelf(), terms=terms),
         price=price,
         sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(1000)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from genai_prices.types import StartDateConstraint
 from tierwright.core.chat import Usage
 from tierwright.core.errors import SettingsError
 from tierwright.economics.prices import PriceList, PriceOverride
+from tierwright.economics.tiers import RULES
 
 AT = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
 CALL = Usage(prompt_tokens=1_000, completion_tokens=100)
@@ -144,6 +146,218 @@ def test_sum_of_many_calls_is_priced_as_short_calls(prices: PriceList) -> None:
     assert prices.cost("gemini-2.5-pro", together, AT, requests=1_000) == 1_000 * one
 
 
+ANTHROPIC_CACHE = "https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing"
+OPENAI_AUDIO = "https://platform.openai.com/docs/pricing#audio-tokens"
+OPENAI_BATCH = "https://platform.openai.com/docs/guides/batch"
+OPENAI_FLEX = "https://platform.openai.com/docs/guides/flex-processing"
+OPENAI_PRIORITY = "https://platform.openai.com/docs/guides/priority-processing"
+PERPLEXITY = "https://docs.perplexity.ai/getting-started/pricing"
+
+
+@pytest.mark.parametrize(
+    ("model", "usage", "usd", "source"),
+    [
+        # 1,000 fresh at 5, 4,000 read at 0.1 times that, 2,000 written at 1.25 times, 1,000 of them for an hour at 2
+        # times; 100 out at 25.
+        pytest.param(
+            "claude-opus-5",
+            Usage(
+                prompt_tokens=7_000,
+                completion_tokens=100,
+                cached_tokens=4_000,
+                cache_write_tokens=2_000,
+                cache_write_1h_tokens=1_000,
+            ),
+            "0.02575",
+            ANTHROPIC_CACHE,
+            id="cache reads and writes",
+        ),
+        # 400 of text at 4, 600 of sound at 32; 50 of text at 16, 150 of sound at 64.
+        pytest.param(
+            "gpt-realtime",
+            Usage(prompt_tokens=1_000, completion_tokens=200, audio_prompt_tokens=600, audio_completion_tokens=150),
+            "0.0312",
+            OPENAI_AUDIO,
+            id="sound in and out",
+        ),
+        # As much of the sound as fits was fresh: 300 at 32; the other 300 were cached, at 0.4, as were 400 of text.
+        pytest.param(
+            "gpt-realtime",
+            Usage(prompt_tokens=1_000, completion_tokens=0, audio_prompt_tokens=600, cached_tokens=700),
+            "0.00988",
+            OPENAI_AUDIO,
+            id="sound that was cached",
+        ),
+        # 1,000 in at 2; 100 out at 8, 900 of thinking at 3.
+        pytest.param(
+            "perplexity/sonar-deep-research",
+            Usage(prompt_tokens=1_000, completion_tokens=1_000, reasoning_tokens=900),
+            "0.0055",
+            PERPLEXITY,
+            id="thinking with a price of its own",
+        ),
+        # Thinking is output: 1,000 at 10.
+        pytest.param(
+            "gpt-5.1",
+            Usage(prompt_tokens=0, completion_tokens=1_000, reasoning_tokens=900),
+            "0.01",
+            "https://platform.openai.com/docs/guides/reasoning#costs",
+            id="thinking as output",
+        ),
+        # 1,000 in at 1.25 and 100 out at 5: half of 2.50 and 10.
+        pytest.param(
+            "gpt-4o",
+            Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="batch"),
+            "0.00175",
+            OPENAI_BATCH,
+            id="batch",
+        ),
+        pytest.param(
+            "gpt-5.1",
+            Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="flex"),
+            "0.001125",
+            OPENAI_FLEX,
+            id="flex",
+        ),
+        # 1,000 in at 4.25, 400 of them cached at 2.125; 100 out at 17.
+        pytest.param(
+            "gpt-4o",
+            Usage(prompt_tokens=1_000, completion_tokens=100, cached_tokens=400, service_tier="priority"),
+            "0.0051",
+            OPENAI_PRIORITY,
+            id="priority",
+        ),
+        # Fast mode doubles 5 and 25.
+        pytest.param(
+            "claude-opus-5",
+            Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="fast"),
+            "0.015",
+            "https://platform.claude.com/docs/en/build-with-claude/fast-mode#pricing",
+            id="fast",
+        ),
+        # A provider's own word for its capacity changes nothing.
+        pytest.param(
+            "gpt-4o",
+            Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="provisioned"),
+            "0.0035",
+            "https://platform.openai.com/docs/pricing",
+            id="a class without a rule",
+        ),
+    ],
+)
+def test_worked_examples_of_each_rule(prices: PriceList, model: str, usage: Usage, usd: str, source: str) -> None:
+    """Cache, sound, thinking and price classes cost what the provider's page says, worked out by hand."""
+    assert prices.cost(model, usage, AT) == Decimal(usd), source
+
+
+def test_sound_without_a_price_is_unpriced(prices: PriceList) -> None:
+    """Sound costs many times what text does: no call with sound is priced as if it were text."""
+    heard = Usage(prompt_tokens=1_000, completion_tokens=0, audio_prompt_tokens=1)
+    spoken = Usage(prompt_tokens=1_000, completion_tokens=10, audio_completion_tokens=1)
+    assert prices.cost("gpt-4o", CALL, AT) is not None
+    assert prices.cost("gpt-4o", heard, AT) is None
+    assert prices.cost("gpt-4o", spoken, AT) is None
+
+
+def test_a_dearer_class_without_a_price_is_unpriced(prices: PriceList) -> None:
+    """Priority processing of a model that has no price for it is not charged as the normal class."""
+    assert (
+        prices.cost("gpt-3.5-turbo", Usage(prompt_tokens=9, completion_tokens=1, service_tier="priority"), AT) is None
+    )
+
+
+@pytest.mark.parametrize(("model", "tier"), [("gpt-4o", "batch"), ("gpt-4o", "flex"), ("claude-opus-5", "batch")])
+def test_documented_discounts_hold_where_the_catalogue_has_no_rates(prices: PriceList, model: str, tier: str) -> None:
+    """Before the day the catalogue's own batch rates begin, the provider's documented half of the price counts."""
+    before = datetime(2026, 9, 1, tzinfo=UTC)
+    normal = prices.cost(model, CALL, before)
+    assert normal is not None
+    waiting = Usage(prompt_tokens=1_000, completion_tokens=100, service_tier=tier)
+    assert prices.cost(model, waiting, before) == normal / 2
+
+
+def test_every_discount_has_a_source_and_lowers_the_price() -> None:
+    """The rules are data that someone can check."""
+    for rule in RULES:
+        assert 0 < rule.share < 1
+        assert rule.source.startswith("https://")
+        assert rule.provider in {provider.id for provider in providers}
+    assert len({(rule.provider, rule.tier) for rule in RULES}) == len(RULES)
+
+
+def test_cache_writes_and_classes_agree_with_the_catalogues_own_calculator(prices: PriceList) -> None:
+    """For every model with variants, each class with cache reads and writes costs what the package says."""
+    counts = genai_prices.Usage(
+        input_tokens=3_001, output_tokens=77, cache_read_tokens=1_024, cache_write_tokens=500, cache_write_1h_tokens=200
+    )
+    checked = 0
+    for provider in providers:
+        for model in provider.models:
+            for variant in model.price_variants or []:
+                (name, value), *more = variant.when.items()
+                if more or name not in ("processing", "service_tier", "speed") or value == "default":
+                    continue
+                if _found_by(provider.id, model.id, AT) is None:
+                    continue
+                if variant.constraint is not None and not variant.constraint.active(AT):
+                    continue
+                wanted = genai_prices.calc_price(
+                    counts,
+                    model.id,
+                    provider_id=provider.id,
+                    genai_request_timestamp=AT,
+                    price_context={name: value},
+                ).total_price
+                usage = Usage(
+                    prompt_tokens=3_001,
+                    completion_tokens=77,
+                    cached_tokens=1_024,
+                    cache_write_tokens=500,
+                    cache_write_1h_tokens=200,
+                    service_tier=value,
+                )
+                assert prices.cost(f"{provider.id}/{model.id}", usage, AT) == wanted, (provider.id, model.id, value)
+                checked += 1
+    assert checked > 50
+
+
+def test_override_prices_every_part_and_class() -> None:
+    """A team's own prices and multipliers are used for each kind of token and each class."""
+    own = an_override(
+        cached_input_usd_per_million=Decimal(1),
+        cache_write_usd_per_million=Decimal(4),
+        audio_input_usd_per_million=Decimal(30),
+        audio_output_usd_per_million=Decimal(60),
+        reasoning_usd_per_million=Decimal(5),
+        batch_multiplier=Decimal("0.4"),
+        priority_multiplier=Decimal(2),
+    )
+    usage = Usage(
+        prompt_tokens=1_000,
+        completion_tokens=1_000,
+        cached_tokens=100,
+        cache_write_tokens=200,
+        audio_prompt_tokens=300,
+        audio_completion_tokens=400,
+        reasoning_tokens=500,
+    )
+    whole = Decimal(100 * 1 + 200 * 4 + 300 * 30 + 400 * 3 + 400 * 60 + 500 * 5 + 100 * 6) / 1_000_000
+    prices = PriceList([own])
+    assert prices.cost("house-model", usage, AT) == whole
+    for tier, share in (("batch", "0.4"), ("flex", "0.4"), ("priority", "2"), ("fast", "2"), ("scale", "1")):
+        assert prices.cost("house-model", replace(usage, service_tier=tier), AT) == whole * Decimal(share)
+
+
+def test_override_without_parts_takes_the_safe_side() -> None:
+    """Without its own prices the cache costs as input, batch in full, and sound or priority are unpriced."""
+    prices = PriceList([an_override()])
+    usage = Usage(prompt_tokens=1_000, completion_tokens=0, cached_tokens=300, cache_write_tokens=300)
+    assert prices.cost("house-model", usage, AT) == Decimal("0.003")
+    assert prices.cost("house-model", replace(usage, service_tier="flex"), AT) == Decimal("0.003")
+    assert prices.cost("house-model", replace(usage, service_tier="priority"), AT) is None
+    assert prices.cost("house-model", replace(usage, audio_prompt_tokens=1), AT) is None
+
+
 def test_override_adds_a_model_and_beats_the_catalogue() -> None:
     """A team's own price is used for any spelling of the name, cached tokens at their own rate."""
     prices = PriceList(
@@ -227,12 +441,3 @@ def test_cache_writes_of_claude_cost_a_quarter_more(prices: PriceList) -> None:
     """Anthropic's list: claude-3-5-sonnet 3 a million, 3.75 for what is written to the cache, 0.30 for what is read."""
     usage = Usage(prompt_tokens=3_000, completion_tokens=0, cached_tokens=1_000, cache_write_tokens=1_000)
     assert prices.cost("claude-3-5-sonnet", usage, AT) == Decimal("0.003") + Decimal("0.00375") + Decimal("0.0003")
-
-
-def test_price_classes(prices: PriceList) -> None:
-    """Flex and batch are half price; a class nobody has named a price for is unpriced, not guessed."""
-    half = Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="flex")
-    assert prices.cost("gpt-4o", half, AT) == Decimal("0.00175")
-    prior = Usage(prompt_tokens=1_000, completion_tokens=100, service_tier="priority")
-    assert prices.cost("gpt-4o", prior, AT) is None
-    assert PriceList(tier_multipliers={"priority": Decimal(2)}).cost("gpt-4o", prior, AT) == Decimal("0.007")

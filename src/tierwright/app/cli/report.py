@@ -53,6 +53,13 @@ def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:
         "monthly_saving_usd": _range(found.monthly_saving_usd),
         "unpriced_requests": found.unpriced_requests,
         "unpriced_calls": found.unpriced_calls,
+        "unpriced_models": [
+            {"model": gap.model, "calls": gap.unpriced_calls} for gap in found.gaps if gap.unpriced_calls
+        ],
+        "estimated_calls": found.estimated_calls,
+        "estimated_models": [
+            {"model": gap.model, "calls": gap.estimated_calls} for gap in found.gaps if gap.estimated_calls
+        ],
         "tasks": [_task_json(task, names) for task in found.tasks],
     }
 
@@ -83,6 +90,23 @@ def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) ->
             "and are in none of these figures; give prices in [[economics.prices]].",
             style="bold",
         )
+    unpriced = [(gap.model, gap.unpriced_calls) for gap in found.gaps if gap.unpriced_calls]
+    if unpriced:
+        console.print(
+            f"No price is known for these models (calls): {_calls_by_model(unpriced)}.", style="bold red", markup=False
+        )
+    estimated = [(gap.model, gap.estimated_calls) for gap in found.gaps if gap.estimated_calls]
+    if estimated:
+        console.print(
+            "The provider sent no token counts, so that the cost is an estimate, of these models (calls): "
+            f"{_calls_by_model(estimated)}.",
+            style="bold",
+            markup=False,
+        )
+
+
+def _calls_by_model(counts: list[tuple[str, int]]) -> str:
+    return ", ".join(f"{model} ({calls:,})" for model, calls in counts)
 
 
 def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:

@@ -96,5 +96,5 @@ class CountingPassage:
 
 def counted(asked: Asked, count: Count) -> bytes:
     """The answer where no server counts. Takes milliseconds."""
-    usage = count(read_request(read(asked.payload).request), None)
+    usage = count(read_request(read(asked.payload).request), None, asked.model)
     return msgspec.json.encode({"input_tokens": usage.prompt_tokens})

@@ -1,0 +1,328 @@
+"""`POST /v1/feedback`: people's and programs' words on answers, one or a list.
+
+Owns the three shapes that are read: Tierwright's own, TensorZero's (`metric_name`) and Langfuse's scores (`traceId`,
+`observationId`). Refuses to know whether a word fits a task's contract, and whether its inference is known yet: late
+feedback and feedback that overtakes the capture are kept alike. Fails closed: 200 means that the word is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tierwright.core.errors import InputError, StoreError
+from tierwright.core.feedback import Feedback, Score, ScoreKind
+from tierwright.core.ids import FeedbackId, InferenceId, ScoreId, digest
+from tierwright.gateway import problems
+from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
+from tierwright.gateway.log_format import read_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from tierwright.core.protocols import FeedbackStore
+    from tierwright.gateway.problems import Problem
+
+_LOG = logging.getLogger(__name__)
+_IDEMPOTENCY_KEY = b"idempotency-key"
+#: Items of one list; each is a row or two, and the store keeps them in one transaction.
+_MOST_ITEMS = 1_000
+_LONGEST_NAME = 200
+_LONGEST_TEXT = 100_000
+#: Langfuse's words for what a value is.
+_DATA_TYPES = {kind.value.upper(): kind for kind in ScoreKind}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a body says, in its order."""
+
+    #: A demonstration or a score each.
+    said: tuple[Feedback | Score, ...]
+    #: Whether the body was a list.
+    many: bool
+    #: Whether nothing is to be kept: TensorZero's `dryrun`, in any item.
+    dry: bool
+
+
+class FeedbackDesk:
+    """Takes feedback in and stores it."""
+
+    def __init__(self, store: FeedbackStore, clock: Callable[[], datetime]) -> None:
+        """`clock` tells the aware present."""
+        self._store = store
+        self._clock = clock
+
+    async def take(self, body: bytes, headers: Mapping[bytes, bytes], client_id: str) -> tuple[int, bytes]:
+        """HTTP status and JSON body of the answer; the word is durable when it is 200. Header names in lower case.
+
+        One word is answered by `{"feedback_id", "new"}`, a list by `{"accepted", "new", "feedback_ids"}`. What was said
+        before is not new, and no error.
+        """
+        key = headers.get(_IDEMPOTENCY_KEY)
+        words = read_feedback(
+            body, client_id=client_id, now=self._clock(), idempotency_key=None if key is None else key.decode("latin-1")
+        )
+        if not isinstance(words, Words):
+            return words.status, words.body()
+        try:
+            new = 0 if words.dry else await asyncio.to_thread(self._keep, words.said)
+        except StoreError as error:
+            _LOG.warning("feedback could not be stored: %s", error)
+            problem = problems.store_unavailable("feedback")
+            return problem.status, problem.body()
+        ids = [word.id for word in words.said]
+        if words.many:
+            return 200, msgspec.json.encode({"accepted": len(ids), "new": new, "feedback_ids": ids})
+        return 200, msgspec.json.encode({"feedback_id": ids[0], "new": new > 0})
+
+    def _keep(self, said: Sequence[Feedback | Score]) -> int:
+        return self._store.add_feedback([word for word in said if isinstance(word, Feedback)]) + self._store.add_scores(
+            [word for word in said if isinstance(word, Score)]
+        )
+
+
+def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key: str | None = None) -> Words | Problem:
+    """The words in a JSON body; a Problem with the code `invalid_feedback` that names the member that is wrong.
+
+    The id of a word is a hash of the caller and the id (or idempotency key) it gave, or else of all it says, so that
+    sending it twice keeps it once and no caller can take another's id.
+    """
+    try:
+        payload = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return problems.invalid_request(
+            f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
+        )
+    many = isinstance(payload, list)
+    items = payload if many else [payload]
+    if not 1 <= len(items) <= _MOST_ITEMS:
+        return _wrong(f"the list has {len(items)} items; send 1 to {_MOST_ITEMS}", None)
+    said: list[Feedback | Score] = []
+    dry = False
+    for place, item in enumerate(items):
+        reader = _Reader(
+            client_id=client_id,
+            # Later words of a list are newer, as those of a file are.
+            now=now + timedelta(microseconds=place),
+            key=None if idempotency_key is None else f"{idempotency_key}\x00{place}",
+        )
+        try:
+            said += reader.words(item)
+        except _WrongMemberError as error:
+            where = f"item {place}: " if many else ""
+            return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)
+        dry = dry or item.get("dryrun") is True
+    return Words(said=tuple(said), many=many, dry=dry)
+
+
+class _WrongMemberError(InputError):
+    """A member of a body is not what it should be."""
+
+    def __init__(self, member: str, message: str) -> None:
+        super().__init__(message)
+        self.member = member
+
+
+def _wrong(message: str, member: str | None) -> Problem:
+    return problems.invalid_request(message, code=problems.INVALID_FEEDBACK, param=member)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reader:
+    """Reads one item."""
+
+    client_id: str
+    now: datetime
+    #: Under which the caller sends it again; None: it gave none.
+    key: str | None
+
+    def words(self, item: object) -> list[Feedback | Score]:
+        """At least one; raises _WrongMemberError."""
+        if not isinstance(item, Mapping):
+            raise _WrongMemberError("", "feedback is not a JSON object; send an id and what you say of the answer")
+        if "metric_name" in item:
+            return self._tensorzero(item)
+        if "traceId" in item or "observationId" in item or "dataType" in item:
+            return self._langfuse(item)
+        return self._own(item)
+
+    def _own(self, item: Mapping[str, object]) -> list[Feedback | Score]:
+        id_member = next((name for name in ("inference_id", "response_id", "id") if item.get(name)), "inference_id")
+        inference_id = _id(item, id_member)
+        author = _text(item, "author", _LONGEST_NAME)
+        key = _text(item, "idempotency_key", _LONGEST_NAME) or (
+            _text(item, "id", _LONGEST_NAME) if id_member != "id" else None
+        )
+        said: list[Feedback | Score] = []
+        output_member = next(
+            (name for name in (*OUTPUT_COLUMNS, "demonstration") if item.get(name) not in (None, "")), None
+        )
+        if output_member is not None:
+            said.append(self._demonstration(inference_id, item[output_member], output_member, author))
+        value_member = next((name for name in ("score", "value") if item.get(name) is not None), None)
+        comment = _text(item, "comment", _LONGEST_TEXT)
+        if value_member is not None:
+            name = _text(item, "name", _LONGEST_NAME) or "score"
+            said.append(self._score(inference_id, name, item[value_member], value_member, author, comment=comment))
+        elif comment is not None:
+            said.append(self._score(inference_id, "comment", comment, "comment", author, kind=ScoreKind.TEXT))
+        if not said:
+            raise _WrongMemberError(
+                "score", "it says nothing of the answer; send a 'score', an 'output' that would be right or a 'comment'"
+            )
+        return self._with_key(said, key)
+
+    def _tensorzero(self, item: Mapping[str, object]) -> list[Feedback | Score]:
+        inference_id = _id(item, "inference_id")
+        name, value = _required_text(item, "metric_name"), item.get("value")
+        word: Feedback | Score
+        if name == "demonstration":
+            word = self._demonstration(inference_id, _blocks_text(value), "value", None)
+        elif name == "comment":
+            word = self._score(inference_id, name, value, "value", None, kind=ScoreKind.TEXT)
+        else:
+            word = self._score(inference_id, name, value, "value", None)
+        return self._with_key([word], None)
+
+    def _langfuse(self, item: Mapping[str, object]) -> list[Feedback | Score]:
+        inference_id = _id(item, "observationId" if item.get("observationId") else "traceId")
+        data_type = item.get("dataType")
+        if data_type is not None and data_type not in _DATA_TYPES:
+            raise _WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
+        word = self._score(
+            inference_id,
+            _required_text(item, "name"),
+            item.get("value"),
+            "value",
+            _text(item, "author", _LONGEST_NAME),
+            kind=None if data_type is None else _DATA_TYPES[str(data_type)],
+            comment=_text(item, "comment", _LONGEST_TEXT),
+        )
+        return self._with_key([word], _text(item, "id", _LONGEST_NAME))
+
+    def _demonstration(self, inference_id: InferenceId, output: object, member: str, author: str | None) -> Feedback:
+        if output is None or output == "":
+            raise _WrongMemberError(member, f"'{member}' is empty; send the answer that would have been right")
+        text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        return Feedback(
+            id=FeedbackId(digest(inference_id, author or "", text, length=32)),
+            inference_id=inference_id,
+            output=text,
+            author=author,
+            created_at=self.now,
+        )
+
+    def _score(
+        self,
+        inference_id: InferenceId,
+        name: str,
+        value: object,
+        member: str,
+        author: str | None,
+        *,
+        kind: ScoreKind | None = None,
+        comment: str | None = None,
+    ) -> Score:
+        kind = kind or _kind_of(value, member)
+        number, text = _number(value, kind, member), _word(value, kind, member)
+        parts = (inference_id, name, kind.value, repr(number), text or "", comment or "", author or "")
+        return Score(
+            id=ScoreId(digest("score", *parts, length=32)),
+            inference_id=inference_id,
+            name=name,
+            kind=kind,
+            number=number,
+            text=text,
+            comment=comment,
+            author=author,
+            created_at=self.now,
+        )
+
+    def _with_key(self, said: list[Feedback | Score], given: str | None) -> list[Feedback | Score]:
+        """The same with ids made of the caller and the key it gave, in the item or in a header."""
+        key = self.key if given is None else given
+        if key is None:
+            return said
+        return [
+            _renamed(word, digest("key", self.client_id, key, str(place), length=32)) for place, word in enumerate(said)
+        ]
+
+
+def _renamed(word: Feedback | Score, word_id: str) -> Feedback | Score:
+    return replace(word, id=ScoreId(word_id)) if isinstance(word, Score) else replace(word, id=FeedbackId(word_id))
+
+
+def _id(item: Mapping[str, object], member: str) -> InferenceId:
+    try:
+        return InferenceId(read_id(item.get(member), member))
+    except InputError as error:
+        raise _WrongMemberError(member, str(error)) from error
+
+
+def _text(item: Mapping[str, object], member: str, longest: int) -> str | None:
+    """The text of a member; None where it is missing or empty."""
+    value = item.get(member)
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str) or len(value) > longest:
+        raise _WrongMemberError(member, f"'{member}' is no text of at most {longest} characters")
+    return value
+
+
+def _required_text(item: Mapping[str, object], member: str) -> str:
+    value = _text(item, member, _LONGEST_NAME)
+    if value is None:
+        raise _WrongMemberError(member, f"'{member}' is missing; it says what is judged")
+    return value
+
+
+def _kind_of(value: object, member: str) -> ScoreKind:
+    if isinstance(value, bool):
+        return ScoreKind.BOOLEAN
+    if isinstance(value, int | float):
+        return ScoreKind.NUMERIC
+    if isinstance(value, str):
+        return ScoreKind.CATEGORICAL
+    raise _WrongMemberError(member, f"'{member}' is neither a number, a yes or no, nor text")
+
+
+def _number(value: object, kind: ScoreKind, member: str) -> float | None:
+    if kind not in (ScoreKind.NUMERIC, ScoreKind.BOOLEAN):
+        return None
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise _WrongMemberError(member, f"'{member}' is no number")
+    if kind is ScoreKind.BOOLEAN and number not in (0.0, 1.0):
+        raise _WrongMemberError(member, f"'{member}' is neither true nor false, 1 nor 0")
+    return number
+
+
+def _word(value: object, kind: ScoreKind, member: str) -> str | None:
+    if kind not in (ScoreKind.CATEGORICAL, ScoreKind.TEXT):
+        return None
+    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
+        raise _WrongMemberError(member, f"'{member}' is no text of 1 to {_LONGEST_TEXT} characters")
+    return value
+
+
+def _blocks_text(value: object) -> object:
+    """The text of TensorZero's content blocks; anything else as it is."""
+    if not isinstance(value, list) or not value:
+        return value
+    texts = [
+        block.get("text") if isinstance(block, Mapping) and block.get("type") == "text" else None for block in value
+    ]
+    return "\n".join(text for text in texts if isinstance(text, str)) if None not in texts else value
