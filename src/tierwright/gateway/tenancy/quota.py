@@ -9,7 +9,6 @@ process held that was killed is given back within a second of costing somebody a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
@@ -50,31 +49,31 @@ def period_end(period: Period, now: datetime) -> datetime:
     return period_start(period, start + timedelta(days=longest))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
-    """What one reservation holds, where, and what was left beside it."""
-
-    #: Where the key's record begins.
-    at: int
-    #: The second of the sliding minute that it was counted in.
-    second: int
-    #: When the budget's period began, in microseconds since 1970; None: the key has no budget.
-    period_us: int | None
-    tokens: int
-    pico_usd: int
-    requests_left: int
-    tokens_left: int
-
-
 class Reservation:
     """What one admitted request may use. Settled once, by whoever made it; thread-safe."""
 
-    __slots__ = ("_counters", "_held", "_limits", "_settled")
+    # Made for every request, so plain attributes: a frozen dataclass takes three times as long to make.
+    __slots__ = ("_at", "_counters", "_limits", "_period_us", "_pico_usd", "_second", "_settled", "_tokens", "left")
 
-    def __init__(self, limits: Limits, counters: Counters | None, held: _Held | None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        counters: Counters | None,
+        place: tuple[int, int, int | None],
+        held: tuple[int, int],
+        left: tuple[int, int],
+    ) -> None:
+        """`counters` None: nothing is limited.
+
+        `place` is where the key's record begins, the second it was counted in, and when the budget's period began, in
+        microseconds since 1970, None without a budget. `held` is tokens and pico-dollars, `left` requests and tokens.
+        """
         self._limits = limits
         self._counters = counters
-        self._held = held
+        self._at, self._second, self._period_us = place
+        self._tokens, self._pico_usd = held
+        #: Requests and tokens of the minute that were left beside it.
+        self.left = left
         self._settled = False
 
     def settle(self, *, tokens: int, cost_usd: Decimal | None) -> None:
@@ -82,23 +81,23 @@ class Reservation:
 
         `cost_usd` None: not known, and what was reserved is counted as spent. The request itself stays counted.
         """
-        held, counters = self._held, self._counters
-        if held is None or counters is None:
+        counters = self._counters
+        if counters is None:
             return
-        pico_usd = held.pico_usd if cost_usd is None else _to_pico(cost_usd)
+        pico_usd = self._pico_usd if cost_usd is None else _to_pico(cost_usd)
         used = min(max(tokens, 0), _MOST_TOKENS)
-        view, at = counters.view, held.at
+        view, at = counters.view, self._at
         with counters:
             if self._settled or counters.closed:
                 return
             self._settled = True
             counters.begin(at)
             # What belongs to a period that is over is no longer anybody's budget.
-            if held.period_us is not None and view[at + PERIOD] == held.period_us:
+            if self._period_us is not None and view[at + PERIOD] == self._period_us:
                 view[at + SPENT] = min(view[at + SPENT] + pico_usd, _MOST_PICO)
-            counters.hold(at, -1, -held.pico_usd)
-            if self._limits.tokens_per_minute is not None and used != held.tokens:
-                window.count(view, at + TOKENS, held.second, used - held.tokens)
+            counters.hold(at, -1, -self._pico_usd)
+            if self._limits.tokens_per_minute is not None and used != self._tokens:
+                window.count(view, at + TOKENS, self._second, used - self._tokens)
             counters.end()
 
     def headers(self, now: datetime) -> tuple[tuple[bytes, bytes], ...]:
@@ -107,21 +106,20 @@ class Reservation:
         Remaining is what was left at admission, this request already taken; reset is when all of it is back.
         Source: platform.openai.com/docs/guides/rate-limits, "Rate limits in headers".
         """
-        held = self._held
-        if held is None:
+        if self._counters is None:
             return ()
-        reset = _duration(window.until_gone_s(held.second, _to_us(now)))
+        reset = _duration(window.until_gone_s(self._second, _to_us(now)))
         found: tuple[tuple[bytes, bytes], ...] = ()
         if self._limits.requests_per_minute is not None:
             found += (
                 (b"x-ratelimit-limit-requests", b"%d" % self._limits.requests_per_minute),
-                (b"x-ratelimit-remaining-requests", b"%d" % held.requests_left),
+                (b"x-ratelimit-remaining-requests", b"%d" % self.left[0]),
                 (b"x-ratelimit-reset-requests", reset),
             )
         if self._limits.tokens_per_minute is not None:
             found += (
                 (b"x-ratelimit-limit-tokens", b"%d" % self._limits.tokens_per_minute),
-                (b"x-ratelimit-remaining-tokens", b"%d" % held.tokens_left),
+                (b"x-ratelimit-remaining-tokens", b"%d" % self.left[1]),
                 (b"x-ratelimit-reset-tokens", reset),
             )
         return found
@@ -139,6 +137,8 @@ class Quotas:
         Raises ServiceError where the file can't be opened or was made with other sizes.
         """
         self._counters = Counters(path, records=keys, processes=processes)
+        #: Start and end of the period at hand, in microseconds since 1970.
+        self._periods: dict[Period, tuple[int, int]] = {}
 
     def admit(self, key: CallerKey, *, tokens: int, cost_usd: Decimal, now: datetime) -> Reservation | Problem:
         """Reserves a request, its tokens and its dollars, or says with 429 what is used up and for how long.
@@ -152,7 +152,7 @@ class Quotas:
             and limits.concurrent_requests is None
             and limits.budget_usd is None
         ):
-            return Reservation(limits, None, None)
+            return Reservation(limits, None, (0, 0, None), (0, 0), (0, 0))
         counters, now_us, pico_usd = self._counters, _to_us(now), _to_pico(cost_usd)
         with counters:
             at = counters.record_of(key.id)
@@ -162,9 +162,11 @@ class Quotas:
             if refused is not None and counters.sweep_if_due(now_us):
                 refused = self._refusal(at, limits, tokens, pico_usd, now)
             if refused is None:
-                held = self._take(at, limits, second, period_us, tokens, pico_usd)
+                left = self._take(at, limits, second, tokens, pico_usd)
             counters.end()
-        return Reservation(limits, counters, held) if refused is None else refused
+        if refused is not None:
+            return refused
+        return Reservation(limits, counters, (at, second, period_us), (tokens, pico_usd), left)
 
     def load_spent(self, key_id: CallerKeyId, period_start: datetime, usd: Decimal) -> None:
         """Says what a key has spent since its period began; an older period than the one known is passed over.
@@ -190,7 +192,7 @@ class Quotas:
         window.roll(view, at + TOKENS, second)
         if limits.budget_usd is None:
             return second, None
-        start_us = _to_us(period_start(limits.budget_period, now))
+        start_us = self._period_us(limits.budget_period, now, now_us)
         if start_us > view[at + PERIOD]:
             view[at + SPENT] = 0
             view[at + PERIOD] = start_us
@@ -217,7 +219,8 @@ class Quotas:
             return problems.too_many_at_once(most)
         return None
 
-    def _take(self, at: int, limits: Limits, second: int, period_us: int | None, tokens: int, pico_usd: int) -> _Held:
+    def _take(self, at: int, limits: Limits, second: int, tokens: int, pico_usd: int) -> tuple[int, int]:
+        """Counts the request; requests and tokens left in the minute, 0 where it has no such limit."""
         view = self._counters.view
         self._counters.hold(at, 1, pico_usd)
         requests_left = tokens_left = 0
@@ -227,15 +230,15 @@ class Quotas:
         if limits.tokens_per_minute is not None:
             window.count(view, at + TOKENS, second, tokens)
             tokens_left = limits.tokens_per_minute - window.total(view, at + TOKENS)
-        return _Held(
-            at=at,
-            second=second,
-            period_us=period_us,
-            tokens=tokens,
-            pico_usd=pico_usd,
-            requests_left=requests_left,
-            tokens_left=tokens_left,
-        )
+        return requests_left, tokens_left
+
+    def _period_us(self, period: Period, now: datetime, now_us: int) -> int:
+        """When the period began that an instant lies in; worked out once for each."""
+        start_us, end_us = self._periods.get(period, (0, 0))
+        if not start_us <= now_us < end_us:
+            start_us, end_us = _to_us(period_start(period, now)), _to_us(period_end(period, now))
+            self._periods[period] = (start_us, end_us)
+        return start_us
 
 
 def _to_us(instant: datetime) -> int:
