@@ -39,6 +39,7 @@ TOKENS = REQUESTS + window.SIZE
 #: Where the shares of each process in IN_FLIGHT and RESERVED begin.
 _SHARES = TOKENS + window.SIZE
 _INT_BYTES = 8
+_TRY, _UNLOCK = fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_UN
 _SWEEP_US = 1_000_000
 
 
@@ -86,7 +87,7 @@ class Counters:
         """Takes the lock, and mends the record that its last holder died in."""
         self._threads.acquire()
         fd = self._fd
-        if fd is not None and self._flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        if fd is not None and self._flock(fd, _TRY):
             fcntl.flock(fd, fcntl.LOCK_EX)
         dirty = self.view[_DIRTY]
         if dirty:
@@ -98,7 +99,7 @@ class Counters:
     ) -> None:
         """Gives the lock back."""
         if self._fd is not None:
-            self._flock(self._fd, fcntl.LOCK_UN)
+            self._flock(self._fd, _UNLOCK)
         self._threads.release()
 
     def record_of(self, name: str) -> int:

@@ -10,7 +10,7 @@ process held that was killed is given back within a second of costing somebody a
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tierwright.core.caller import Period
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_PICO = 10**12
+_PICO = Decimal(10**12)
 #: The most a record can hold: 4.6 million dollars. More than that is counted as that.
 _MOST_PICO = 1 << 62
 #: The most tokens one request is counted with, whatever a model server reports.
@@ -247,7 +247,9 @@ def _to_us(instant: datetime) -> int:
 
 def _to_pico(usd: Decimal) -> int:
     """Rounded up: a budget is never passed by rounding."""
-    return min(int((usd * _PICO).to_integral_value(ROUND_CEILING)), _MOST_PICO)
+    exact = usd * _PICO
+    pico = int(exact)
+    return min(pico if pico == exact else pico + 1, _MOST_PICO)
 
 
 def _duration(seconds: float) -> bytes:
