@@ -1,6 +1,6 @@
 """What a key's limits cost a request: admission, headers and settlement, in microseconds of processor time.
 
-    python benchmarks/quota.py [ROUNDS]
+python benchmarks/quota.py [ROUNDS]
 """
 
 from __future__ import annotations

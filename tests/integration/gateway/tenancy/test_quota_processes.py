@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tierwright.core.caller import CallerKey
 
 PROCESSES = 4
+#: Seconds after which processes that wait for each other give up.
+WAIT_S = 60.0
 CENT = Decimal("0.01")
 CONTEXT = multiprocessing.get_context("spawn")
 
@@ -73,17 +75,19 @@ def die_in_the_middle(path: Path, key: CallerKey) -> None:
 
 def run_together(target: Any, path: Path, key: CallerKey, times: int) -> list[int]:
     """What each of the processes was admitted."""
-    start = CONTEXT.Barrier(PROCESSES)
+    start = CONTEXT.Barrier(PROCESSES, timeout=WAIT_S)
     pipes = [CONTEXT.Pipe(duplex=False) for _ in range(PROCESSES)]
     workers = [CONTEXT.Process(target=target, args=(path, key, times, start, end)) for _, end in pipes]
     for worker in workers:
         worker.start()
+    # With the only writing end in the worker, one that fails ends the reading instead of leaving it to wait.
+    for _, end in pipes:
+        end.close()
     found = [receive.recv() for receive, _ in pipes]
     for worker in workers:
         worker.join()
-    for receive, end in pipes:
+    for receive, _ in pipes:
         receive.close()
-        end.close()
     return found
 
 
@@ -129,6 +133,7 @@ def test_what_a_killed_process_held_is_given_back(tmp_path: Path) -> None:
     receive, end = CONTEXT.Pipe(duplex=False)
     holder = CONTEXT.Process(target=hold_and_wait, args=(tmp_path / "quota", key, end))
     holder.start()
+    end.close()
     assert receive.recv()
     assert not isinstance(alive.admit(key, tokens=0, cost_usd=CENT, now=NOON.replace(hour=1)), Reservation)
     holder.kill()
@@ -136,7 +141,6 @@ def test_what_a_killed_process_held_is_given_back(tmp_path: Path) -> None:
     assert isinstance(alive.admit(key, tokens=0, cost_usd=CENT, now=NOON), Reservation)
     assert not isinstance(alive.admit(key, tokens=0, cost_usd=CENT, now=NOON), Reservation)
     receive.close()
-    end.close()
     alive.close()
 
 
