@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from tierwright.core.caller import CallerKey
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.deployment import Deployment, Stage
@@ -15,6 +17,7 @@ from tierwright.core.estimate import Estimate
 from tierwright.core.evaluation import Evaluation, Verdict
 from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import (
+    CallerKeyId,
     DatasetId,
     DeploymentId,
     EvaluationId,
@@ -248,3 +251,15 @@ def a_deployment(**changes: Any) -> Deployment:
         "reason": "better and cheaper",
     }
     return Deployment(**fields | changes)
+
+
+def a_key(name: str = "k1", **changes: Any) -> CallerKey:
+    """A key without limits."""
+    made = CallerKey(
+        id=CallerKeyId(name),
+        client_id="shop",
+        prefix=f"tw_live_{name}",
+        sha256=name.encode().hex().rjust(64, "0"),
+        created_at=NOON,
+    )
+    return replace(made, **changes)

@@ -19,6 +19,7 @@ from tests.fakes import (
     a_dataset,
     a_deployment,
     a_frame,
+    a_key,
     a_score,
     a_task,
     a_version,
@@ -30,12 +31,14 @@ from tests.fakes import (
     inferences,
     some_feedback,
 )
+from tierwright.core.caller import Limits, Period
 from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import Conflict, NotFound, StoreError
 from tierwright.core.feedback import ScoreKind
 from tierwright.core.ids import (
+    CallerKeyId,
     DatasetId,
     DeploymentId,
     EvaluationId,
@@ -744,3 +747,74 @@ class TestRetention:
         changes = [statement for statement in statements if not statement.startswith("BEGIN")]
         assert len(changes) == 5
         assert all(statement.lstrip().split()[0] in {"UPDATE", "DELETE"} for statement in changes)
+
+
+class TestKeys:
+    """The `KeyStore` protocol."""
+
+    def test_keys_come_back_equal_and_oldest_first(self, store: SqlStore) -> None:
+        """Every field survives, those that are None and those that are not."""
+        full = a_key(
+            "full",
+            created_at=NOON - timedelta(days=1),
+            expires_at=after(60),
+            revoked_at=after(61),
+            tasks=("intent", "é"),
+            models=("gpt-4o*",),
+            limits=Limits(
+                requests_per_minute=60,
+                tokens_per_minute=9_000,
+                concurrent_requests=3,
+                budget_usd=Decimal("12.340000000001"),
+                budget_period=Period.WEEK,
+            ),
+            keep_content=False,
+        )
+        nothing = a_key("none", tasks=(), models=())
+        for key in (a_key(), nothing, full):
+            store.add_key(key)
+        assert store.keys() == [full, a_key(), nothing]
+
+    def test_an_id_and_a_hash_are_kept_once(self, store: SqlStore) -> None:
+        """A key like one that is there is refused and changes nothing."""
+        store.add_key(a_key())
+        for twin in (a_key(sha256="f" * 64), a_key("k2", sha256=a_key().sha256)):
+            with pytest.raises(Conflict, match="make a new one"):
+                store.add_key(twin)
+        assert store.keys() == [a_key()]
+
+    def test_a_revoked_key_stays_revoked_since_the_first_time(self, store: SqlStore) -> None:
+        """Revoking twice moves nothing; a key that is not there is named."""
+        store.add_key(a_key())
+        store.revoke_key(CallerKeyId("k1"), after(5))
+        store.revoke_key(CallerKeyId("k1"), after(9))
+        assert store.keys() == [a_key(revoked_at=after(5))]
+        with pytest.raises(NotFound, match="'k9'"):
+            store.revoke_key(CallerKeyId("k9"), after(9))
+
+    def test_adding_and_revoking_count_the_revision(self, store: SqlStore) -> None:
+        """A gateway that watches the revision learns of every change to keys; a refused one counts nothing."""
+        before = store.revision()
+        store.add_key(a_key())
+        assert store.revision() == before + 1
+        store.revoke_key(CallerKeyId("k1"), NOON)
+        assert store.revision() == before + 2
+        with pytest.raises(NotFound):
+            store.revoke_key(CallerKeyId("k9"), NOON)
+        assert store.revision() == before + 2
+
+    def test_spent_sums_every_call_of_a_key_since_an_instant(self, store: SqlStore) -> None:
+        """Calls that didn't answer count too; other keys, older inferences and unpriced calls don't; it is exact."""
+        mine = CallerKeyId("k1")
+        store.append(
+            [
+                escalated("old", key_id=mine, created_at=NOON - timedelta(microseconds=1)),
+                escalated("first", key_id=mine, created_at=NOON),
+                escalated("later", key_id=mine, created_at=after(60)),
+                escalated("other", key_id=CallerKeyId("k2"), created_at=NOON),
+                escalated("keyless", created_at=NOON),
+                an_inference(id=InferenceId("unpriced"), key_id=mine, calls=(a_call(cost_usd=None),)),
+            ]
+        )
+        assert store.spent(mine, NOON) == Decimal("0.000602")
+        assert store.spent(CallerKeyId("k9"), NOON) == 0

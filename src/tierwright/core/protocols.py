@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
+    from tierwright.core.caller import CallerKey
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import (
+        CallerKeyId,
         DatasetId,
         EvaluationId,
         InferenceId,
@@ -243,7 +246,7 @@ class DeploymentStore(Protocol):
         """All, newest first."""
 
     def revision(self) -> int:
-        """Grows with every change to tasks and deployments: cheap to ask, so that a gateway can watch it."""
+        """Grows with every change to tasks, deployments and keys: cheap to ask, so that a gateway can watch it."""
 
 
 class LedgerStore(Protocol):
@@ -256,6 +259,22 @@ class LedgerStore(Protocol):
         """Models with calls that have no price, no tokens or estimated ones, the most unpriced first."""
 
 
+class KeyStore(Protocol):
+    """The keys of callers. Revoked ones stay: the ledger names them."""
+
+    def add_key(self, key: CallerKey) -> None:
+        """Keeps a key. Raises Conflict where its id or its hash is there already."""
+
+    def revoke_key(self, key_id: CallerKeyId, at: datetime) -> None:
+        """Has it refused from an instant on; one revoked before stays so since then. Raises NotFound."""
+
+    def keys(self) -> list[CallerKey]:
+        """All, oldest first, the expired and revoked too."""
+
+    def spent(self, key_id: CallerKeyId, since: datetime) -> Decimal:
+        """US dollars of all priced calls of the key's inferences with created_at >= since."""
+
+
 class Store(
     InferenceStore,
     RetentionStore,
@@ -266,6 +285,7 @@ class Store(
     EvaluationStore,
     DeploymentStore,
     LedgerStore,
+    KeyStore,
     Protocol,
 ):
     """Everything; held only by `app`."""
@@ -285,6 +305,7 @@ __all__ = [
     "EvaluationStore",
     "FeedbackStore",
     "InferenceStore",
+    "KeyStore",
     "LedgerStore",
     "ModelStore",
     "Predictor",

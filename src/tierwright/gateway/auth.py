@@ -6,56 +6,83 @@ Fails closed. Owns the question "which caller is this?"; refuses to know what th
 from __future__ import annotations
 
 import hashlib
-import hmac
 import ipaddress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tierwright.core.errors import SettingsError
 from tierwright.gateway import problems
+from tierwright.gateway.tenancy.caller import Caller
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from tierwright.core.caller import CallerKey
     from tierwright.gateway.config import CallerConfig
     from tierwright.gateway.problems import Problem
 
 #: What a caller is called where no callers are configured.
 LOCAL = "local"
+_LOCAL = Caller(client_id=LOCAL)
 _BEARER = b"bearer "
 
 
 class Authenticator:
-    """Names the caller of a request.
+    """Names the caller of a request: by the keys of the settings file, and by those of the store.
 
-    With no callers configured every program on this machine is `LOCAL`; that is only allowed on a loopback address,
-    and not to pages that a browser has loaded from elsewhere.
+    With no callers at all every program on this machine is `LOCAL`; that is only allowed on a loopback address,
+    and not to pages that a browser has loaded from elsewhere. A gateway that has once seen a key asks for one until
+    it ends, and revoked keys stay in the store: revoking the last one opens nothing.
     """
 
-    def __init__(self, callers: Sequence[CallerConfig], *, host: str) -> None:
+    def __init__(
+        self,
+        callers: Sequence[CallerConfig],
+        *,
+        host: str,
+        keys: Sequence[CallerKey] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """Raises SettingsError where two callers share a name or a key, or where an open gateway could be reached."""
-        self._callers = {caller.key_sha256: caller for caller in callers}
-        if len(self._callers) != len(callers) or len({caller.client_id for caller in callers}) != len(callers):
+        self._configured = {caller.key_sha256: Caller(client_id=caller.client_id) for caller in callers}
+        if len(self._configured) != len(callers) or len({caller.client_id for caller in callers}) != len(callers):
             raise SettingsError("two callers have the same client_id or the same key; give each its own")
-        if not callers and not is_loopback(host):
+        if not callers and not keys and not is_loopback(host):
             raise SettingsError(
                 f"the gateway would listen on {host} and ask nobody for a key; "
                 "configure at least one caller, or bind it to 127.0.0.1"
             )
+        self._clock = clock
+        self._open = not callers
+        self._renewed: dict[str, Caller] = {}
+        self.renew(keys)
 
-    def client_of(self, headers: Mapping[bytes, bytes]) -> str | Problem:
-        """The client_id of the caller, or the 401 or 403 to answer with."""
-        if not self._callers:
-            return LOCAL if _is_local(headers) else problems.forbidden_origin()
-        key = _key_in(headers)
-        if key is None:
+    def renew(self, keys: Sequence[CallerKey]) -> None:
+        """Replaces all keys of the store. A hash that the settings file has too stays that file's."""
+        self._renewed = {key.sha256: Caller(client_id=key.client_id, key=key) for key in keys}
+        self._open = self._open and not keys
+
+    def caller_of(self, headers: Mapping[bytes, bytes]) -> Caller | Problem:
+        """The caller, or the 401 or 403 to answer with."""
+        if self._open:
+            return _LOCAL if _is_local(headers) else problems.forbidden_origin()
+        sent = _key_in(headers)
+        if sent is None:
             return problems.unauthorized("no API key was sent")
-        digest = hashlib.sha256(key).hexdigest()
-        caller = self._callers.get(digest)
-        # The lookup sees a hash only, so its timing tells nothing about a key; the comparison takes constant time.
-        if caller is not None and hmac.compare_digest(caller.key_sha256, digest):
-            return caller.client_id
-        return problems.unauthorized("the API key is not known here")
+        digest = hashlib.sha256(sent).hexdigest()
+        # The lookup sees a hash only, so its timing tells nothing about a key.
+        caller = self._configured.get(digest) or self._renewed.get(digest)
+        if caller is None:
+            return problems.unauthorized("the API key is not known here")
+        return caller if caller.key is None else self._in_force(caller, caller.key)
+
+    def _in_force(self, caller: Caller, key: CallerKey) -> Caller | Problem:
+        if key.revoked_at is not None:
+            return problems.unauthorized("the API key was revoked")
+        if key.expires_at is not None and key.expires_at <= self._clock():
+            return problems.unauthorized("the API key has expired")
+        return caller
 
 
 def is_loopback(host: str) -> bool:

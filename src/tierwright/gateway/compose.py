@@ -22,6 +22,7 @@ from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import GatewayApp
 from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
+from tierwright.gateway.tenancy.quota import Quotas
 from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import (
     BreakerConfig,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.sources import Sources
+    from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Count, Price
 
 
@@ -109,6 +111,15 @@ def build_gateway(
         random=Random(int.from_bytes(sources.entropy()[:8], "big")),  # noqa: S311 - jitter, and no secret
     )
     catalogue = Catalogue(backends, upstreams)
+    keys = serving.store.keys()
+    authenticator = Authenticator(config.callers, host=config.server.host, keys=keys, clock=sources.clock)
+    quotas = Quotas(None)
+
+    def renewed(snapshot: Snapshot) -> None:
+        authenticator.renew(snapshot.keys)
+        for key_id, (begun, usd) in snapshot.spent.items():
+            quotas.load_spent(key_id, begun, usd)
+
     metrics = Metrics([model for model, _ in upstreams.models()])
     return GatewayApp(
         Exchange(
@@ -120,18 +131,26 @@ def build_gateway(
                 request_timeout_s=config.upstreams.resilience.request_timeout_s,
                 most_bytes=config.server.max_answer_bytes,
             ),
-            specialists=SpecialistRegistry(serving.store, serving.loader, terms=serving.terms, config=config.routing),
+            specialists=SpecialistRegistry(
+                serving.store,
+                serving.loader,
+                terms=serving.terms,
+                config=config.routing,
+                clock=sources.clock,
+                renewed=renewed,
+            ),
             policy=CascadePolicy(holdout_share=config.routing.holdout_share),
             capture=Capture(captured, config.capture, restored=Pricing(price, count).restored, seen=metrics.observe),
             price=price,
             count=count,
+            quotas=quotas,
             sources=sources,
             entropy=EntropyPool(sources.entropy),
             accept_recorded_at=config.capture.accept_recorded_at,
             keep_content=config.capture.keep_content,
             no_content_tasks=frozenset(config.capture.no_content_tasks),
         ),
-        Authenticator(config.callers, host=config.server.host),
+        authenticator,
         feedback=FeedbackDesk(feedback, sources.clock),
         max_body_bytes=config.server.max_body_bytes,
         metrics=metrics,

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierwright.core.chat import Usage
 from tierwright.core.ids import InferenceId, TaskId, uuid7
 from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, RouteReason
+from tierwright.economics.count import prompt_estimate
 from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
@@ -23,6 +26,7 @@ from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.recognise import Recognised
+from tierwright.gateway.tenancy.caller import permitted
 from tierwright.gateway.trail import Trail
 
 if TYPE_CHECKING:
@@ -38,10 +42,14 @@ if TYPE_CHECKING:
     from tierwright.gateway.frontier import Frontier
     from tierwright.gateway.sources import EntropyPool, Sources
     from tierwright.gateway.specialists import LiveSpecialist, Snapshot, SpecialistRegistry
+    from tierwright.gateway.tenancy.caller import Caller
+    from tierwright.gateway.tenancy.quota import Quotas
     from tierwright.gateway.trail import Count, Price
 
 #: Conversations stay with one deployment of a model whatever the task.
 _NO_TASK = TaskId("")
+#: What is reserved for an answer where the request does not say how long it may be.
+_USUAL_ANSWER_TOKENS = 1024
 _NO_CACHE = ((b"cache-control", b"no-cache"),)
 #: What an answer's id begins with, as callers know it from the API they speak.
 _ID_PREFIXES = {
@@ -60,6 +68,7 @@ class _Call(NamedTuple):
     trail: Trail
     dialect: Dialect
     asked: Asked
+    caller: Caller
     headers: Mapping[bytes, bytes]
     receive: Receive
     send: Send
@@ -87,6 +96,7 @@ class Exchange:
     price: Price
     #: None: what a server does not count stays unknown.
     count: Count | None
+    quotas: Quotas
     sources: Sources
     entropy: EntropyPool
     #: Whether a request may say when it was first made.
@@ -101,14 +111,14 @@ class Exchange:
         dialect: Dialect,
         body: bytes,
         headers: Mapping[bytes, bytes],
-        client_id: str,
+        caller: Caller,
         *,
         receive: Receive,
         send: Send,
     ) -> None:
         """Answers one request, whose body has just arrived, and captures it."""
         asked = dialect.read(body, headers)
-        trail = self._begin(dialect, body, headers, client_id)
+        trail = self._begin(dialect, body, headers, caller)
         if not isinstance(asked, Problem) and self.accept_recorded_at:
             recorded = wire.recorded_at(headers)
             if isinstance(recorded, Problem):
@@ -123,20 +133,21 @@ class Exchange:
         trail.model = asked.model
         trail.request = asked.content
         try:
-            await self._serve(_Call(trail, dialect, asked, headers, receive, send))
+            await self._serve(_Call(trail, dialect, asked, caller, headers, receive, send))
         except asyncio.CancelledError:
             trail.error_code = problems.SHUT_DOWN
             raise
         finally:
             self._finish(trail)
 
-    def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], client_id: str) -> Trail:
+    def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> Trail:
         now = self.sources.clock()
         workload = headers.get(wire.WORKLOAD)
         return Trail(
             id=InferenceId(_ID_PREFIXES[dialect.endpoint] + uuid7(now, self.entropy.draw())),
             created_at=now,
-            client_id=client_id,
+            client_id=caller.client_id,
+            key_id=None if caller.key is None else caller.key.id,
             endpoint=dialect.endpoint,
             workload_id=None if workload is None else workload.decode("latin-1"),
             began=self.sources.timer(),
@@ -144,7 +155,7 @@ class Exchange:
             model="",
             price=self.price,
             count=self.count,
-            keep_content=self.keep_content,
+            keep_content=self.keep_content and (caller.key is None or caller.key.keep_content),
         )
 
     def _finish(self, trail: Trail) -> None:
@@ -153,6 +164,7 @@ class Exchange:
             return
         trail.captured = True
         trail.ended = self.sources.timer()
+        trail.settle()
         self.capture.put(trail.draft())
 
     async def _serve(self, call: _Call) -> None:
@@ -163,6 +175,10 @@ class Exchange:
             await self._send_problem(trail, call.dialect, target, call.send)
             return
         found = target.found
+        refusal = self._admit(call, target)
+        if refusal is not None:
+            await self._send_problem(trail, call.dialect, refusal, call.send)
+            return
         if found is not None:
             self._note_task(trail, found.task, snapshot)
         if target.pinned is not None and found is not None:
@@ -200,6 +216,28 @@ class Exchange:
                 finish=lambda: self._finish(trail),
             )
         )
+
+    def _admit(self, call: _Call, target: _Target) -> Problem | None:
+        """None where the caller's key is for this and has enough left of what it may use; else a Problem."""
+        key = call.caller.key
+        if key is None:
+            return None
+        found = target.found
+        refusal = permitted(call.caller, model=target.model, task_name=None if found is None else found.task.name)
+        if refusal is not None:
+            return refusal
+        trail, now = call.trail, self.sources.clock()
+        # Text has at most about a token for three characters, and JSON around it only adds to them.
+        usage = Usage(
+            prompt_tokens=prompt_estimate(len(call.asked.body)),
+            completion_tokens=call.asked.max_completion_tokens or _USUAL_ANSWER_TOKENS,
+        )
+        cost = self.price(target.model, usage, now) or Decimal(0)
+        admitted = self.quotas.admit(key, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=cost, now=now)
+        if isinstance(admitted, Problem):
+            return admitted
+        trail.reservation, trail.limit_headers = admitted, admitted.headers(now)
+        return None
 
     def _note_task(self, trail: Trail, task: Task, snapshot: Snapshot) -> None:
         trail.task_id = task.id

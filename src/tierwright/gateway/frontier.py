@@ -174,7 +174,7 @@ class Frontier:
         errand.trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, error_code=code))
         content_type = reply.headers.get("content-type", "application/json").encode("latin-1")
         body = passage.refusal(reply.status, body)
-        return _Answer(reply.status, body, code, _passed_on(reply), content_type)
+        return _Answer(reply.status, body, code, _passed_on(errand.trail, reply), content_type)
 
     async def _pass_on(
         self, errand: Errand, lease: Lease, attempt: Attempt, passage: Passage, reply: Reply
@@ -198,7 +198,7 @@ class Frontier:
             )
         )
         trail.response = carried.content
-        await self._send(errand, carried.body, wire.JSON, _passed_on(reply), status=status, code=None)
+        await self._send(errand, carried.body, wire.JSON, _passed_on(errand.trail, reply), status=status, code=None)
         return None
 
     async def _relay(self, errand: Errand, lease: Lease, attempt: Attempt, stream: StreamPassage, reply: Reply) -> None:
@@ -209,7 +209,7 @@ class Frontier:
         # The headers leave before anything is known of the end.
         trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, answered=True))
         content_type = wire.EVENT_STREAM
-        await errand.send(self._start(trail, content_type, None, (*_NO_CACHE, *_passed_on(reply))))
+        await errand.send(self._start(trail, content_type, None, (*_NO_CACHE, *_passed_on(errand.trail, reply))))
         relay = Relay(trail, errand.dialect, attempt, stream, timer=self._sources.timer, finish=errand.finish)
         error = await relay.run(reply, receive=errand.receive, send=errand.send)
         if error is not None:
@@ -259,9 +259,10 @@ class Frontier:
         return {"type": "http.response.start", "status": trail.status, "headers": headers}
 
 
-def _passed_on(reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
+def _passed_on(trail: Trail, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(
         (name.encode("latin-1"), value.encode("latin-1", "replace"))
         for name, value in reply.headers.items()
-        if name != "content-type"
+        # A caller with limits of its own is told of these, and not of what the gateway itself may use.
+        if name != "content-type" and not (trail.limit_headers and name.startswith("x-ratelimit-"))
     )

@@ -27,6 +27,10 @@ UPSTREAM_TIMEOUT = "upstream_timeout"
 UPSTREAM_BROKEN = "upstream_broken"
 OVERLOADED = "overloaded"
 TASK_NOT_FOUND = "task_not_found"
+MODEL_NOT_ALLOWED = "model_not_allowed"
+TASK_NOT_ALLOWED = "task_not_allowed"
+RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
+INSUFFICIENT_QUOTA = "insufficient_quota"
 INTERNAL_ERROR = "internal_error"
 INVALID_FEEDBACK = "invalid_feedback"
 STORE_UNAVAILABLE = "store_unavailable"
@@ -94,6 +98,75 @@ def forbidden_origin() -> Problem:
         type="permission_error",
         message="this gateway has no callers configured and answers programs on its own machine only; "
         "configure a caller with a key to use it from elsewhere",
+    )
+
+
+def model_not_allowed(model: str) -> Problem:
+    """403: the key is for other models."""
+    return Problem(
+        status=403,
+        code=MODEL_NOT_ALLOWED,
+        type="permission_error",
+        message=f"this API key is not for the model {model[:100]!r}; ask for one of its models, or use another key",
+        param="model",
+    )
+
+
+def task_not_allowed(name: str | None) -> Problem:
+    """403: the key is for other tasks; None: the request belongs to none."""
+    what = "requests of no task" if name is None else f"the task {name[:100]!r}"
+    return Problem(
+        status=403,
+        code=TASK_NOT_ALLOWED,
+        type="permission_error",
+        message=f"this API key is not for {what}; ask for one of its tasks, or use another key",
+    )
+
+
+def too_many_requests(limit: int, *, retry_after_s: float) -> Problem:
+    """429: the key's requests of a minute are used up."""
+    return Problem(
+        status=429,
+        code=RATE_LIMIT_EXCEEDED,
+        type="requests",
+        message=f"this API key may make {limit} requests a minute and has made them; "
+        f"try again in {math.ceil(retry_after_s)} s",
+        retry_after_s=retry_after_s,
+    )
+
+
+def too_many_at_once(limit: int) -> Problem:
+    """429: as many requests of the key as it may have are under way."""
+    return Problem(
+        status=429,
+        code=RATE_LIMIT_EXCEEDED,
+        type="requests",
+        message=f"this API key may have {limit} requests under way at the same time and has; wait for one to end",
+        retry_after_s=1.0,
+    )
+
+
+def too_many_tokens(limit: int, wanted: int, *, retry_after_s: float | None) -> Problem:
+    """429: the key's tokens of a minute are used up; `retry_after_s` None: the request alone wants more than all."""
+    then = "ask for fewer" if retry_after_s is None else f"try again in {math.ceil(retry_after_s)} s"
+    return Problem(
+        status=429,
+        code=RATE_LIMIT_EXCEEDED,
+        type="tokens",
+        message=f"this API key may use {limit} tokens a minute, and this request may need {wanted}; {then}",
+        retry_after_s=retry_after_s,
+    )
+
+
+def insufficient_quota(period: str, *, retry_after_s: float) -> Problem:
+    """429: the rest of the key's budget is too small for the request."""
+    return Problem(
+        status=429,
+        code=INSUFFICIENT_QUOTA,
+        type=INSUFFICIENT_QUOTA,
+        message=f"what is left of this API key's budget of the {period} is too little for this request; "
+        "wait for the next one, or have the budget raised",
+        retry_after_s=retry_after_s,
     )
 
 

@@ -171,9 +171,9 @@ class GatewayApp:
             await self._readiness(send)
         else:
             headers: dict[bytes, bytes] = dict(scope["headers"])
-            client = self._authenticator.client_of(headers)
-            if isinstance(client, Problem):
-                await _send_problem(client, send, more=((b"www-authenticate", b"Bearer"),))
+            caller = self._authenticator.caller_of(headers)
+            if isinstance(caller, Problem):
+                await _send_problem(caller, send, more=((b"www-authenticate", b"Bearer"),))
             elif path == _MODELS:
                 await _send_json(200, {"object": "list", "data": self._listing()}, send)
             elif path.startswith(_MODEL):
@@ -183,10 +183,10 @@ class GatewayApp:
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
                 elif path == _FEEDBACK:
-                    status, answer = await self._feedback.take(body, headers, client)
+                    status, answer = await self._feedback.take(body, headers, caller.client_id)
                     await _send_bytes(status, answer, send)
                 else:
-                    await self._exchange.answer(DIALECTS[path], body, headers, client, receive=receive, send=send)
+                    await self._exchange.answer(DIALECTS[path], body, headers, caller, receive=receive, send=send)
 
     async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Problem:
         """The whole body. One that is too large is refused as soon as that is known, and not held."""

@@ -17,12 +17,16 @@ from tierwright.core.errors import StoreError, TierwrightError
 from tierwright.core.ids import DeploymentId
 from tierwright.gateway.batching import PredictionQueue
 from tierwright.gateway.recognise import TaskIndex
+from tierwright.gateway.tenancy.quota import period_start
 from tierwright.gateway.wire import header_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
 
-    from tierwright.core.ids import ModelVersionId, TaskId
+    from tierwright.core.caller import CallerKey
+    from tierwright.core.ids import CallerKeyId, ModelVersionId, TaskId
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import SpecialistLoader
     from tierwright.core.task import Task
@@ -57,6 +61,12 @@ class ServingStore(Protocol):
     def incumbents(self) -> Mapping[TaskId, str]:
         """As `InferenceStore.incumbents`."""
 
+    def keys(self) -> list[CallerKey]:
+        """As `KeyStore.keys`."""
+
+    def spent(self, key_id: CallerKeyId, since: datetime) -> Decimal:
+        """As `KeyStore.spent`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSpecialist:
@@ -86,6 +96,10 @@ class Snapshot:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     #: The model that callers lately asked for most, for tasks that have been seen.
     incumbents: Mapping[TaskId, str] = field(default_factory=dict)
+    #: The callers' keys, revoked ones too.
+    keys: Sequence[CallerKey] = ()
+    #: What keys with a budget had spent since an instant, their period's begin, when this was read.
+    spent: Mapping[CallerKeyId, tuple[datetime, Decimal]] = field(default_factory=dict)
     #: Task names as header values.
     labels: Mapping[TaskId, bytes] = field(default_factory=dict)
     #: Class of the error by task name, for deployments that could not be loaded.
@@ -107,8 +121,15 @@ class SpecialistRegistry:
         *,
         terms: Callable[[Deployment, ModelVersion], SpecialistTerms],
         config: RoutingConfig,
+        clock: Callable[[], datetime],
+        renewed: Callable[[Snapshot], None] = lambda _: None,
     ) -> None:
-        """`terms` is asked once for each deployment, in a thread; it may raise any TierwrightError."""
+        """`terms` is asked once for each deployment, in a thread; it may raise any TierwrightError.
+
+        `renewed` is told each new snapshot, on the event loop.
+        """
+        self._clock = clock
+        self._renewed = renewed
         self._store = store
         self._loader = loader
         self._terms = terms
@@ -173,6 +194,7 @@ class SpecialistRegistry:
             revision = await loop.run_in_executor(self._loading, self._store.revision)
             if revision != self.snapshot.revision or (retry and self.snapshot.failures):
                 self.snapshot = await loop.run_in_executor(self._loading, self._load, revision, self.snapshot)
+                self._renewed(self.snapshot)
             self.store_error = None
         except StoreError as error:
             self._note_store_error(error, str(error))
@@ -188,6 +210,7 @@ class SpecialistRegistry:
     def _load(self, revision: int, before: Snapshot) -> Snapshot:
         """Runs in a thread. The revision was read first: what changes meanwhile is seen by the next look."""
         tasks = {task.id: task for task in self._store.tasks()}
+        keys, now = self._store.keys(), self._clock()
         specialists: dict[TaskId, LiveSpecialist] = {}
         failures: dict[str, str] = {}
         for deployment in self._store.deployments_in_force():
@@ -205,6 +228,13 @@ class SpecialistRegistry:
             specialists=specialists,
             tasks={task.name: task for task in tasks.values()},
             incumbents=self._store.incumbents(),
+            keys=keys,
+            spent={
+                key.id: (begun, self._store.spent(key.id, begun))
+                for key in keys
+                if key.limits.budget_usd is not None
+                for begun in (period_start(key.limits.budget_period, now),)
+            },
             labels={task.id: header_text(task.name) for task in tasks.values()},
             failures=failures,
         )

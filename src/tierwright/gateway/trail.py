@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import ChatRequest, Usage
     from tierwright.core.ids import CallerKeyId, InferenceId, TaskId
     from tierwright.gateway.dialects.dialect import StreamPassage
+    from tierwright.gateway.tenancy.quota import Reservation
 
     #: US dollars of a call of a model at an instant; None: the model has no price.
     Price = Callable[[str, Usage, datetime], Decimal | None]
@@ -105,6 +106,10 @@ class Trail:
     model: str
     #: Whether content is kept, as far as anybody has a say in it.
     keep_content: bool = True
+    #: What the caller's limits have admitted; None: nothing limits it, or nothing was admitted yet.
+    reservation: Reservation | None = None
+    #: The response headers that tell of the caller's limits.
+    limit_headers: tuple[tuple[bytes, bytes], ...] = ()
     #: Whether it has been handed to the capture.
     captured: bool = False
     task_id: TaskId | None = None
@@ -129,6 +134,7 @@ class Trail:
         found = [
             (b"x-tierwright-inference-id", self.id.encode("ascii")),
             (b"x-tierwright-route-reason", self.route.reason.value.encode("ascii")),
+            *self.limit_headers,
         ]
         if self.task_label is not None:
             found.append((b"x-tierwright-task", self.task_label))
@@ -149,6 +155,17 @@ class Trail:
     def tally(self, usage: Usage | None, asked: str, answered_by: str | None) -> Tally:
         """As `Pricing.tally`."""
         return Pricing(self.price).tally(usage, asked, answered_by, self.created_at)
+
+    def settle(self) -> None:
+        """Puts what was used in the place of what was reserved."""
+        if self.reservation is None:
+            return
+        calls = [call for call in self.calls if call.model_version_id is None]
+        tokens = sum((call.prompt_tokens or 0) + (call.completion_tokens or 0) for call in calls)
+        costs = [call.cost_usd for call in self.calls if call.answered or call.cost_usd is not None]
+        # An answer whose price is not known yet has what was reserved counted as spent.
+        known = [cost for cost in costs if cost is not None]
+        self.reservation.settle(tokens=tokens, cost_usd=sum(known, Decimal(0)) if len(known) == len(costs) else None)
 
     def draft(self) -> Draft:
         """All there is to record: what is left to do with it takes a while and is not done here."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: Pico-dollars are summed in two parts. SQLite's sum of integers fails beyond 64 bits, which is 9.2 million dollars;
 #: millions of them and the rest below a million stay far from it for as long as there are dollars.
-_PART = 1_000_000
+PART = 1_000_000
 
 
 class SqlLedger:
@@ -88,8 +88,8 @@ def _sums() -> Select[Any]:
         select(
             *lines,
             func.sum(case((or_(call.c.place.is_(None), call.c.place == 0), 1), else_=0)),
-            func.coalesce(func.sum(call.c.cost_pico_usd // _PART), 0),
-            func.coalesce(func.sum(call.c.cost_pico_usd % _PART), 0),
+            func.coalesce(func.sum(call.c.cost_pico_usd // PART), 0),
+            func.coalesce(func.sum(call.c.cost_pico_usd % PART), 0),
             func.sum(case((and_(call.c.place.is_not(None), call.c.cost_pico_usd.is_(None)), 1), else_=0)),
             func.coalesce(func.sum(case((is_answer, call.c.prompt_tokens))), 0),
             func.coalesce(func.sum(case((is_answer, call.c.completion_tokens))), 0),
@@ -113,7 +113,7 @@ def _line(row: Any) -> LedgerLine:
         model=model,
         reason=RouteReason(reason),
         requests=int(requests),
-        cost_usd=from_pico(int(parts) * _PART + int(rest)),
+        cost_usd=from_pico(int(parts) * PART + int(rest)),
         unpriced_calls=int(unpriced),
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from tierwright.store.deployments import SqlDeployments
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
 from tierwright.store.inferences import SqlInferences
+from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
@@ -18,12 +19,14 @@ from tierwright.store.tasks import SqlFeedback, SqlTasks
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
+    from tierwright.core.caller import CallerKey
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.feedback import Feedback, Score
-    from tierwright.core.ids import DatasetId, EvaluationId, InferenceId, TaskId
+    from tierwright.core.ids import CallerKeyId, DatasetId, EvaluationId, InferenceId, TaskId
     from tierwright.core.inference import Inference
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
@@ -49,6 +52,7 @@ class SqlStore:
         self._evaluations = SqlEvaluations(database)
         self._deployments = SqlDeployments(database)
         self._ledger = SqlLedger(database)
+        self._keys = SqlKeys(database)
 
     def append(self, inferences: Sequence[Inference]) -> int:
         """As `InferenceStore.append`."""
@@ -192,6 +196,22 @@ class SqlStore:
     def gaps(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ModelGap]:
         """As `LedgerStore.gaps`."""
         return self._ledger.gaps(since=since, until=until)
+
+    def add_key(self, key: CallerKey) -> None:
+        """As `KeyStore.add_key`."""
+        self._keys.add_key(key)
+
+    def revoke_key(self, key_id: CallerKeyId, at: datetime) -> None:
+        """As `KeyStore.revoke_key`."""
+        self._keys.revoke_key(key_id, at)
+
+    def keys(self) -> list[CallerKey]:
+        """As `KeyStore.keys`."""
+        return self._keys.keys()
+
+    def spent(self, key_id: CallerKeyId, since: datetime) -> Decimal:
+        """As `KeyStore.spent`."""
+        return self._keys.spent(key_id, since)
 
     def ping(self) -> str:
         """As `Store.ping`."""

@@ -50,9 +50,9 @@ _BUILT = (
 
 
 def next_revision(connection: Connection) -> int:
-    """Counts one change of tasks or deployments; holds the counter's row until the transaction ends.
+    """Counts one change of tasks, deployments or keys; holds the counter's row until the transaction ends.
 
-    Whoever changes either calls this first, so that changes are kept in the order they were counted.
+    Whoever changes one of them calls this first, so that changes are kept in the order they were counted.
     """
     counted = update(revisions).values(value=revisions.c.value + 1).returning(revisions.c.value)
     return int(connection.execute(counted).scalar_one())

@@ -15,6 +15,7 @@ from tierwright.app.cli import (
     evaluation,
     feedback,
     init,
+    key,
     model,
     report,
     serve,
@@ -40,6 +41,7 @@ app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(deploy.app, name="deploy")
+app.add_typer(key.app, name="key")
 app.add_typer(report.app, name="report")
 
 

@@ -1,0 +1,48 @@
+"""One caller, as a request's key names it, and what it may ask for.
+
+Refuses to know how keys are recognised (`auth`) and how much was used (`quota`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tierwright.gateway import problems
+
+if TYPE_CHECKING:
+    from tierwright.core.caller import CallerKey
+    from tierwright.gateway.problems import Problem
+
+_ANY_ENDING = "*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks."""
+
+    #: As captures and ledgers name it.
+    client_id: str
+    #: The key of the store that was sent; None: one of the settings file, or none was needed. Nothing limits it then.
+    key: CallerKey | None = None
+
+
+def permitted(caller: Caller, *, model: str, task_name: str | None) -> Problem | None:
+    """The 403 to answer with where the caller's key isn't for the model or the task; None: it may ask.
+
+    `task_name` is None where the request belongs to no task: a key for certain tasks may not ask then.
+    """
+    key = caller.key
+    if key is None:
+        return None
+    if key.models is not None and not any(_fits(model, pattern) for pattern in key.models):
+        return problems.model_not_allowed(model)
+    if key.tasks is not None and task_name not in key.tasks:
+        return problems.task_not_allowed(task_name)
+    return None
+
+
+def _fits(model: str, pattern: str) -> bool:
+    if pattern.endswith(_ANY_ENDING):
+        return model.startswith(pattern[:-1])
+    return model == pattern

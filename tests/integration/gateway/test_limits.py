@@ -1,0 +1,131 @@
+"""Keys of the store at a running gateway: who is let in, for what, and how much."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import openai
+import pytest
+
+from tests.fakes import a_key
+from tests.integration.gateway.conftest import Running, eventually
+from tests.integration.gateway.test_specialists import MESSAGES, seen
+from tierwright.core.caller import Limits
+from tierwright.core.ids import CallerKeyId
+from tierwright.core.inference import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PLAIN = "tw_live_abcdefgh_secret"
+
+
+@pytest.fixture
+def let_in(gateway: Running) -> Iterator[Callable[..., openai.OpenAI]]:
+    """Makes a key with changes and a real client that has it."""
+    made: list[openai.OpenAI] = []
+
+    def make(**changes: Any) -> openai.OpenAI:
+        key = a_key(sha256=hashlib.sha256(PLAIN.encode()).hexdigest(), expires_at=None, **changes)
+        gateway.store.add_key(key)
+        seen(gateway)
+        made.append(openai.OpenAI(base_url=gateway.url, api_key=PLAIN, max_retries=0))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+def ask(client: openai.OpenAI, **changes: Any) -> Any:
+    """One completion with its headers."""
+    asked = {"model": "gpt-4o", "messages": MESSAGES, "max_tokens": 10, **changes}
+    return client.chat.completions.with_raw_response.create(**asked)
+
+
+def test_a_key_of_the_store_is_let_in_until_it_is_revoked(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """A new key works without a restart, is in the ledger, and is dead within a second of its revocation."""
+    client = let_in(id=CallerKeyId("key-1"))
+    ask(client)
+    assert gateway.captured()[0].key_id == "key-1"
+    gateway.store.revoke_key(CallerKeyId("key-1"), gateway.app._exchange.sources.clock())
+
+    def refused() -> bool:
+        try:
+            ask(client)
+        except openai.AuthenticationError as error:
+            return error.code == "invalid_api_key"
+        return False
+
+    eventually(refused, within_s=1.0)
+
+
+def test_a_key_for_some_models_is_refused_others(let_in: Callable[..., Any]) -> None:
+    """403 with a code of its own, and no model is asked."""
+    client = let_in(models=("gpt-4o-mini",))
+    ask(client, model="gpt-4o-mini")
+    with pytest.raises(openai.PermissionDeniedError) as caught:
+        ask(client)
+    assert caught.value.code == "model_not_allowed"
+
+
+def test_requests_a_minute_are_counted_exactly(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Of 20 at the same time just five are let in; the others are told when to come back, as OpenAI would."""
+    client = let_in(limits=Limits(requests_per_minute=5))
+
+    def attempt(_: int) -> Any:
+        try:
+            return ask(client)
+        except openai.RateLimitError as error:
+            return error
+
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(attempt, range(20)))
+    errors = [one for one in found if isinstance(one, openai.RateLimitError)]
+    answers = [one for one in found if not isinstance(one, openai.RateLimitError)]
+    assert (len(answers), len(errors), len(gateway.upstream.seen)) == (5, 15, 5)
+    assert {error.code for error in errors} == {"rate_limit_exceeded"}
+    assert all(int(error.response.headers["retry-after"]) >= 1 for error in errors)
+    assert {answer.headers["x-ratelimit-limit-requests"] for answer in answers} == {"5"}
+
+
+def test_a_budget_is_never_passed(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Reserved before the call and settled after it: what is spent stays within the budget, then nobody is let in."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.0006")))
+    answered = 0
+    codes: set[str | None] = set()
+    for _ in range(12):
+        try:
+            ask(client, max_tokens=100)
+            answered += 1
+        except openai.RateLimitError as error:
+            codes.add(error.code)
+    assert codes == {"insufficient_quota"}
+    gateway.captured(12)
+    spent = sum(call.cost_usd or 0 for kept in gateway.store.scan() for call in kept.calls)
+    assert 0 < answered < 12
+    assert spent <= Decimal("0.0006")
+
+
+def test_content_of_a_key_can_be_switched_off(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """The ledger has the request; question and answer are not kept."""
+    ask(let_in(keep_content=False))
+    (kept,) = gateway.captured()
+    assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
+
+
+def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """A corrected answer and a score are kept once, however often they are sent."""
+    client = let_in()
+    answer = ask(client).parse()
+    word = {"id": answer.id, "output": "card_lost", "score": 0.5, "name": "helpful"}
+    first = client.post("/feedback", body=word, cast_to=object)
+    again = client.post("/feedback", body=word, cast_to=object)
+    assert first != again
+    assert len(list(gateway.store.scores_of([answer.id]))) == 1
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.post("/feedback", body={"score": 1}, cast_to=object)
+    assert caught.value.code == "invalid_feedback"
