@@ -191,7 +191,7 @@ def _price_list(settings: Settings) -> PriceList:
     for section in settings.file.economics.prices:
         where = f"{settings.path}: the price of {section.model!r}"
         optional = {
-            name: money(text, where)
+            name: money(text, f"{where}: {name}")
             for name, text in asdict(section).items()
             if text and name not in ("model", "input_usd_per_million", "output_usd_per_million")
         }
@@ -218,7 +218,7 @@ def _sample(inference: Inference) -> TokenSample | None:
     call = inference.answering_call
     if call is None or call.model_version_id is not None or inference.request is None:
         return None
-    if call.prompt_tokens is None or call.completion_tokens is None:
+    if call.prompt_tokens is None or call.completion_tokens is None or call.usage_estimated:
         return None
     try:
         request = decode_request(inference.request)

@@ -32,13 +32,13 @@ RULES = (
         provider="openai",
         tier="batch",
         share=Decimal("0.5"),
-        source="https://platform.openai.com/docs/guides/batch: 50% lower costs",
+        source="https://developers.openai.com/api/docs/guides/batch: 50% lower costs",
     ),
     TierRule(
         provider="openai",
         tier="flex",
         share=Decimal("0.5"),
-        source="https://platform.openai.com/docs/guides/flex-processing: tokens are priced at Batch API rates",
+        source="https://developers.openai.com/api/docs/guides/flex-processing: tokens are priced at Batch API rates",
     ),
     TierRule(
         provider="anthropic",
