@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 KEY = "tw-fault-key"
 #: Seconds after which an answer that has not ended counts as a hang.
@@ -70,7 +73,7 @@ def chat(tag: str, *, streamed: bool, include_usage: bool = False, model: str = 
 async def ask(
     port: int,
     tag: str,
-    body: bytes,
+    body: bytes | Sequence[bytes],
     *,
     streamed: bool,
     headers: dict[str, str] | None = None,
@@ -87,8 +90,9 @@ async def ask(
     try:
         async with asyncio.timeout(HANG_S if leave_after_s is None else leave_after_s):
             with contextlib.suppress(ConnectionError):
-                writer.write(_request(tag, body, headers or {}, chunked=chunked))
-                await writer.drain()
+                for part in _request(tag, [body] if isinstance(body, bytes) else body, headers or {}, chunked=chunked):
+                    writer.write(part)
+                    await writer.drain()
             await _hear(reader, heard, leave_after_bytes)
     except TimeoutError:
         heard.left = leave_after_s is not None
@@ -100,8 +104,9 @@ async def ask(
     return heard
 
 
-def _request(tag: str, body: bytes, more: dict[str, str], *, chunked: bool) -> bytes:
-    framing = {"transfer-encoding": "chunked"} if chunked else {"content-length": str(len(body))}
+def _request(tag: str, body: Sequence[bytes], more: dict[str, str], *, chunked: bool) -> Iterator[bytes]:
+    """The bytes of a request, a large body never in one piece."""
+    framing = {"transfer-encoding": "chunked"} if chunked else {"content-length": str(sum(map(len, body)))}
     headers = {
         "host": "gateway",
         "authorization": f"Bearer {KEY}",
@@ -111,13 +116,11 @@ def _request(tag: str, body: bytes, more: dict[str, str], *, chunked: bool) -> b
         **more,
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    yield f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode("latin-1")
+    for part in body:
+        yield b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
     if chunked:
-        body = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in _parts(body)) + b"0\r\n\r\n"
-    return f"POST /v1/chat/completions HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
-
-
-def _parts(body: bytes) -> list[bytes]:
-    return [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
+        yield b"0\r\n\r\n"
 
 
 async def _hear(reader: asyncio.StreamReader, heard: Heard, leave_after_bytes: int | None) -> None:

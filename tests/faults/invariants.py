@@ -194,7 +194,7 @@ def _stream(one: Heard, script: Script | None) -> Iterable[str]:
             continue
         for choice in chunk.get("choices", ()):
             texts.append(choice["delta"].get("content") or "")
-            finish = choice["finish_reason"] or finish
+            finish = choice.get("finish_reason") or finish
     text = "".join(texts)
     if finish is None and not failed:
         yield f"I5: the stream of {one.tag} ends with neither a finish_reason nor an error"

@@ -18,7 +18,7 @@ from tests.faults.gateway import MODEL, RECOVERY_S, SOUND_MODEL, Gateway, Plan
 from tests.faults.upstream import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from tests.faults.invariants import Money
     from tests.faults.upstream import Behaviour
@@ -39,14 +39,15 @@ class Scene:
     unread: set[str] = field(default_factory=set)
     _asked: int = 0
 
-    def tag(self) -> str:
-        """A new one."""
-        self._asked += 1
-        return f"q{self._asked}"
+    @property
+    def next_tag(self) -> str:
+        """What the next request will be known by."""
+        return f"q{self._asked + 1}"
 
-    async def ask(self, *, model: str = MODEL, body: bytes | None = None, **more: Any) -> Heard:
+    async def ask(self, *, model: str = MODEL, body: bytes | Sequence[bytes] | None = None, **more: Any) -> Heard:
         """One request, remembered with its answer."""
-        tag = self.tag()
+        tag = self.next_tag
+        self._asked += 1
         usage = self.rng.random() < 0.5
         sent = chat(tag, streamed=self.streamed, include_usage=usage, model=model) if body is None else body
         heard = await ask(self.gateway.port, tag, sent, streamed=self.streamed, **more)

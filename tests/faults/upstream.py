@@ -171,6 +171,10 @@ class Upstream:
     raw: Callable[[Wire], Awaitable[None]] | None = None
     _attempts: Counter[str] = field(default_factory=Counter)
     _server: asyncio.Server | None = None
+    #: Behaviours under way, and whether there are none.
+    _busy: int = 0
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -194,9 +198,16 @@ class Upstream:
 
     async def settle(self, limit_s: float = 5.0) -> None:
         """Waits until every behaviour has come to its end, so that the invoice is complete."""
-        busy = [task for task in self._connections if task.get_name() == "busy"]
-        if busy:
-            await asyncio.wait(busy, timeout=limit_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._quiet.wait()
+
+    async def until_received(self, count: int, limit_s: float = 10.0) -> None:
+        """Waits until that many requests have arrived in all."""
+        async with asyncio.timeout(limit_s):
+            while len(self.orders) < count:
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -208,9 +219,14 @@ class Upstream:
                 await self.raw(wire)
                 return
             while (order := await _read_order(reader)) is not None:
-                task.set_name("busy")
-                await self._answer(order, wire)
-                task.set_name("idle")
+                self._busy += 1
+                self._quiet.clear()
+                try:
+                    await self._answer(order, wire)
+                finally:
+                    self._busy -= 1
+                    if not self._busy:
+                        self._quiet.set()
                 if wire.gone:
                     return
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
@@ -222,6 +238,7 @@ class Upstream:
 
     async def _answer(self, order: Order, wire: Wire) -> None:
         self.orders.append(order)
+        self._arrived.set()
         self._attempts[order.tag] += 1
         attempt = self._attempts[order.tag]
         rng = Random(f"{self.seed}/{order.tag}/{attempt}")
