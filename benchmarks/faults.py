@@ -77,7 +77,7 @@ def report(place: int, outcomes: Sequence[Outcome]) -> dict[str, object]:
     fault = FAULTS[place]
 
     def usd(name: str) -> str:
-        return str(sum((getattr(outcome.money, name) for outcome in outcomes), Decimal(0)))
+        return format(sum((getattr(outcome.money, name) for outcome in outcomes), Decimal(0)).normalize(), "f")
 
     return {
         "number": fault.number,

@@ -58,6 +58,15 @@ class Scene:
         """Requests at the same time."""
         return list(await asyncio.gather(*(self.ask(**more) for _ in range(count))))
 
+    async def recover(self, model: str) -> list[str]:
+        """I7: asks until a whole answer comes."""
+        deadline = time.monotonic() + RECOVERY_S
+        while time.monotonic() < deadline:
+            if (await self.ask(model=model)).good:
+                return []
+            await asyncio.sleep(0.1)
+        return [f"I7: no answer of {model} within {RECOVERY_S:.0f} s"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
@@ -114,7 +123,7 @@ async def _run(fault: Fault, *, seed: int, streamed: bool) -> Outcome:
                     upstream.behaviour = fault.behave(rng)
                 wrong += await fault.drive(scene) or ()
                 upstream.behaviour, upstream.raw = answer_well, None
-                wrong += await _recover(scene, MODEL if fault.heals else SOUND_MODEL)
+                wrong += await scene.recover(MODEL if fault.heals else SOUND_MODEL)
                 await upstream.settle()
         finally:
             ended = await gateway.stop()
@@ -138,16 +147,6 @@ async def _run(fault: Fault, *, seed: int, streamed: bool) -> Outcome:
         growth_bytes=memory.peak_bytes - memory.before_bytes,
         seconds=time.monotonic() - began,
     )
-
-
-async def _recover(scene: Scene, model: str) -> Iterable[str]:
-    """I7."""
-    deadline = time.monotonic() + RECOVERY_S
-    while time.monotonic() < deadline:
-        if (await scene.ask(model=model)).good:
-            return ()
-        await asyncio.sleep(0.1)
-    return (f"I7: no answer within {RECOVERY_S:.0f} s of the fault's end",)
 
 
 @dataclass(slots=True)

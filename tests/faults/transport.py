@@ -18,7 +18,7 @@ from tests.faults.answers import (
     usage_chunk,
     whole,
 )
-from tests.faults.gateway import IDLE_S, TOTAL_S, Plan
+from tests.faults.gateway import IDLE_S, MODEL, TOTAL_S, Plan
 from tests.faults.run import Fault
 from tests.faults.statuses import a_few
 from tests.faults.upstream import Told
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
-    from tests.faults.client import Heard
     from tests.faults.run import Scene
     from tests.faults.upstream import Behaviour, Exchange, Upstream, Wire
 
@@ -47,17 +46,11 @@ async def _refused(scene: Scene) -> Iterable[str]:
 
 
 async def _no_way(scene: Scene) -> Iterable[str]:
-    """No connection is ever made: another model answers where one stands in, or else an error does."""
+    """No connection is ever made: errors, until the model that stands in answers, where one does."""
     heard = await scene.several(scene.rng.randint(2, 6))
-    return unreachable(scene, heard)
-
-
-def unreachable(scene: Scene, heard: list[Heard]) -> list[str]:
-    """What is wrong with answers of a model server that can't be reached."""
     if scene.gateway.plan.fallback:
-        # Further attempts are three at a time, or a fifth of the requests: the budget against storms.
-        good = sum(one.good for one in heard)
-        return [f"the fallback answered {good} of {len(heard)}"] if good < min(3, len(heard)) else []
+        # Further attempts are three at a time, or a fifth of the requests; an open circuit needs none.
+        return await scene.recover(MODEL)
     return [
         f"{one.tag}: HTTP {one.status} of a server that can't be reached"
         for one in heard
