@@ -66,6 +66,13 @@ class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     port: int = 8400
     max_body_bytes: int = 4 * 1024 * 1024
     drain_s: int = 30
+    keep_alive_s: int = 75
+    header_timeout_s: float = 10.0
+    body_timeout_s: float = 60.0
+    write_timeout_s: float = 60.0
+    max_header_bytes: int = 16 * 1024
+    max_connections: int = 4096
+    max_answer_bytes: int = 64 * 1024 * 1024
 
 
 class AdminSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

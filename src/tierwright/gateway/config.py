@@ -178,6 +178,16 @@ class ServerConfig:
     drain_s: int = 30
     #: Seconds an idle connection is kept.
     keep_alive_s: int = 75
+    #: Seconds within which the head of a request must have come.
+    header_timeout_s: float = 10.0
+    #: Seconds within which its body must have come, after the head.
+    body_timeout_s: float = 60.0
+    #: Seconds a caller may leave what was written to it untaken.
+    write_timeout_s: float = 60.0
+    #: Largest head of a request taken: its address and headers.
+    max_header_bytes: int = 16 * 1024
+    #: Connections at the same time; one more is told to come back later.
+    max_connections: int = 4096
     #: Connections the kernel may hold before they are accepted.
     backlog: int = 2048
 
@@ -191,6 +201,9 @@ class ServerConfig:
             where, max_body_bytes=self.max_body_bytes, max_answer_bytes=self.max_answer_bytes, drain_s=self.drain_s
         )
         _positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
+        _positive(where, header_timeout_s=self.header_timeout_s, body_timeout_s=self.body_timeout_s)
+        _positive(where, write_timeout_s=self.write_timeout_s, max_header_bytes=self.max_header_bytes)
+        _positive(where, max_connections=self.max_connections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

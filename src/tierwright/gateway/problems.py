@@ -32,6 +32,10 @@ TASK_NOT_ALLOWED = "task_not_allowed"
 RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
 INSUFFICIENT_QUOTA = "insufficient_quota"
 INTERNAL_ERROR = "internal_error"
+INVALID_HTTP = "invalid_http"
+HEAD_TOO_LARGE = "request_header_fields_too_large"
+REQUEST_TIMEOUT = "request_timeout"
+TOO_MANY_CONNECTIONS = "too_many_connections"
 INVALID_FEEDBACK = "invalid_feedback"
 STORE_UNAVAILABLE = "store_unavailable"
 
@@ -321,6 +325,46 @@ def store_unavailable(what: str) -> Problem:
         code=STORE_UNAVAILABLE,
         type="server_error",
         message=f"the {what} could not be stored; send it again later: the same word twice is kept once",
+    )
+
+
+def invalid_http() -> Problem:
+    """400: what was sent can't be parsed as HTTP."""
+    return Problem(
+        status=400, code=INVALID_HTTP, type=_CALLER, message="what was sent is not valid HTTP/1.1; send a valid request"
+    )
+
+
+def head_too_large(limit_bytes: int) -> Problem:
+    """431."""
+    return Problem(
+        status=431,
+        code=HEAD_TOO_LARGE,
+        type=_CALLER,
+        message=f"the request's address and headers are larger than {limit_bytes} bytes; "
+        "send less, or raise max_header_bytes in [server]",
+    )
+
+
+def request_timeout(limit_s: float) -> Problem:
+    """408: the caller took too long to send its request."""
+    return Problem(
+        status=408,
+        code=REQUEST_TIMEOUT,
+        type=_CALLER,
+        message=f"the request was not complete within {limit_s:g} seconds; send it faster, "
+        "or raise header_timeout_s or body_timeout_s in [server]",
+    )
+
+
+def too_many_connections(limit: int) -> Problem:
+    """503: no more connections are taken now."""
+    return Problem(
+        status=503,
+        code=TOO_MANY_CONNECTIONS,
+        type="server_error",
+        message=f"this gateway holds {limit} connections already; "
+        "try again later, or raise max_connections in [server]",
     )
 
 

@@ -12,11 +12,12 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
 from tierwright.core.errors import ServiceError
+from tierwright.gateway.protocol import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +45,8 @@ class Listener:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                # uvicorn calls it with what it gives a protocol class.
+                http=cast("Any", Guard(config).protocol),
                 ws="none",
                 lifespan="on",
                 log_config=None,

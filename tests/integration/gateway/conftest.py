@@ -179,6 +179,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             max_answer_bytes: int = 10_000_000,
             drain_s: int = 10,
             others: Sequence[dict[str, Any]] = (),
+            server: dict[str, Any] | None = None,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -189,15 +190,14 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 "models": ("gpt-4o", "gpt-4o-mini"),
                 "timeout_s": 10.0,
             }
-            server = ServerConfig(
-                port=0, max_body_bytes=max_body_bytes, max_answer_bytes=max_answer_bytes, drain_s=drain_s
-            )
+            limits = {"max_body_bytes": max_body_bytes, "max_answer_bytes": max_answer_bytes, "drain_s": drain_s}
+            bounds = ServerConfig(**{"port": 0, **limits, **(server or {})})
             config = GatewayConfig(
                 routing=RoutingConfig(
                     **{"default_backend": "frontier", "holdout_share": 0.0, "poll_interval_s": 0.02, **(routing or {})}
                 ),
                 capture=CaptureConfig(**{"max_delay_ms": 5.0, **(capture or {})}),
-                server=server,
+                server=bounds,
                 callers=(CallerConfig(client_id="desk", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
                 upstreams=UpstreamSettings(**more),
             )
@@ -215,7 +215,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 feedback=store,
                 sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10)),
             )
-            listener = Listener(app, server)
+            listener = Listener(app, bounds)
             ready = threading.Event()
             thread = threading.Thread(target=listener.run, args=(lambda _: ready.set(),), daemon=True)
             thread.start()
