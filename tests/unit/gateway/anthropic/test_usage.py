@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwright.core.chat import read_usage
@@ -86,6 +86,7 @@ def test_more_cached_than_there_is() -> None:
     assert (found["input_tokens"], found["output_tokens"]) == (0, 0)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_there_and_back(read: int, written: int, other: int, output: int) -> None:
     """No count changes on the way to chat and back."""
