@@ -1,4 +1,7 @@
-"""Content that travels inside of a request: `data:` URLs (RFC 2397) and Anthropic's sources of type base64."""
+"""Content that travels inside of a request: `data:` URLs (RFC 2397) and Anthropic's sources of type base64.
+
+Owns reading and writing them; refuses to fetch anything, and to look into the content.
+"""
 
 from __future__ import annotations
 

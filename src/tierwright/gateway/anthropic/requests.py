@@ -7,6 +7,7 @@ where it would change the answer, and left out where it would change the cost or
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -109,6 +110,9 @@ _CHAT_TIERS = {"standard_only": "default"}
 _MESSAGES_TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "standard_only": "standard_only"}
 #: Chat wants a name for the schema of an answer.
 _SCHEMA_NAME = "answer"
+#: OpenAI refuses longer ids of users; Claude Code's are about twice as long.
+_LONGEST_CHAT_USER = 64
+_LONGEST_MESSAGES_USER = 256
 
 
 class Reading(NamedTuple):
@@ -200,7 +204,7 @@ def _chat(messages: object, needs: Needs, *, keep_reasoning: bool) -> dict[str, 
     _add_answer_form(asked, chat, needs)
     metadata, tier = asked.get("metadata"), asked.get("service_tier")
     if isinstance(metadata, Mapping) and metadata.get("user_id") is not None:
-        chat["user"] = metadata["user_id"]
+        chat["user"] = _user(metadata["user_id"], "metadata.user_id", _LONGEST_CHAT_USER)
     if isinstance(tier, str) and tier in _CHAT_TIERS:
         chat["service_tier"] = _CHAT_TIERS[tier]
     if asked.get("stream") is not None:
@@ -236,8 +240,14 @@ def _add_user(asked: Mapping[str, Any], found: dict[str, Any]) -> None:
     given = metadata.get("user_id") if isinstance(metadata, Mapping) else None
     for user in (asked.get("user"), asked.get("safety_identifier"), given):
         if user is not None:
-            found["metadata"] = {"user_id": a_text(user, "user")}
+            found["metadata"] = {"user_id": _user(user, "user", _LONGEST_MESSAGES_USER)}
             return
+
+
+def _user(user: object, where: str, longest: int) -> str:
+    """The id of a user, or its SHA-256 where it is too long: it tells users apart, and says nothing else."""
+    name = a_text(user, where)
+    return name if len(name) <= longest else hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _add_messages_tier(tier: object, found: dict[str, Any]) -> None:

@@ -62,7 +62,8 @@ def messages_usage(usage: object) -> dict[str, Any]:
     details = details if isinstance(details, Mapping) else {}
     # DeepSeek and Moonshot count cached tokens beside the details.
     read = count_of(details.get("cached_tokens") or usage.get("prompt_cache_hit_tokens") or usage.get("cached_tokens"))
-    written = count_of(details.get("cache_write_tokens"))
+    # OpenRouter's name, and LiteLLM's.
+    written = count_of(details.get("cache_write_tokens") or details.get("cache_creation_tokens"))
     found: dict[str, Any] = {
         "input_tokens": max(0, count_of(usage.get("prompt_tokens")) - read - written),
         "output_tokens": count_of(usage.get("completion_tokens")),

@@ -366,3 +366,13 @@ def test_who_the_user_is() -> None:
     assert to_messages(user="u", safety_identifier="s")["metadata"] == {"user_id": "u"}
     assert to_messages(metadata={"user_id": "v", "team": "x"})["metadata"] == {"user_id": "v"}
     assert "metadata" not in to_messages(metadata={"team": "x"})
+
+
+def test_long_ids_of_users() -> None:
+    """An id that the other API would refuse for its length becomes one that still tells users apart."""
+    long = [f"user_{'0' * 150}_session_{n}" for n in range(2)]
+    users = [to_chat(metadata={"user_id": each})["user"] for each in long]
+    assert len(set(users)) == 2
+    assert all(len(each) == 64 for each in users)
+    assert to_messages(user=long[0])["metadata"] == {"user_id": long[0]}
+    assert len(to_messages(user=long[0] * 2)["metadata"]["user_id"]) == 64

@@ -95,6 +95,12 @@ def test_text() -> None:
     assert (stream.close(), stream.feed(chunk(content="x")), stream.fail("late")) == ([], [], [])
 
 
+def test_empty_lists_of_calls() -> None:
+    """Some servers send an empty list of calls with every piece of a text."""
+    found = followed(told(chunk(content="a", tool_calls=[]), chunk("stop", content=None, tool_calls=[])))
+    assert (found["content"], found["stop_reason"]) == ([{"type": "text", "text": "a"}], "end_turn")
+
+
 def test_what_the_client_reads() -> None:
     """Anthropic's client reads the whole Message out of the events."""
     found = followed(told(chunk(content="Hel"), chunk(content="lo"), chunk("length"), last()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwright.core.chat import read_usage
@@ -51,6 +51,13 @@ def test_cached_tokens_of_other_servers(usage: dict[str, Any]) -> None:
     assert (found["input_tokens"], found["cache_read_input_tokens"]) == (5, 4)
 
 
+@pytest.mark.parametrize("member", ["cache_write_tokens", "cache_creation_tokens"])
+def test_tokens_written_to_the_cache(member: str) -> None:
+    """OpenRouter and LiteLLM each have a name for what was written to the cache."""
+    found = messages_usage({"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {member: 4}})
+    assert (found["input_tokens"], found["cache_creation_input_tokens"]) == (5, 4)
+
+
 def test_members_of_one_provider() -> None:
     """What only one provider counts is kept under its own name; counts that are said twice are not."""
     found = messages_usage({"prompt_tokens": 1, "completion_tokens": 1, "input_tokens": 9, "cost": 0.5, "x": None})
@@ -79,6 +86,7 @@ def test_more_cached_than_there_is() -> None:
     assert (found["input_tokens"], found["output_tokens"]) == (0, 0)
 
 
+@settings(deadline=None)
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_there_and_back(read: int, written: int, other: int, output: int) -> None:
     """No count changes on the way to chat and back."""
