@@ -1,27 +1,33 @@
-"""A gateway as a process of its own: python -m tests.integration.gateway.program UPSTREAM STORE."""
+"""A gateway as a process of its own: python -m tests.integration.gateway.program UPSTREAM STORE [SPOOL]."""
 
 from __future__ import annotations
 
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from tests.integration.gateway.conftest import Shelf, price, terms
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
-from tierwright.gateway.config import BackendConfig, RoutingConfig, ServerConfig
+from tierwright.gateway.config import BackendConfig, CaptureConfig, RoutingConfig, ServerConfig
 from tierwright.gateway.serving import serve
 from tierwright.gateway.sources import Sources
 from tierwright.store.connection import open_store
 
 
-def main(upstream: str, store_url: str) -> None:
+def main(upstream: str, store_url: str, spool: str = "") -> None:
     """Serves until it is told to stop, then says so."""
     store = open_store(store_url)
     server = ServerConfig(port=0, drain_s=10)
     app = build_gateway(
-        config=GatewayConfig(routing=RoutingConfig(default_backend="frontier"), server=server),
+        config=GatewayConfig(
+            routing=RoutingConfig(default_backend="frontier"),
+            server=server,
+            # With a spool the store is far behind, so that a kill finds what it has not got yet.
+            capture=CaptureConfig(spool=Path(spool), max_delay_ms=60_000.0) if spool else CaptureConfig(),
+        ),
         backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
         captured=store,
         feedback=store,

@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.gateway.conftest import KEY, Running, eventually
-from tests.integration.gateway.upstream import Upstream, completion, events, streaming
+from tests.integration.gateway.upstream import Upstream, completion, events, plain, streaming
 from tierwright.core.errors import StoreFull
 from tierwright.core.inference import Content
 from tierwright.store.connection import open_store
@@ -136,6 +136,41 @@ def test_sigterm_ends_the_process_cleanly(upstream: Upstream, tmp_path: Path) ->
     assert kept.id == answer.id
     assert kept.client_id == "local"
     assert json.loads(kept.request or b"")["messages"] == MESSAGES
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_was_answered_survives_a_kill(upstream: Upstream, tmp_path: Path, *, stream: bool) -> None:
+    """Killed with SIGKILL before anything was stored: the next start stores every answer that a caller has, once."""
+    url, spool = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "spool"
+    command = [sys.executable, "-m", "tests.integration.gateway.program", upstream.url, url, str(spool)]
+    upstream.script = streaming(events("card", "_arrival")) if stream else plain
+    had: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with openai.OpenAI(base_url=address + "/v1", api_key=KEY, max_retries=0) as client:
+            for _ in range(20):
+                if stream:
+                    with client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as chunks:
+                        had.append([chunk.id for chunk in chunks][-1])
+                else:
+                    had.append(client.chat.completions.create(model="gpt-4o", messages=MESSAGES).id)
+        os.kill(process.pid, signal.SIGKILL)
+    store = open_store(url)
+    assert store.count() == 0
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        eventually(lambda: store.count() == len(had))
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+    found = list(store.scan())
+    store.close()
+    assert sorted(kept.id for kept in found) == sorted(had)
+    answers = {json.loads(kept.response or b"")["choices"][0]["message"]["content"] for kept in found}
+    assert answers == {"card_arrival"}
+    assert all(kept.calls[0].prompt_tokens for kept in found)
+    assert list(spool.iterdir()) == []
 
 
 def test_taken_port_is_said(gateway: Running) -> None:
