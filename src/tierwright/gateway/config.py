@@ -172,7 +172,7 @@ class ServerConfig:
     port: int = 8400
     #: Largest request body taken.
     max_body_bytes: int = 4 * _MIB
-    #: Longest answer of a model server that comes in one piece.
+    #: Longest answer of a model server, in one piece or streamed.
     max_answer_bytes: int = 64 * _MIB
     #: Seconds that answers under way may take after the gateway was asked to stop.
     drain_s: int = 30

@@ -79,7 +79,7 @@ class Frontier:
         request_timeout_s: float,
         most_bytes: int,
     ) -> None:
-        """`most_bytes`: an answer in one piece that is longer is broken."""
+        """`most_bytes`: a longer answer is broken, in one piece or streamed."""
         self._upstreams = upstreams
         self._backends = backends
         self._sources = sources
@@ -144,7 +144,8 @@ class Frontier:
         try:
             if reply.status >= 300:
                 return await self._refused(errand, lease, attempt, passage, reply)
-            if reply.headers.get("content-type", "").startswith("text/event-stream"):
+            # Whoever asked for no stream could not read one, whatever the answer is called.
+            if errand.asked.stream and reply.headers.get("content-type", "").startswith("text/event-stream"):
                 await self._relay(errand, lease, attempt, passage.stream(), reply)
                 return None
             return await self._pass_on(errand, lease, attempt, passage, reply)
@@ -210,7 +211,15 @@ class Frontier:
         trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, answered=True))
         content_type = wire.EVENT_STREAM
         await errand.send(self._start(trail, content_type, None, (*_NO_CACHE, *_passed_on(reply))))
-        relay = Relay(trail, errand.dialect, attempt, stream, timer=self._sources.timer, finish=errand.finish)
+        relay = Relay(
+            trail,
+            errand.dialect,
+            attempt,
+            stream,
+            timer=self._sources.timer,
+            finish=errand.finish,
+            most_bytes=self._most_bytes,
+        )
         error = await relay.run(reply, receive=errand.receive, send=errand.send)
         if error is not None:
             lease.failed(classify_error(error))

@@ -37,14 +37,16 @@ class Relay:
         *,
         timer: Callable[[], float],
         finish: Callable[[], None],
+        most_bytes: int,
     ) -> None:
-        """`finish` is called once, when all that is to be recorded is known."""
+        """`finish` is called once, when all that is to be recorded is known; a longer stream is broken."""
         self._trail = trail
         self._dialect = dialect
         self._attempt = attempt
         self._stream = stream
         self._timer = timer
         self._finish = finish
+        self._most_bytes = most_bytes
         self._first_token: float | None = None
         self._ended = False
 
@@ -65,9 +67,13 @@ class Relay:
         stream = self._stream
         error: BackendError | None = None
         events = b""
+        left = self._most_bytes
         chunks = reply.chunks()
         try:
             async for data in chunks:
+                left -= len(data)
+                if left < 0:
+                    raise self._too_long()
                 events = stream.feed(data)
                 if stream.done:
                     break
@@ -94,6 +100,12 @@ class Relay:
         if error is None and stream.done:
             await _drain(chunks)
         return error
+
+    def _too_long(self) -> BackendBroken:
+        # All of it is kept in memory until it is stored.
+        return BackendBroken(
+            f"the backend '{self._attempt.backend}' sent an answer of more than {self._most_bytes} bytes"
+        )
 
     def _end(self, code: str | None) -> None:
         """Says how it ended; the first word counts."""

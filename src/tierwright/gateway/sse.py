@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from tierwright.core.errors import BackendBroken
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.splice import replace_id
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.splice import Spliced
 
 DONE = b"[DONE]"
+DONE_EVENT = b"data: [DONE]\n\n"
 _EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _LINE_END = re.compile(rb"(\r\n|\n|\r)")
 _SIMPLE = b"data: "
@@ -101,7 +104,7 @@ class ChunkStream:
     def feed(self, data: bytes) -> bytes:
         """What can be passed on now: every event that these bytes complete; empty where they complete none.
 
-        Raises BackendBroken where an event does not end within 16 MiB.
+        Raises BackendBroken where an event does not end within 16 MiB, or its data are no JSON.
         """
         events: list[bytes] = []
         for event in self._cutter.cut(data):
@@ -115,13 +118,26 @@ class ChunkStream:
         return self.done or reassemble(self.payloads).finished
 
     def close(self) -> bytes:
-        """What is left when the server has ended the stream: a last event that lacks only its blank line."""
+        """What is left when the server has ended the stream: a last event that lacks only its blank line.
+
+        Clients wait for the end that the API has: where the server has said why it ended and not that, it is added.
+        """
+        rest = self._last_event()
+        if not self.done and (self.saw_error or self.complete()):
+            return rest + DONE_EVENT
+        return rest
+
+    def _last_event(self) -> bytes:
         rest = self._cutter.rest
         self._cutter.rest = b""
         if self.done or not rest.strip():
             return b""
         seen = len(self.payloads)
-        event = self._event(rest)
+        try:
+            event = self._event(rest)
+        except BackendBroken:
+            # Half an event.
+            return b""
         if len(self.payloads) > seen or self.done:
             return event.rstrip(b"\r\n") + b"\n\n"
         return b""
@@ -160,6 +176,7 @@ class ChunkStream:
             return None
         spliced = replace_id(payload, self._id)
         if spliced is None:
+            _check_json(payload)
             return None
         self.payloads.append(spliced.body)
         if self.upstream_id is None:
@@ -175,3 +192,13 @@ class ChunkStream:
 
     def _hides(self, spliced: Spliced) -> bool:
         return self._hide_usage and bytes(spliced.head.usage) != b"null" and bytes(spliced.head.choices) == b"[]"
+
+
+def _check_json(payload: bytes) -> None:
+    """Raises BackendBroken: clients fail on data that are no JSON, and would take what follows for an answer."""
+    if not payload.strip():
+        return
+    try:
+        msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BackendBroken("the model server sent an event whose data are no JSON") from error

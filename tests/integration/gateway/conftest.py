@@ -176,6 +176,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             capture: dict[str, Any] | None = None,
             captured: InferenceStore | None = None,
             max_body_bytes: int = 1_000_000,
+            max_answer_bytes: int = 10_000_000,
             drain_s: int = 10,
             others: Sequence[dict[str, Any]] = (),
             **more: Any,
@@ -188,7 +189,9 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 "models": ("gpt-4o", "gpt-4o-mini"),
                 "timeout_s": 10.0,
             }
-            server = ServerConfig(port=0, max_body_bytes=max_body_bytes, drain_s=drain_s)
+            server = ServerConfig(
+                port=0, max_body_bytes=max_body_bytes, max_answer_bytes=max_answer_bytes, drain_s=drain_s
+            )
             config = GatewayConfig(
                 routing=RoutingConfig(
                     **{"default_backend": "frontier", "holdout_share": 0.0, "poll_interval_s": 0.02, **(routing or {})}

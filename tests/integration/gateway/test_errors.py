@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.gateway.conftest import KEY, UPSTREAM_KEY, Running, eventually
-from tests.integration.gateway.upstream import events, streaming
+from tests.integration.gateway.upstream import completion, events, streaming
 from tierwright.core.inference import CallRole
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def test_bad_answers_are_a_502(gateway: Running, status: int, headers: dict[str,
 
 @pytest.mark.parametrize("how", ["connection cut", "ended early"])
 def test_cut_stream_is_an_error_and_not_an_answer(gateway: Running, how: str) -> None:
-    """A stream that stops half-way ends in an error event without [DONE]; what arrived is captured with its error."""
+    """A stream that stops half-way ends in an error event, with no reason; what arrived is captured with its error."""
     pieces = [*events("Hal", "f", done=False, usage=False)[:3], b'data: {"id":"half an ev']
     gateway.upstream.script = streaming(pieces, cut=how == "connection cut")
     seen: list[str] = []
@@ -175,11 +175,42 @@ def test_cut_stream_is_an_error_and_not_an_answer(gateway: Running, how: str) ->
 
 
 def test_stream_without_done_but_with_its_reason_is_complete(gateway: Running) -> None:
-    """A server that sends no [DONE] after the last finish_reason has answered, and gets none added."""
+    """A server that sends no [DONE] after the last finish_reason has answered; the caller gets the end it waits for."""
     pieces = events("yes", usage=False, done=False)
     gateway.upstream.script = streaming(pieces)
-    assert "".join(c.choices[0].delta.content or "" for c in ask(gateway, stream=True)) == "yes"
+    with gateway.client().chat.completions.with_streaming_response.create(
+        model="gpt-4o", messages=MESSAGES, stream=True
+    ) as answer:
+        body = answer.read()
+    assert body.endswith(b'"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n')
     assert gateway.captured()[0].error_code is None
+
+
+def test_a_stream_without_end_is_cut(start: Callable[..., Running]) -> None:
+    """Good events beyond the longest answer end in an error: what is kept of an answer is bounded."""
+    gateway = start(max_answer_bytes=2000)
+    gateway.upstream.script = streaming(events(*["word "] * 100))
+    with pytest.raises(openai.APIError) as caught:
+        list(ask(gateway, stream=True))
+    assert caught.value.code == "upstream_broken"
+    assert "2000 bytes" in caught.value.message
+    (kept,) = gateway.captured()
+    assert kept.error_code == "upstream_broken"
+    assert 0 < len(kept.response or b"") < 2000
+
+
+def test_what_asked_for_no_stream_gets_none(gateway: Running) -> None:
+    """An answer in one piece that its server calls a stream is an answer; a stream nobody asked for is a 502."""
+
+    async def mislabelled(_: web.Request) -> web.Response:
+        return web.Response(body=json.dumps(completion("yes")).encode(), headers={"content-type": "text/event-stream"})
+
+    gateway.upstream.script = mislabelled
+    assert ask(gateway).choices[0].message.content == "yes"
+    gateway.upstream.script = streaming(events("yes"))
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(gateway)
+    assert (caught.value.status_code, caught.value.code) == (502, "upstream_broken")
 
 
 def test_caller_that_leaves_ends_the_upstream_call(gateway: Running) -> None:

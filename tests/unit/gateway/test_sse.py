@@ -51,6 +51,29 @@ def test_half_an_event_at_the_end_is_not_passed_on() -> None:
     assert not stream.done
 
 
+@pytest.mark.parametrize("data", [b"{oops", b'{"id":"x",\xff}', b"[1,2", b"not json"])
+def test_an_event_that_is_no_json_breaks_the_stream(data: bytes) -> None:
+    """What would make a client fail is reported as an error of the server; an event without data is none."""
+    stream = ChunkStream(NEW)
+    assert stream.feed(b"data: \n\n") == b"data: \n\n"
+    with pytest.raises(BackendBroken, match="no JSON"):
+        stream.feed(b"data: %b\n\n" % data)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        b'data: {"id":"up-1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
+        b'data: {"error":{"message":"overloaded","code":"server_error"}}\n\n',
+    ],
+)
+def test_a_stream_that_says_why_it_ends_gets_the_end_that_clients_wait_for(last: bytes) -> None:
+    """After a finish_reason or an error the API's own end is added where the server left it out."""
+    stream = ChunkStream(NEW)
+    assert stream.feed(last) == last.replace(b"up-1", NEW.encode())
+    assert stream.close() == b"data: [DONE]\n\n"
+
+
 def test_last_event_without_its_blank_line_counts() -> None:
     """A server that ends its stream right after [DONE] has completed it."""
     stream = ChunkStream(NEW)

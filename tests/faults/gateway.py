@@ -1,0 +1,243 @@
+"""The gateway under test: real parts on a real port, with limits scaled down so that a fault is over in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from tests.faults.client import KEY
+from tests.faults.upstream import TOKEN_USD
+from tierwright.core.chat import Usage
+from tierwright.core.errors import ArtifactError
+from tierwright.gateway.backends.http import HttpBackend
+from tierwright.gateway.backends.kinds import KINDS
+from tierwright.gateway.catalogue import ServedBackend
+from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
+from tierwright.gateway.config import (
+    BackendConfig,
+    CallerConfig,
+    CaptureConfig,
+    RoutingConfig,
+    Secret,
+    ServerConfig,
+)
+from tierwright.gateway.local import SpecialistTerms
+from tierwright.gateway.serving import Listener
+from tierwright.gateway.sources import Sources
+from tierwright.gateway.upstreams.config import BreakerConfig, ConcurrencyConfig, ResilienceConfig
+from tierwright.store.connection import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tierwright.core.chat import ChatRequest
+    from tierwright.core.inference import Inference
+    from tierwright.core.model import ModelVersion
+    from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.gateway.asgi import Receive, Scope, Send
+    from tierwright.gateway.server import GatewayApp
+
+#: The model whose server is faulty, and one whose server never is.
+MODEL, SOUND_MODEL = "gpt-4o", "gpt-4o-mini"
+MAX_BODY_BYTES = 1024 * 1024
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+#: Seconds without a byte after which a model server is given up, and seconds for all of its answer.
+IDLE_S, TOTAL_S = 1.0, 2.5
+#: Seconds within which a gateway whose upstream is well again must answer: its longest cool-down, and its probes.
+RECOVERY_S = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a fault changes of the gateway."""
+
+    #: Where the faulty model server is said to be; None: where it is.
+    base_url: str | None = None
+    #: Whether the sound model stands in for the other.
+    fallback: bool = False
+    #: Requests the faulty model server is given at the same time, and requests that may wait for it.
+    places: int = 64
+    queue: int = 64
+    #: Seconds that the gateway has to end when it is stopped.
+    drain_s: int = 10
+
+
+@dataclass(slots=True)
+class Clock:
+    """The time of day, which may jump."""
+
+    offset: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return datetime.now(UTC) + self.offset
+
+
+class Unreliable:
+    """A store of inferences that fails when it is told to, before or after it has kept what it was given."""
+
+    def __init__(self, store: InferenceStore) -> None:
+        self._store = store
+        #: Raised by every append while it is set.
+        self.error: Exception | None = None
+        #: Whether what is given is kept before the error, as where a commit's answer is lost.
+        self.keeps = False
+
+    def append(self, inferences: Sequence[Inference]) -> int:
+        """As `InferenceStore.append`."""
+        error = self.error
+        kept = self._store.append(inferences) if error is None or self.keeps else 0
+        if error is not None:
+            raise error
+        return kept
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the store's."""
+        return getattr(self._store, name)
+
+
+class Nothing:
+    """A loader that is never asked: nothing is deployed."""
+
+    def load(self, version: ModelVersion) -> Predictor:
+        """Nothing is there."""
+        raise ArtifactError(f"nothing is deployed here, {version.id} least of all")
+
+
+@dataclass(slots=True)
+class Tap:
+    """The application, with a hand on its event loop."""
+
+    app: GatewayApp
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As the application."""
+        self.loop = asyncio.get_running_loop()
+        await self.app(scope, receive, send)
+
+
+@dataclass
+class Gateway:
+    """A gateway that can be started, hurt and stopped."""
+
+    folder: Path
+    upstream_url: str
+    plan: Plan
+    clock: Clock = field(default_factory=Clock)
+
+    def __post_init__(self) -> None:
+        self.store_path = self.folder / "store.db"
+        self.store = open_store(f"sqlite:///{self.store_path}")
+        self.captured = Unreliable(self.store)
+        self.start()
+
+    def start(self) -> None:
+        """Builds one on the store, and waits until it takes requests."""
+        server = ServerConfig(
+            port=0,
+            max_body_bytes=MAX_BODY_BYTES,
+            max_answer_bytes=MAX_ANSWER_BYTES,
+            drain_s=self.plan.drain_s,
+        )
+        self._tap = Tap(self._build(server))
+        self._listener = Listener(self._tap, server)
+        self.port = int(self._listener.address.rpartition(":")[2])
+        ready = threading.Event()
+        self._thread = threading.Thread(target=self._listener.run, args=(lambda _: ready.set(),), daemon=True)
+        self._thread.start()
+        if not ready.wait(20):
+            raise RuntimeError("the gateway did not start within 20 s")
+
+    def begin_stop(self) -> None:
+        """What SIGTERM does: no new connections, answers under way finish, captures are stored."""
+        self._listener.stop()
+
+    async def stop(self) -> bool:
+        """Stops it and waits; False: it did not end in time."""
+        self._listener.stop()
+        await asyncio.to_thread(self._thread.join, 20)
+        return not self._thread.is_alive()
+
+    def stall(self, seconds: float) -> None:
+        """Keeps its event loop from doing anything else for so long."""
+        assert self._tap.loop is not None
+        self._tap.loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def inferences(self) -> list[Inference]:
+        """All that is stored."""
+        return list(self.store.scan())
+
+    def close(self) -> None:
+        """Closes the store."""
+        self.store.close()
+
+    def _build(self, server: ServerConfig) -> GatewayApp:
+        plan = self.plan
+        backends = [
+            self._backend("frontier", plan.base_url or self.upstream_url, MODEL),
+            self._backend("spare", self.upstream_url, SOUND_MODEL),
+        ]
+        return build_gateway(
+            config=GatewayConfig(
+                routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
+                capture=CaptureConfig(max_delay_ms=2.0),
+                server=server,
+                callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
+                resilience=ResilienceConfig(
+                    attempt_timeout_s=TOTAL_S,
+                    first_byte_timeout_s=IDLE_S,
+                    idle_timeout_s=IDLE_S,
+                    request_timeout_s=2 * TOTAL_S,
+                    backoff_first_s=0.02,
+                    backoff_limit_s=0.1,
+                    retry_after_limit_s=1.5,
+                    fallbacks={MODEL: (SOUND_MODEL,)} if plan.fallback else {},
+                ),
+                breaker=BreakerConfig(open_first_s=0.2, open_limit_s=0.4),
+                concurrency={
+                    "frontier": ConcurrencyConfig(limit=plan.places, queue_limit=plan.queue, queue_timeout_s=1.0)
+                },
+            ),
+            backends=[
+                ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends
+            ],
+            captured=self.captured,
+            serving=ServingParts(store=self.store, loader=Nothing(), terms=_no_terms),
+            price=_price,
+            count=_count,
+            sources=Sources(clock=self.clock, entropy=lambda: os.urandom(1000)),
+        )
+
+    def _backend(self, name: str, base_url: str, model: str) -> BackendConfig:
+        return BackendConfig(
+            name=name,
+            base_url=base_url,
+            api_key=Secret("sk-upstream"),
+            models=(model,),
+            timeout_s=TOTAL_S,
+            connect_timeout_s=0.5,
+            idle_timeout_s=IDLE_S,
+        )
+
+
+def _price(_: str, usage: Usage, __: datetime) -> Decimal | None:
+    return (usage.prompt_tokens + usage.completion_tokens) * TOKEN_USD
+
+
+def _count(request: ChatRequest, text: str | None, _: str) -> Usage:
+    """As the scripted upstream counts: a word is a token."""
+    prompt = sum(len(message.text.split()) for message in request.messages)
+    return Usage(prompt_tokens=prompt, completion_tokens=len((text or "").split()), estimated=True)
+
+
+def _no_terms(*_: object) -> SpecialistTerms:
+    return SpecialistTerms(tokens_per_character=0.25, mean_completion_tokens=4, cost_usd=lambda _: Decimal(0))

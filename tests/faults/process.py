@@ -1,0 +1,153 @@
+"""Faults 31, 36 and 38 to 40: stores that take nothing, jumping clocks, an end with streams open, stalled loops."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.faults.answers import (
+    DONE,
+    LAST_PIECE,
+    answer_well,
+    begin_stream,
+    chunks,
+    first,
+    refuse_with,
+    send_events,
+    send_whole,
+    usage_chunk,
+    whole,
+)
+from tests.faults.run import Fault
+from tests.faults.upstream import Told
+from tierwright.core.errors import StoreError, StoreFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from random import Random
+
+    from tests.faults.client import Heard
+    from tests.faults.run import Scene
+    from tests.faults.upstream import Behaviour, Exchange
+
+
+def _all_good(heard: list[Heard], why: str) -> list[str]:
+    return [f"{one.tag} got HTTP {one.status} though only {why}" for one in heard if not one.good]
+
+
+async def _full(scene: Scene) -> Iterable[str]:
+    """Writes fail for a while, before or after they were kept: no answer suffers, and all is stored in the end."""
+    store = scene.gateway.captured
+    heard: list[Heard] = []
+    for _ in range(scene.rng.randint(1, 3)):
+        store.keeps = scene.rng.random() < 0.4
+        store.error = scene.rng.choice((StoreFull("scripted: no space"), StoreError("scripted: disk error")))
+        heard += await scene.several(scene.rng.randint(1, 6))
+        await asyncio.sleep(scene.rng.uniform(0, 0.4))
+        store.error = None
+        heard += await scene.several(scene.rng.randint(1, 3))
+    return _all_good(heard, "the store was full")
+
+
+async def _locked(scene: Scene) -> Iterable[str]:
+    """Another process holds the database's write lock for a while."""
+    other = sqlite3.connect(scene.gateway.store_path, isolation_level=None, timeout=10)
+    try:
+        other.execute("BEGIN IMMEDIATE").close()
+        heard = await scene.several(scene.rng.randint(2, 20))
+        await asyncio.sleep(scene.rng.uniform(0, 0.8))
+        heard += await scene.several(scene.rng.randint(1, 5))
+        other.execute("ROLLBACK").close()
+    finally:
+        other.close()
+    return _all_good(heard, "the store was locked")
+
+
+async def _jumping(scene: Scene) -> Iterable[str]:
+    """The time of day jumps by an hour, back or forth, while requests are under way and upstreams cool down."""
+    clock = scene.gateway.clock
+    asking = asyncio.create_task(scene.several(scene.rng.randint(3, 8)))
+    for _ in range(scene.rng.randint(2, 5)):
+        clock.offset += timedelta(seconds=scene.rng.choice((-3600, 3600, -7200, 1, -1)))
+        await asyncio.sleep(scene.rng.uniform(0, 0.1))
+    await asking
+    return _all_good(await scene.several(3), "the clock jumped")
+
+
+def _cooling(rng: Random) -> Behaviour:
+    return first(rng.randint(0, 2), refuse_with(429, "rate_limit_exceeded", retry_after="0.2"))
+
+
+def _paced(rng: Random) -> Behaviour:
+    """Answers that take half a second."""
+    pause_s = rng.uniform(0.02, 0.05)
+
+    async def behave(exchange: Exchange) -> None:
+        if not exchange.order.stream:
+            await asyncio.sleep(0.5)
+            await answer_well(exchange)
+            return
+        exchange.script.finish_sent = True
+        exchange.charge(Told.YES)
+        await begin_stream(exchange)
+        await send_events(exchange, [*chunks(exchange), usage_chunk(exchange), DONE], pause_s=pause_s)
+        await exchange.wire.write(LAST_PIECE)
+
+    return behave
+
+
+async def _stopped(scene: Scene) -> Iterable[str]:
+    """It is told to stop with a hundred answers under way, which all finish and are stored; another takes over."""
+    scene.upstream.words = (10, 12)
+    asking = asyncio.create_task(scene.several(100))
+    before = len(scene.upstream.orders)
+    await scene.upstream.until_received(before + 100)
+    scene.gateway.begin_stop()
+    heard = await asking
+    wrong = _all_good(heard, "the gateway was told to stop")
+    if not await scene.gateway.stop():
+        wrong.append("I5: the gateway did not stop")
+    stored = {inference.id for inference in scene.gateway.inferences()}
+    wrong += [
+        f"I1: {one.tag} was not stored when the gateway had stopped" for one in heard if one.inference_id not in stored
+    ]
+    await asyncio.to_thread(scene.gateway.start)
+    return wrong
+
+
+def _stalling(long: float) -> Behaviour:
+    async def behave(exchange: Exchange) -> None:
+        exchange.script.finish_sent = True
+        # A stall beyond the deadlines can end an attempt whose answer is there already.
+        exchange.charge(Told.MAYBE if long else Told.YES)
+        if exchange.order.stream:
+            await begin_stream(exchange)
+            await send_events(exchange, [*chunks(exchange), usage_chunk(exchange), DONE], pause_s=0.02)
+            await exchange.wire.write(LAST_PIECE)
+        else:
+            await asyncio.sleep(0.2)
+            await send_whole(exchange, 200, whole(exchange))
+
+    return behave
+
+
+async def _stalled(scene: Scene) -> Iterable[str]:
+    """The event loop does nothing for a while: shorter than the deadlines, or longer."""
+    long = scene.rng.random() < 0.5
+    scene.upstream.behaviour = _stalling(long)
+    asking = asyncio.create_task(scene.several(scene.rng.randint(3, 10)))
+    await asyncio.sleep(scene.rng.uniform(0.02, 0.15))
+    scene.gateway.stall(scene.rng.uniform(1.2, 1.5) if long else scene.rng.uniform(0.2, 0.5))
+    heard = await asking
+    return [] if long else _all_good(heard, "its loop stalled for less than its deadlines")
+
+
+PROCESS = (
+    Fault(number=31, name="store full or failing", drive=_full),
+    Fault(number=36, name="database locked", drive=_locked),
+    Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),
+    Fault(number=39, name="stop with a hundred answers under way", drive=_stopped, behave=_paced),
+    Fault(number=40, name="event loop stalls", drive=_stalled),
+)
