@@ -251,7 +251,7 @@ def _price(_: str, usage: Usage, __: datetime) -> Decimal | None:
     return (usage.prompt_tokens + usage.completion_tokens) * TOKEN_USD
 
 
-def _count(request: ChatRequest, text: str | None, _: str) -> Usage:
+def _count(request: ChatRequest, text: str | None) -> Usage:
     """As the scripted upstream counts: a word is a token."""
     prompt = sum(len(message.text.split()) for message in request.messages)
     return Usage(prompt_tokens=prompt, completion_tokens=len((text or "").split()), estimated=True)
