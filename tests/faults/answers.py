@@ -71,7 +71,8 @@ def error_body(exchange: Exchange, code: str) -> bytes:
 async def answer_well(exchange: Exchange) -> None:
     """Answers completely, in the form asked for, and charges it."""
     exchange.script.finish_sent = True
-    exchange.charge(Told.YES)
+    # Whoever has given up on it can't be told any more.
+    exchange.charge(Told.NO if exchange.wire.gone else Told.YES)
     if not exchange.order.stream:
         await send_whole(exchange, 200, whole(exchange))
         return

@@ -24,6 +24,8 @@ class Heard:
     streamed: bool
     #: Whether it left before the end, on purpose.
     left: bool = False
+    #: Whether the gateway was killed before it had answered.
+    cut: bool = False
     #: None: no answer began.
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)

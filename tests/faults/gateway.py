@@ -31,7 +31,7 @@ from tierwright.gateway.config import (
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
-from tierwright.gateway.upstreams.config import BreakerConfig, ConcurrencyConfig, ResilienceConfig
+from tierwright.gateway.upstreams.config import ResilienceConfig
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from tierwright.core.protocols import InferenceStore, Predictor
     from tierwright.gateway.asgi import Receive, Scope, Send
     from tierwright.gateway.server import GatewayApp
+    from tierwright.store.sql import SqlStore
 
 #: The model whose server is faulty, and one whose server never is.
 MODEL, SOUND_MODEL = "gpt-4o", "gpt-4o-mini"
 MAX_BODY_BYTES = 1024 * 1024
-MAX_ANSWER_BYTES = 8 * 1024 * 1024
+#: An answer is held about six times over while it is journalled, joined and stored; two of this length together stay
+#: within the 64 MiB that the invariants allow.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
 #: Seconds without a byte after which a model server is given up, and seconds for all of its answer.
 IDLE_S, TOTAL_S = 1.0, 2.5
 #: Seconds within which a gateway whose upstream is well again must answer: its longest cool-down, and its probes.
@@ -66,6 +69,8 @@ class Plan:
     #: Requests the faulty model server is given at the same time, and requests that may wait for it.
     places: int = 64
     queue: int = 64
+    #: Milliseconds that a record may wait in memory for others.
+    capture_delay_ms: float = 2.0
     #: Seconds that the gateway has to end when it is stopped.
     drain_s: int = 10
 
@@ -142,13 +147,17 @@ class Gateway:
 
     def start(self) -> None:
         """Builds one on the store, and waits until it takes requests."""
-        server = ServerConfig(
-            port=0,
-            max_body_bytes=MAX_BODY_BYTES,
-            max_answer_bytes=MAX_ANSWER_BYTES,
-            drain_s=self.plan.drain_s,
+        server = server_config(self.plan)
+        self._tap = Tap(
+            build(
+                folder=self.folder,
+                upstream_url=self.upstream_url,
+                plan=self.plan,
+                server=server,
+                stores=(self.store, self.captured),
+                clock=self.clock,
+            )
         )
-        self._tap = Tap(self._build(server))
         self._listener = Listener(self._tap, server)
         self.port = int(self._listener.address.rpartition(":")[2])
         ready = threading.Event()
@@ -156,10 +165,6 @@ class Gateway:
         self._thread.start()
         if not ready.wait(20):
             raise RuntimeError("the gateway did not start within 20 s")
-
-    def begin_stop(self) -> None:
-        """What SIGTERM does: no new connections, answers under way finish, captures are stored."""
-        self._listener.stop()
 
     async def stop(self) -> bool:
         """Stops it and waits; False: it did not end in time."""
@@ -180,56 +185,65 @@ class Gateway:
         """Closes the store."""
         self.store.close()
 
-    def _build(self, server: ServerConfig) -> GatewayApp:
-        plan = self.plan
-        backends = [
-            self._backend("frontier", plan.base_url or self.upstream_url, MODEL),
-            self._backend("spare", self.upstream_url, SOUND_MODEL),
-        ]
-        return build_gateway(
-            config=GatewayConfig(
-                routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
-                capture=CaptureConfig(max_delay_ms=2.0),
-                server=server,
-                callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
-                upstreams=UpstreamSettings(
-                    resilience=ResilienceConfig(
-                        attempt_timeout_s=TOTAL_S,
-                        first_byte_timeout_s=IDLE_S,
-                        idle_timeout_s=IDLE_S,
-                        request_timeout_s=2 * TOTAL_S,
-                        backoff_first_s=0.02,
-                        backoff_limit_s=0.1,
-                        retry_after_limit_s=1.5,
-                        fallbacks={MODEL: (SOUND_MODEL,)} if plan.fallback else {},
-                    ),
-                    breaker=BreakerConfig(open_first_s=0.2, open_limit_s=0.4),
-                    concurrency={
-                        "frontier": ConcurrencyConfig(limit=plan.places, queue_limit=plan.queue, queue_timeout_s=1.0)
-                    },
+
+def build(
+    *,
+    folder: Path,
+    upstream_url: str,
+    plan: Plan,
+    server: ServerConfig,
+    stores: tuple[SqlStore, InferenceStore],
+    clock: Clock,
+) -> GatewayApp:
+    """The application; `stores`: of what is served, and of what is captured."""
+    backends = [
+        _backend("frontier", plan.base_url or upstream_url, MODEL),
+        _backend("spare", upstream_url, SOUND_MODEL),
+    ]
+    return build_gateway(
+        config=GatewayConfig(
+            routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
+            capture=CaptureConfig(max_delay_ms=plan.capture_delay_ms, spool=folder / "spool"),
+            server=server,
+            callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
+            upstreams=UpstreamSettings(
+                resilience=ResilienceConfig(
+                    attempt_timeout_s=TOTAL_S,
+                    first_byte_timeout_s=IDLE_S,
+                    idle_timeout_s=IDLE_S,
+                    request_timeout_s=2 * TOTAL_S,
+                    backoff_first_s=0.02,
+                    backoff_limit_s=0.1,
+                    retry_after_limit_s=1.5,
+                    fallbacks={MODEL: (SOUND_MODEL,)} if plan.fallback else {},
                 ),
             ),
-            backends=[
-                ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends
-            ],
-            captured=self.captured,
-            feedback=self.store,
-            serving=ServingParts(store=self.store, loader=Nothing(), terms=_no_terms),
-            price=_price,
-            count=_count,
-            sources=Sources(clock=self.clock, entropy=lambda: os.urandom(1000)),
-        )
+        ),
+        backends=[ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends],
+        captured=stores[1],
+        feedback=stores[0],
+        serving=ServingParts(store=stores[0], loader=Nothing(), terms=_no_terms),
+        price=_price,
+        count=_count,
+        sources=Sources(clock=clock, entropy=lambda: os.urandom(1000)),
+    )
 
-    def _backend(self, name: str, base_url: str, model: str) -> BackendConfig:
-        return BackendConfig(
-            name=name,
-            base_url=base_url,
-            api_key=Secret("sk-upstream"),
-            models=(model,),
-            timeout_s=TOTAL_S,
-            connect_timeout_s=0.5,
-            idle_timeout_s=IDLE_S,
-        )
+
+def server_config(plan: Plan) -> ServerConfig:
+    """Where it listens, and its limits."""
+    return ServerConfig(port=0, max_body_bytes=MAX_BODY_BYTES, max_answer_bytes=MAX_ANSWER_BYTES, drain_s=plan.drain_s)
+
+
+def _backend(name: str, base_url: str, model: str) -> BackendConfig:
+    return BackendConfig(
+        name=name,
+        base_url=base_url,
+        api_key=Secret("sk-upstream"),
+        models=(model,),
+        timeout_s=TOTAL_S,
+        connect_timeout_s=0.5,
+        idle_timeout_s=IDLE_S,
+    )
 
 
 def _price(_: str, usage: Usage, __: datetime) -> Decimal | None:

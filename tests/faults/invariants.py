@@ -65,7 +65,7 @@ def once_each(heard: Sequence[Heard], inferences: Sequence[Inference], unread: f
     by_id = {inference.id: inference for inference in inferences}
     for one in heard:
         acknowledged = one.inference_id
-        if acknowledged is None or one.tag in unread:
+        if acknowledged is None or one.cut or one.tag in unread:
             continue
         if acknowledged not in by_id:
             yield f"I1: {one.tag} was acknowledged as {acknowledged} and is not stored"
@@ -73,13 +73,14 @@ def once_each(heard: Sequence[Heard], inferences: Sequence[Inference], unread: f
             yield f"I1: {one.tag} got HTTP {one.status}, and HTTP {by_id[acknowledged].status} is stored"
 
 
-def money(upstream: Upstream, inferences: Sequence[Inference]) -> tuple[Money, list[str]]:
+def money(upstream: Upstream, heard: Sequence[Heard], inferences: Sequence[Inference]) -> tuple[Money, list[str]]:
     """I2 and I3.
 
     Where the upstream told its counts, the record holds exactly one call that costs exactly the invoice. Where it
     billed and its counts never arrived (it died, or we left), the record holds the call with the code of what went
     wrong, and its cost is either unknown or an estimate that is marked and not above the invoice. A call that was not
-    billed costs nothing that is not such an estimate.
+    billed costs nothing that is not such an estimate. A request whose answer was cut because the gateway was killed was
+    never acknowledged: there may be no record of it, and it is on neither account then.
     """
     wrong: list[str] = []
     calls: defaultdict[str, list[ModelCall]] = defaultdict(list)
@@ -87,10 +88,11 @@ def money(upstream: Upstream, inferences: Sequence[Inference]) -> tuple[Money, l
         calls[tag_of(inference)].extend(inference.calls)
     received = Counter(order.tag for order in upstream.orders)
     rows: defaultdict[str, list[InvoiceRow]] = defaultdict(list)
+    unrecorded = {one.tag for one in heard if one.cut} - calls.keys()
     for row in upstream.invoice:
         rows[row.tag].append(row)
     recorded = estimated = Decimal(0)
-    for tag in received | calls.keys():
+    for tag in (received.keys() | calls.keys()) - unrecorded:
         if received[tag] > len(calls[tag]):
             wrong.append(f"I2: {tag} reached the upstream {received[tag]} times; {len(calls[tag])} calls are recorded")
         if len(rows[tag]) > 1:
@@ -100,9 +102,10 @@ def money(upstream: Upstream, inferences: Sequence[Inference]) -> tuple[Money, l
         recorded += sum((call.cost_usd for call in told if call.cost_usd is not None), Decimal(0))
         estimated += sum((call.cost_usd for call in guessed if call.cost_usd is not None), Decimal(0))
         wrong += _of_one(tag, rows[tag], told, guessed, calls[tag])
-    billed = sum((row.cost_usd for row in upstream.invoice if row.told is not Told.NO), Decimal(0))
-    untold = sum((row.cost_usd for row in upstream.invoice if row.told is Told.NO), Decimal(0))
-    if all(row.told is not Told.MAYBE for row in upstream.invoice) and billed != recorded:
+    counted = [row for row in upstream.invoice if row.tag not in unrecorded]
+    billed = sum((row.cost_usd for row in counted if row.told is not Told.NO), Decimal(0))
+    untold = sum((row.cost_usd for row in counted if row.told is Told.NO), Decimal(0))
+    if all(row.told is not Told.MAYBE for row in counted) and billed != recorded:
         wrong.append(f"I2: the upstream billed and told {billed} USD, {recorded} USD are recorded")
     return Money(billed_usd=billed, recorded_usd=recorded, untold_usd=untold, estimated_usd=estimated), wrong
 
@@ -137,7 +140,7 @@ def _of_one(
 def answers(heard: Sequence[Heard], scripts: dict[str, Script]) -> Iterable[str]:
     """I5, and of I4 what a refusal says."""
     for one in heard:
-        if one.left:
+        if one.left or one.cut:
             continue
         if one.hung:
             yield f"I5: {one.tag} hung"

@@ -1,4 +1,4 @@
-"""Faults 31, 36 and 38 to 40: stores that take nothing, jumping clocks, an end with streams open, stalled loops."""
+"""Faults 31, 36, 38 and 40: stores that take nothing, clocks that jump, event loops that stall."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tests.faults.answers import (
     DONE,
     LAST_PIECE,
-    answer_well,
     begin_stream,
     chunks,
     first,
@@ -80,43 +79,6 @@ def _cooling(rng: Random) -> Behaviour:
     return first(rng.randint(0, 2), refuse_with(429, "rate_limit_exceeded", retry_after="0.2"))
 
 
-def _paced(rng: Random) -> Behaviour:
-    """Answers that take half a second."""
-    pause_s = rng.uniform(0.02, 0.05)
-
-    async def behave(exchange: Exchange) -> None:
-        if not exchange.order.stream:
-            await asyncio.sleep(0.5)
-            await answer_well(exchange)
-            return
-        exchange.script.finish_sent = True
-        exchange.charge(Told.YES)
-        await begin_stream(exchange)
-        await send_events(exchange, [*chunks(exchange), usage_chunk(exchange), DONE], pause_s=pause_s)
-        await exchange.wire.write(LAST_PIECE)
-
-    return behave
-
-
-async def _stopped(scene: Scene) -> Iterable[str]:
-    """It is told to stop with a hundred answers under way, which all finish and are stored; another takes over."""
-    scene.upstream.words = (10, 12)
-    asking = asyncio.create_task(scene.several(100))
-    before = len(scene.upstream.orders)
-    await scene.upstream.until_received(before + 100)
-    scene.gateway.begin_stop()
-    heard = await asking
-    wrong = _all_good(heard, "the gateway was told to stop")
-    if not await scene.gateway.stop():
-        wrong.append("I5: the gateway did not stop")
-    stored = {inference.id for inference in scene.gateway.inferences()}
-    wrong += [
-        f"I1: {one.tag} was not stored when the gateway had stopped" for one in heard if one.inference_id not in stored
-    ]
-    await asyncio.to_thread(scene.gateway.start)
-    return wrong
-
-
 def _stalling(long: float) -> Behaviour:
     async def behave(exchange: Exchange) -> None:
         exchange.script.finish_sent = True
@@ -148,6 +110,5 @@ PROCESS = (
     Fault(number=31, name="store full or failing", drive=_full),
     Fault(number=36, name="database locked", drive=_locked),
     Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),
-    Fault(number=39, name="stop with a hundred answers under way", drive=_stopped, behave=_paced),
     Fault(number=40, name="event loop stalls", drive=_stalled),
 )

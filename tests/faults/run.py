@@ -37,6 +37,8 @@ class Scene:
     heard: list[Heard] = field(default_factory=list)
     #: Tags of requests that name no model, of which nothing is to be kept.
     unread: set[str] = field(default_factory=set)
+    #: Where requests go instead of to the gateway in this process; None: there.
+    port: int | None = None
     _asked: int = 0
 
     @property
@@ -50,7 +52,7 @@ class Scene:
         self._asked += 1
         usage = self.rng.random() < 0.5
         sent = chat(tag, streamed=self.streamed, include_usage=usage, model=model) if body is None else body
-        heard = await ask(self.gateway.port, tag, sent, streamed=self.streamed, **more)
+        heard = await ask(self.port or self.gateway.port, tag, sent, streamed=self.streamed, **more)
         self.heard.append(heard)
         return heard
 
@@ -132,7 +134,7 @@ async def _run(fault: Fault, *, seed: int, streamed: bool) -> Outcome:
             wrong.append("I5: the gateway did not stop in time")
         inferences = await asyncio.to_thread(gateway.inferences)
         gateway.close()
-    account, of_money = invariants.money(upstream, inferences)
+    account, of_money = invariants.money(upstream, scene.heard, inferences)
     wrong += invariants.once_each(scene.heard, inferences, frozenset(scene.unread))
     wrong += of_money
     wrong += invariants.answers(scene.heard, upstream.scripts)

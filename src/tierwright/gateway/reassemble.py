@@ -33,6 +33,15 @@ class Reassembled:
     finished: bool
 
 
+class _Text:
+    """Text that is continued: joined at its end, since joining at each piece would copy all of it each time."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, *pieces: str) -> None:
+        self.pieces = list(pieces)
+
+
 def reassemble(payloads: Sequence[bytes]) -> Reassembled:
     """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out."""
     whole: dict[str, Any] = {}
@@ -129,11 +138,14 @@ def _merge_function(function: dict[str, Any], delta: Mapping[str, Any]) -> None:
     for name, value in delta.items():
         # Some servers repeat the name in every chunk.
         if name != "name" or value != function["name"]:
-            function[name] = _merged(function.get(name), value)
+            merged = _merged(function.get(name), value)
+            function[name] = _settled(merged) if name == "name" else merged
 
 
 def _joined(known: Any, value: Any) -> Any:
     """Content, which models that think aloud send as a list of parts and then as text."""
+    if isinstance(known, _Text) and isinstance(value, list):
+        known = _settled(known)
     if isinstance(known, list) and isinstance(value, str):
         value = [{"type": "text", "text": value}] if value else []
     elif isinstance(known, str) and isinstance(value, list):
@@ -157,8 +169,11 @@ def _merged(known: Any, value: Any) -> Any:
     """
     if value is None or known is None:
         return known if value is None else value
+    if isinstance(known, _Text) and isinstance(value, str):
+        known.pieces.append(value)
+        return known
     if isinstance(known, str) and isinstance(value, str):
-        return known + value
+        return _Text(known, value)
     if isinstance(known, list) and isinstance(value, list):
         return _extended(known, value)
     if isinstance(known, Mapping) and isinstance(value, Mapping):
@@ -188,7 +203,19 @@ def _is_indexed(item: Any) -> bool:
     return isinstance(item, Mapping) and isinstance(item.get("index"), int)
 
 
-def _closed(choice: dict[str, Any]) -> dict[str, Any]:
+def _settled(value: Any) -> Any:
+    """The same with every text in one piece."""
+    if isinstance(value, _Text):
+        return "".join(value.pieces)
+    if isinstance(value, Mapping):
+        return {name: _settled(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_settled(item) for item in value]
+    return value
+
+
+def _closed(open_choice: dict[str, Any]) -> dict[str, Any]:
+    choice: dict[str, Any] = _settled(open_choice)
     calls = choice["message"].get("tool_calls")
     if calls:
         choice["message"]["tool_calls"] = [

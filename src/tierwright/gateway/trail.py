@@ -6,6 +6,7 @@ capture's writer.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     Price = Callable[[str, Usage, datetime], Decimal | None]
     #: Tokens of a request and its answer's text, where the server sent no counts; takes milliseconds.
     Count = Callable[[ChatRequest, str | None, str], Usage]
+
+_LOG = logging.getLogger(__name__)
 
 
 class Tally(NamedTuple):
@@ -269,7 +272,11 @@ class Draft:
         except InputError:
             return call
         answer = decode_answer(response)
-        usage = self.pricing.count(asked, answer.text, call.model)
+        try:
+            usage = self.pricing.count(asked, answer.text, call.model)
+        except Exception as error:  # noqa: BLE001 - whatever a tokenizer does, its call stays in the ledger, unpriced
+            _LOG.error("tokens could not be counted (%s); the call is kept unpriced", error.__class__.__name__)
+            return call
         return _tallied(call, self.pricing.tally(usage, call.model, answer.model, self.bare.created_at))
 
 

@@ -189,7 +189,7 @@ def test_stream_without_done_but_with_its_reason_is_complete(gateway: Running) -
 def test_a_stream_without_end_is_cut(start: Callable[..., Running]) -> None:
     """Good events beyond the longest answer end in an error: what is kept of an answer is bounded."""
     gateway = start(max_answer_bytes=2000)
-    gateway.upstream.script = streaming(events(*["word "] * 100))
+    gateway.upstream.script = streaming(events(*["word "] * 100), pause_s=0.005)
     with pytest.raises(openai.APIError) as caught:
         list(ask(gateway, stream=True))
     assert caught.value.code == "upstream_broken"

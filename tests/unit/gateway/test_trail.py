@@ -1,0 +1,51 @@
+"""What becomes of a request's facts when they are drawn up."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tests.fakes import an_inference
+from tierwright.core.chat import Usage
+from tierwright.gateway.trail import Draft, Pricing
+
+if TYPE_CHECKING:
+    from tierwright.core.chat import ChatRequest
+    from tierwright.core.inference import Inference
+
+ANSWER = {"id": "a", "model": "gpt-4o", "choices": [{"index": 0, "message": {"content": "two words"}}]}
+
+
+def uncounted() -> Inference:
+    """An answered request whose server sent no counts."""
+    made = an_inference(
+        request=json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}).encode(),
+        response=json.dumps(ANSWER).encode(),
+    )
+    call = replace(made.calls[-1], prompt_tokens=None, completion_tokens=None, cost_usd=None, status=200)
+    return replace(made, calls=(call,))
+
+
+def counted(_: ChatRequest, text: str | None, __: str) -> Usage:
+    """A token a word."""
+    return Usage(prompt_tokens=1, completion_tokens=len((text or "").split()), estimated=True)
+
+
+def failing(_: ChatRequest, __: str | None, ___: str) -> Usage:
+    """A tokenizer that can't be loaded."""
+    raise ModuleNotFoundError("no tokenizer")
+
+
+def test_what_the_server_did_not_count_is_estimated() -> None:
+    """The call gets the estimate, is marked, and is priced by it."""
+    made = Draft(uncounted(), (), Pricing(lambda *_: Decimal("0.5"), counted)).inference()
+    call = made.calls[-1]
+    assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))
+
+
+def test_a_counter_that_fails_costs_no_ledger_line() -> None:
+    """Whatever a tokenizer does, its call is kept as it was, unpriced."""
+    bare = uncounted()
+    assert Draft(bare, (), Pricing(lambda *_: Decimal("0.5"), failing)).inference() == bare
