@@ -7,7 +7,7 @@ underscores; our own begin with `tierwright_`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -35,6 +35,7 @@ class Metrics:
     def __init__(self, models: Collection[str]) -> None:
         """`models`: those that are told apart."""
         self._models = frozenset(models)
+        self._children: dict[tuple[int, tuple[str, ...]], Any] = {}
         self._registry = registry = CollectorRegistry()
         call = ("endpoint", "backend", "model")
         self._requests = Counter(
@@ -93,9 +94,9 @@ class Metrics:
         backend = "none" if answer is None else answer.backend
         endpoint, model = inference.endpoint.value, self._named(inference.model)
         status = f"{inference.status // 100}xx"
-        self._requests.labels(endpoint, backend, model, status, inference.route.reason.value).inc()
+        self._at(self._requests, endpoint, backend, model, status, inference.route.reason.value).inc()
         if inference.latency_ms is not None:
-            self._duration.labels(endpoint, backend).observe(inference.latency_ms / 1000)
+            self._at(self._duration, endpoint, backend).observe(inference.latency_ms / 1000)
         if inference.overhead_ms is not None:
             self._overhead.observe(inference.overhead_ms / 1000)
         for call in inference.calls:
@@ -108,9 +109,9 @@ class Metrics:
     def _observe_call(self, call: ModelCall) -> None:
         model = self._named(call.model)
         if call.role is not CallRole.PRIMARY:
-            self._further.labels(call.backend, call.role.value).inc()
+            self._at(self._further, call.backend, call.role.value).inc()
         if call.first_token_ms is not None:
-            self._first_token.labels(call.backend).observe(call.first_token_ms / 1000)
+            self._at(self._first_token, call.backend).observe(call.first_token_ms / 1000)
         for kind, tokens in (
             ("input", call.prompt_tokens),
             ("output", call.completion_tokens),
@@ -118,13 +119,21 @@ class Metrics:
             ("reasoning", call.reasoning_tokens),
         ):
             if tokens:
-                self._tokens.labels(call.backend, model, kind).inc(tokens)
+                self._at(self._tokens, call.backend, model, kind).inc(tokens)
         if call.cost_usd is not None:
-            self._cost.labels(call.backend, model).inc(float(call.cost_usd))
+            self._at(self._cost, call.backend, model).inc(float(call.cost_usd))
         elif call.answered and call.error_code is None:
-            self._unpriced.labels(call.backend, model).inc()
+            self._at(self._unpriced, call.backend, model).inc()
         if call.usage_estimated:
-            self._estimated.labels(call.backend, model).inc()
+            self._at(self._estimated, call.backend, model).inc()
+
+    def _at(self, metric: Any, *labels: str) -> Any:
+        """The child of a metric that has these labels; finding it anew costs the library several microseconds."""
+        key = (id(metric), labels)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = metric.labels(*labels)
+        return found
 
     def _named(self, model: str) -> str:
         return model if model in self._models else _OTHER
