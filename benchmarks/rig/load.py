@@ -22,12 +22,15 @@ import uvloop
 from rig.wire import BODY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
+    from typing import Any
 
     from numpy.typing import NDArray
 
     from rig.wire import Target
 
+#: Seconds after which an idle connection is not used again: the other side may be about to close it.
+_IDLE_S = 5.0
 _DONE = """
 function done(summary, latency)
     local errors = summary.errors
@@ -74,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._reply: asyncio.Future[Reply] | None = None
         self._parts: list[bytes] = []
         self._sent_at = self._first_at = 0.0
-        self.is_open = True
+        self._idle_since = time.perf_counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Is ready."""
@@ -82,8 +85,12 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The answer under way, if any, has failed."""
-        self.is_open = False
         self._end(0)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is open and was used a moment ago."""
+        return not self._transport.is_closing() and time.perf_counter() - self._idle_since < _IDLE_S
 
     def data_received(self, data: bytes) -> None:
         """Parses."""
@@ -114,6 +121,7 @@ class Connection(asyncio.Protocol):
     def _end(self, status: int) -> None:
         if self._reply is not None and not self._reply.done():
             now, sent_at = time.perf_counter(), self._sent_at
+            self._idle_since = now
             body = b"".join(self._parts)
             reply = Reply(status=status, first_s=self._first_at - sent_at, total_s=now - sent_at, body=body)
             self._reply.set_result(reply)
@@ -134,12 +142,11 @@ class Pool:
     async def ask(self, request: bytes) -> Reply:
         """The answer to a request; status 0 where there was no connection to be had, or it was lost."""
         try:
-            connection = self._idle.pop() if self._idle else await self._connect()
+            connection = self._take() or await self._connect()
         except OSError:
             return Reply(status=0, first_s=0, total_s=0, body=b"")
         reply = await connection.ask(request)
-        if connection.is_open:
-            self._idle.append(connection)
+        self._idle.append(connection)
         return reply
 
     def close(self) -> None:
@@ -147,22 +154,30 @@ class Pool:
         for connection in self._idle:
             connection.close()
 
+    def _take(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fresh:
+                return connection
+            connection.close()
+        return None
+
     async def _connect(self) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", self._port)
         return connection
 
 
-async def at_rate(rate: float, count: int, send: Callable[[int], Awaitable[None]]) -> None:
-    """Calls `send` with 0, 1, 2 … that often a second, whatever the calls take, and waits for all to end."""
-    under_way: set[asyncio.Future[None]] = set()
+async def at_rate(rate: float, count: int, send: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    """Calls `send` with 0, 1, 2 … that often a second, whatever the calls take, and waits for all to end.
+
+    The first call that raises ends it all, as an ExceptionGroup.
+    """
     began = time.perf_counter()
-    for number in range(count):
-        if (wait_s := began + number / rate - time.perf_counter()) > 0:
-            await asyncio.sleep(wait_s)
-        task = asyncio.ensure_future(send(number))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-    await asyncio.gather(*under_way)
+    async with asyncio.TaskGroup() as under_way:
+        for number in range(count):
+            if (wait_s := began + number / rate - time.perf_counter()) > 0:
+                await asyncio.sleep(wait_s)
+            under_way.create_task(send(number))
 
 
 async def in_pairs(
