@@ -1,15 +1,17 @@
-"""Tierwright as its users run it: `tierwright serve`, a settings file, a caller's key, 200 tasks in its store."""
+"""Tierwright as its users run it: `tierwright serve`, all switched on, 200 tasks in its store."""
 
 from __future__ import annotations
 
-import hashlib
+import json
+import os
+import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rig.processes import Program
-from rig.wire import INSTRUCTION, KEY, Target
+from rig.processes import Program, free_port
+from rig.wire import INSTRUCTION, Target
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.ids import FrameId, TaskId
 from tierwright.core.task import Frame, Task, Template
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 TASKS = 200
 #: What every request goes through, for the reports.
-SWITCHED_ON = f"the caller's key, the task among {TASKS}, routing, pricing, capture of request and answer in SQLite"
+SWITCHED_ON = (
+    f"the caller's key with limits on requests, tokens, concurrency and US dollars, the task among {TASKS}, routing, "
+    "pricing, the journal, capture of request and answer in SQLite, metrics"
+)
+#: Limits that are counted and never reached.
+_LIMITS = ("--rpm", "1000000000", "--tpm", "1000000000000", "--concurrent", "100000", "--budget-usd", "4000000")
 _PROGRAM = Path(sys.executable).with_name("tierwright")
 _SETTINGS = """\
 version = 1
@@ -29,17 +36,17 @@ version = 1
 port = 0
 {server}
 
+[admin]
+port = {admin}
+
 [[backends]]
 name = "frontier"
 base_url = "http://127.0.0.1:{upstream}/v1"
 api_key = "env:BENCH_UPSTREAM_KEY"
 models = ["gpt-4o"]
 max_connections = {connections}
-
-[[callers]]
-client_id = "bench"
-key_sha256 = "{key_sha256}"
 """
+_UPSTREAM_KEY = {"BENCH_UPSTREAM_KEY": "sk-bench-upstream"}
 
 
 class Served:
@@ -67,23 +74,25 @@ class Served:
             server=server,
             upstream=upstream,
             connections=connections,
-            key_sha256=hashlib.sha256(KEY.encode()).hexdigest(),
+            admin=free_port(),
         )
         (folder / "tierwright.toml").write_text(settings, encoding="utf-8")
+        key = _created_key(folder)
         ready = folder / "ready"
         profiler = [] if profile is None else ["-m", "cProfile", "-o", str(profile.resolve())]
         self.program = Program(
             [sys.executable, *profiler, str(_PROGRAM), "serve", "--ready-file", str(ready)],
             cores=cores,
             folder=folder,
-            environment={"BENCH_UPSTREAM_KEY": "sk-bench-upstream"},
+            environment=_UPSTREAM_KEY,
         )
         try:
             self.program.wait_until(ready.exists)
         except BaseException:
             self.program.stop()
             raise
-        self.target = Target(port=int(ready.read_text(encoding="utf-8").rsplit(":", 1)[1]))
+        port = int(ready.read_text(encoding="utf-8").rsplit(":", 1)[1])
+        self.target = Target(port=port, key=key)
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +115,19 @@ class Served:
                 store.put_task(_task(number))
         finally:
             store.close()
+
+
+def _created_key(folder: Path) -> str:
+    """A new caller's key with limits."""
+    done = subprocess.run(
+        [sys.executable, str(_PROGRAM), "key", "create", "--client", "bench", *_LIMITS, "--json"],
+        cwd=folder,
+        env={**os.environ, **_UPSTREAM_KEY},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return str(json.loads(done.stdout)["key"])
 
 
 def _task(number: int) -> Task:

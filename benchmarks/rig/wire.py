@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: The caller's key, whoever checks it; LiteLLM wants it to begin with sk-.
+#: The caller's key where it can be chosen; LiteLLM wants it to begin with sk-.
 KEY = "sk-bench-caller"
 #: Begins the system message of every task; its number follows.
 INSTRUCTION = "Name the intent of the customer's message. " * 12
@@ -57,13 +57,14 @@ class Target:
 
     #: On 127.0.0.1.
     port: int
+    key: str = KEY
     #: Beside the caller's key and the content type.
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def all_headers(self) -> dict[str, str]:
         """With the caller's key and the content type."""
-        return {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", **self.headers}
+        return {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **self.headers}
 
     def request(self, body: str = BODY) -> bytes:
         """The request as it goes over the wire."""
