@@ -55,10 +55,8 @@ class Backend(Protocol):
     def name(self) -> str:
         """Its name in the settings."""
 
-    async def send(
-        self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float | None = None
-    ) -> Reply:
-        """Posts a body and returns when the status is known; `timeout_s` bounds the whole call, None: as configured.
+    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float) -> Reply:
+        """Posts a body and returns when the status is known; `timeout_s` bounds the whole call, besides its settings.
 
         Raises BackendUnavailable where nothing was sent, else BackendLost, BackendTimeout or BackendBroken; an error
         status is a Reply, not an exception.

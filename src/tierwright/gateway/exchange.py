@@ -175,12 +175,13 @@ class Exchange:
             await self._send_problem(trail, call.dialect, target, call.send)
             return
         found = target.found
+        if found is not None:
+            # First: what is refused is recorded, too, and a task may say that its content is not kept.
+            self._note_task(trail, found.task, snapshot)
         refusal = self._admit(call, target)
         if refusal is not None:
             await self._send_problem(trail, call.dialect, refusal, call.send)
             return
-        if found is not None:
-            self._note_task(trail, found.task, snapshot)
         if target.pinned is not None and found is not None:
             await self._answer_pinned(call, found, target.pinned)
             return

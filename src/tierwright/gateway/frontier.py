@@ -135,8 +135,7 @@ class Frontier:
         role = _ROLES.get(lease.role_hint, errand.role)
         attempt = Attempt(role, served.backend.name, lease.model, sources.clock(), sources.timer())
         headers = wire.forwarded(errand.headers)
-        # The session's own limit holds for a first attempt; later ones have what is left of the request's time.
-        timeout_s = None if lease.number == 1 else max(0.001, lease.attempt_deadline - attempt.began)
+        timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         try:
             reply = await served.backend.send(passage.path, passage.body, headers=headers, timeout_s=timeout_s)
         except BackendError as error:

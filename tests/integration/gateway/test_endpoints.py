@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -191,3 +192,17 @@ def test_several_answers_and_unknown_members_pass(gateway: Running) -> None:
     gateway.upstream.script = two
     answer, _ = ask(gateway, n=2)
     assert [choice.index for choice in answer.choices] == [0, 1]
+
+
+def test_the_whole_requests_deadline_bounds_the_first_attempt(start: Callable[..., Running]) -> None:
+    """A server that would answer within its own limit, but not within the request's, is given up."""
+    gateway = start(resilience=ResilienceConfig(request_timeout_s=0.3))
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(3)
+        return await plain(request)
+
+    gateway.upstream.script = slow
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(gateway)
+    assert (caught.value.status_code, caught.value.code) == (504, "upstream_timeout")

@@ -11,8 +11,8 @@ import openai
 import pytest
 
 from tests.fakes import a_key
-from tests.integration.gateway.conftest import Running, eventually
-from tests.integration.gateway.test_specialists import MESSAGES, seen
+from tests.integration.gateway.conftest import Running, Sure, eventually
+from tests.integration.gateway.test_specialists import MESSAGES, deploy, seen
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import Content
@@ -129,3 +129,19 @@ def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> Non
     with pytest.raises(openai.BadRequestError) as caught:
         client.post("/feedback", body={"score": 1}, cast_to=object)
     assert caught.value.code == "invalid_feedback"
+
+
+def test_a_refused_request_of_a_task_without_content_keeps_none(start: Callable[..., Running]) -> None:
+    """Also where the caller's key is not for it: the task's word on content comes first."""
+    gateway = start(capture={"no_content_tasks": ("card-intent",)})
+    deploy(gateway, Sure())
+    digest = hashlib.sha256(PLAIN.encode()).hexdigest()
+    gateway.store.add_key(a_key(sha256=digest, expires_at=None, models=("other",)))
+    seen(gateway)
+    with (
+        openai.OpenAI(base_url=gateway.url, api_key=PLAIN, max_retries=0) as client,
+        pytest.raises(openai.PermissionDeniedError),
+    ):
+        ask(client)
+    (kept,) = gateway.captured()
+    assert (kept.task_id, kept.request, kept.content) == ("task-1", None, Content.OFF)

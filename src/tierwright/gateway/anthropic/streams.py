@@ -227,6 +227,11 @@ class ChatChunks:
         """The chat usage known so far, whole or not; None: the server has sent none that can be counted."""
         return chat_usage(self._usage)
 
+    @property
+    def native_usage(self) -> Mapping[str, Any]:
+        """The same as the server sent it, with what a chat has no word for."""
+        return self._usage
+
     def feed(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The chunks that an event makes; none once the answer is over. Events of unknown type say nothing."""
         if self.finished or self.error is not None:

@@ -59,7 +59,6 @@ class HttpBackend:
         self._headers |= config.headers
         if config.api_key is not None:
             self._headers[kind.key_header] = kind.key_prefix + config.api_key.reveal()
-        self._timeout = self._within(config.timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -67,9 +66,7 @@ class HttpBackend:
         """Its name in the settings."""
         return self._config.name
 
-    async def send(
-        self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float | None = None
-    ) -> Reply:
+    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float) -> Reply:
         """As `Backend.send`; `headers` are added to the backend's own.
 
         BackendBroken stands for an answer that is no HTTP or a redirect.
@@ -84,7 +81,7 @@ class HttpBackend:
                 data=body if len(body) < _WHOLE_BODY_BYTES else io.BytesIO(body),
                 headers={**headers, **self._headers},
                 allow_redirects=False,
-                timeout=self._timeout if timeout_s is None else self._within(timeout_s),
+                timeout=self._within(timeout_s),
             )
         except FOREIGN as error:
             raise self._meaning(error) from error

@@ -17,7 +17,6 @@ from tierwright.gateway.anthropic.answers import chat_answer, message
 from tierwright.gateway.anthropic.errors import messages_error
 from tierwright.gateway.anthropic.requests import chat_request, read
 from tierwright.gateway.anthropic.streams import MessageEvents
-from tierwright.gateway.anthropic.usage import chat_usage
 from tierwright.gateway.anthropic.whole import WholeMessage
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.chat import chat_body, is_for_specialists, most_tokens
@@ -218,7 +217,7 @@ class RetoldPassage:
             return None
         told = message(found, model=self._model, message_id=self._id)
         content = msgspec.json.encode({**found, "id": self._id})
-        usage = read_usage(found.get("usage"))
+        usage = read_usage(found.get("usage"), found.get("service_tier"))
         return Carried(msgspec.json.encode(told), content, _text(found.get("id")), _text(found.get("model")), usage)
 
     def refusal(self, status: int, body: bytes) -> bytes:
@@ -250,7 +249,7 @@ def _framed(events: list[tuple[str, dict[str, Any]]]) -> bytes:
 
 
 def _usage(found: Mapping[str, Any]) -> Usage | None:
-    return read_usage(chat_usage(found.get("usage")))
+    return read_usage(found.get("usage"))
 
 
 def _text(value: object) -> str | None:

@@ -22,7 +22,6 @@ from tierwright.gateway.problems import Problem
 from tierwright.gateway.responses.answers import chat_answer, response
 from tierwright.gateway.responses.requests import chat_request, read
 from tierwright.gateway.responses.streams import ResponseEvents
-from tierwright.gateway.responses.usage import chat_usage
 from tierwright.gateway.responses.whole import WholeResponse
 from tierwright.gateway.splice import replace_text
 from tierwright.gateway.sse import EventCutter, read_event
@@ -224,7 +223,7 @@ class RetoldPassage:
             found, request=self._request, response_id=self._id, created_at=created if isinstance(created, int) else 0
         )
         content = msgspec.json.encode({**found, "id": self._id})
-        usage = read_usage(found.get("usage"))
+        usage = read_usage(found.get("usage"), found.get("service_tier"))
         return Carried(msgspec.json.encode(told), content, _text(found.get("id")), _text(found.get("model")), usage)
 
     def refusal(self, status: int, body: bytes) -> bytes:
@@ -268,7 +267,7 @@ def _framed(events: list[dict[str, Any]]) -> bytes:
 
 
 def _usage(found: Mapping[str, Any]) -> Usage | None:
-    return read_usage(chat_usage(found.get("usage")))
+    return read_usage(found.get("usage"), found.get("service_tier"))
 
 
 def _text(value: object) -> str | None:

@@ -50,7 +50,7 @@ class ToAnthropic:
         answer = chat_answer(found, created_at=self._created_at)
         upstream_id, answer["id"] = answer["id"] or None, self._id
         told = msgspec.json.encode(answer)
-        return Carried(told, told, upstream_id, answer["model"] or None, read_usage(answer.get("usage")))
+        return Carried(told, told, upstream_id, answer["model"] or None, read_usage(found.get("usage")))
 
     def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
@@ -85,7 +85,7 @@ class FromAnthropicStream:
     @property
     def usage(self) -> Usage | None:
         """As `StreamPassage.usage`."""
-        return read_usage(self._chunks.usage)
+        return read_usage(self._chunks.native_usage)
 
     def feed(self, data: bytes) -> bytes:
         """As `StreamPassage.feed`."""
