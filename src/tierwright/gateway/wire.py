@@ -60,6 +60,11 @@ def object_in(body: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def text_or_none(value: object) -> str | None:
+    """What a server sent where a text belongs; None: something else."""
+    return value if isinstance(value, str) else None
+
+
 def named_task(payload: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str | None:
     """The task a request names itself, by header or in `metadata.task`; None: it names none."""
     header = headers.get(TASK)
@@ -121,8 +126,7 @@ def usage_of(head: Head) -> Usage | None:
 
 def model_of(head: Head) -> str | None:
     """The model that a model server says it used; None: not said."""
-    found = msgspec.json.decode(head.model)
-    return found if isinstance(found, str) else None
+    return text_or_none(msgspec.json.decode(head.model))
 
 
 def characters_of(request: ChatRequest) -> int:

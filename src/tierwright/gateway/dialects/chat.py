@@ -18,7 +18,7 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.to_anthropic import ToAnthropic
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import add_member, replace_id, replace_text
+from tierwright.gateway.splice import add_member, replace_id
 from tierwright.gateway.sse import ChunkStream
 from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of
 
@@ -119,16 +119,25 @@ class ChatPassage:
 def chat_body(asked: Asked, kind: BackendKind, *, model: str, want_usage: bool) -> bytes:
     """A chat request as a server of that kind wants it; untouched wherever nothing has to differ."""
     payload = asked.payload
-    renamed = {old: new for old, new in kind.renamed.items() if old in payload and new not in payload}
-    if renamed or (want_usage and payload.get("stream_options") is not None):
-        changed: dict[str, Any] = {renamed.get(name, name): value for name, value in payload.items()}
-        changed["model"] = model
+    if _renamed(payload, kind) or (want_usage and payload.get("stream_options") is not None):
+        changed = dict(payload)
         if want_usage:
             changed["stream_options"] = {**(payload.get("stream_options") or {}), "include_usage": True}
-        return msgspec.json.encode(changed)
-    body = asked.body if model == asked.model else replace_text(asked.body, "model", model)
+        return encoded_chat(changed, kind, model=model)
+    body = asked.body_for(model)
     # Of a member that is there twice readers see the last one, which here is the null.
     return add_member(body, "stream_options", _USAGE_WANTED) if want_usage and "stream_options" not in payload else body
+
+
+def encoded_chat(chat: Mapping[str, Any], kind: BackendKind, *, model: str) -> bytes:
+    """A chat request that exists as an object only, as a server of that kind wants it."""
+    renamed = _renamed(chat, kind)
+    return msgspec.json.encode({renamed.get(name, name): value for name, value in chat.items()} | {"model": model})
+
+
+def _renamed(payload: Mapping[str, Any], kind: BackendKind) -> dict[str, str]:
+    """The members that such a server knows by another name, and has not been sent by that name."""
+    return {old: new for old, new in kind.renamed.items() if old in payload and new not in payload}
 
 
 def is_for_specialists(payload: Mapping[str, Any], chat: ChatRequest) -> bool:

@@ -18,7 +18,6 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.messages import MessagesDialect
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import replace_text
 from tierwright.gateway.sse import ChunkStream
 from tierwright.gateway.wire import decode_object, object_in
 
@@ -55,7 +54,7 @@ class CountingDialect:
         """As `Dialect.passage`."""
         if kind.speaks is not Speech.ANTHROPIC:
             return problems.invalid_request("the server of this model does not count tokens", param="model")
-        return CountingPassage(asked.body if model == asked.model else replace_text(asked.body, "model", model))
+        return CountingPassage(asked.body_for(model))
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """As `Dialect.local`; no specialist counts, since a count belongs to no task."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from tierwright.gateway.splice import replace_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -43,6 +45,10 @@ class Asked:
     task_name: str | None = None
     #: Tokens the answer may have at most; None: not said.
     max_completion_tokens: int | None = None
+
+    def body_for(self, model: str) -> bytes:
+        """The body for a server that knows the model by this name; untouched where that is the caller's name, too."""
+        return self.body if model == self.model else replace_text(self.body, "model", model)
 
 
 class Carried(NamedTuple):

@@ -9,33 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tierwright.core.chat import read_request, read_usage
-from tierwright.core.errors import InputError
+from tierwright.core.chat import read_usage
 from tierwright.core.inference import Endpoint
-from tierwright.gateway import problems
 from tierwright.gateway.anthropic.answers import chat_answer, message
 from tierwright.gateway.anthropic.errors import messages_error
 from tierwright.gateway.anthropic.requests import chat_request, read
 from tierwright.gateway.anthropic.streams import MessageEvents
 from tierwright.gateway.anthropic.whole import WholeMessage
 from tierwright.gateway.backends.kinds import Speech
-from tierwright.gateway.dialects.chat import chat_body, is_for_specialists, most_tokens
-from tierwright.gateway.dialects.dialect import Asked, Carried
-from tierwright.gateway.dialects.streams import RetoldStream, as_chunk, event_bytes
-from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import replace_id, replace_text
+from tierwright.gateway.dialects.dialect import Carried
+from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
+from tierwright.gateway.dialects.streams import as_chunk, event_bytes
+from tierwright.gateway.splice import replace_id
 from tierwright.gateway.sse import EventCutter, read_event
-from tierwright.gateway.wire import decode_object, named_task, object_in
+from tierwright.gateway.wire import object_in, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.chat import Usage
     from tierwright.gateway.backends.kinds import BackendKind
-    from tierwright.gateway.dialects.dialect import Passage
+    from tierwright.gateway.dialects.dialect import Asked, Passage
     from tierwright.gateway.local import LocalAnswer
-
-_PATH = "/messages"
+    from tierwright.gateway.problems import Problem
 
 
 class MessagesDialect:
@@ -45,51 +41,20 @@ class MessagesDialect:
 
     def read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Asked | Problem:
         """As `Dialect.read`."""
-        payload = decode_object(body)
-        if isinstance(payload, Problem):
-            return payload
-        try:
-            reading = read(payload)
-            chat = read_request(reading.request)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        return Asked(
-            model=chat.model,
-            payload=payload,
-            body=body,
-            content=msgspec.json.encode(reading.request),
-            chat=chat,
-            stream=payload.get("stream") is True,
-            include_usage=True,
-            for_specialists=reading.needs is None and is_for_specialists(reading.request, chat),
-            task_name=named_task(payload, headers),
-            max_completion_tokens=most_tokens(payload),
-        )
+        return read_as_chat(body, headers, read)
 
     def passage(
         self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
     ) -> Passage | Problem:
         """As `Dialect.passage`."""
         if kind.speaks is Speech.ANTHROPIC:
-            body = asked.body if model == asked.model else replace_text(asked.body, "model", model)
-            return NativePassage(body, inference_id)
-        try:
-            chat = chat_request(asked.payload)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        if not kind.streams_usage:
-            chat.pop("stream_options", None)
-        encoded = msgspec.json.encode(chat)
-        told = Asked(model=asked.model, payload=chat, body=encoded, content=encoded, chat=None, stream=asked.stream)
-        return RetoldPassage(asked.model, chat_body(told, kind, model=model, want_usage=False), inference_id)
+            return NativePassage(asked.body_for(model), inference_id)
+        telling = _Telling(asked.model, inference_id)
+        return to_chat_server(asked, kind, telling, chat_request=chat_request, model=model, inference_id=inference_id)
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """As `Dialect.local`."""
-        completion = msgspec.json.decode(answer.completion())
-        if not asked.stream:
-            return msgspec.json.encode(message(completion, model=asked.model, message_id=answer.inference_id))
-        teller = _Teller(asked.model, answer.inference_id)
-        return teller.tell(msgspec.json.decode(as_chunk(completion))) + teller.close()
+        return told_locally(asked, answer, _Telling(asked.model, answer.inference_id))
 
     def problem(self, problem: Problem) -> bytes:
         """As `Dialect.problem`, in Anthropic's form."""
@@ -103,7 +68,7 @@ class MessagesDialect:
 class NativePassage:
     """Messages to an Anthropic server: the bytes stay as they are, but for the answer's id."""
 
-    path = _PATH
+    path = "/messages"
 
     __slots__ = ("_id", "body")
 
@@ -118,7 +83,9 @@ class NativePassage:
         if found is None or spliced is None or found.get("type") != "message":
             return None
         content = msgspec.json.encode({**chat_answer(found), "id": self._id})
-        return Carried(spliced.body, content, spliced.upstream_id, _text(found.get("model")), _usage(found))
+        return Carried(
+            spliced.body, content, spliced.upstream_id, text_or_none(found.get("model")), read_usage(found.get("usage"))
+        )
 
     def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
@@ -150,12 +117,12 @@ class NativeStream:
     @property
     def model(self) -> str | None:
         """As `StreamPassage.model`."""
-        return _text((self._whole.message or {}).get("model"))
+        return text_or_none((self._whole.message or {}).get("model"))
 
     @property
     def usage(self) -> Usage | None:
         """As `StreamPassage.usage`."""
-        return _usage(self._whole.message or {})
+        return read_usage((self._whole.message or {}).get("usage"))
 
     def feed(self, data: bytes) -> bytes:
         """As `StreamPassage.feed`."""
@@ -184,7 +151,7 @@ class NativeStream:
             return event
         kind = told.get("type")
         if kind == "message_start" and isinstance(begun := told.get("message"), dict):
-            self.upstream_id = _text(begun.get("id"))
+            self.upstream_id = text_or_none(begun.get("id"))
             begun["id"] = self._id
             event = event_bytes("message_start", told)
         self._whole.feed(told)
@@ -198,35 +165,23 @@ class NativeStream:
             self.payloads.append(as_chunk(chat_answer(found)))
 
 
-class RetoldPassage:
-    """Messages to a server that speaks chat.completions."""
+class _Telling:
+    """A `Telling` in Messages."""
 
-    path = "/chat/completions"
+    __slots__ = ("_id", "_model")
 
-    __slots__ = ("_id", "_model", "body")
-
-    def __init__(self, model: str, body: bytes, inference_id: str) -> None:
+    def __init__(self, model: str, message_id: str) -> None:
         self._model = model
-        self._id = inference_id
-        self.body = body
+        self._id = message_id
 
-    def whole(self, body: bytes) -> Carried | None:
-        """As `Passage.whole`."""
-        found = object_in(body)
-        if found is None or not isinstance(found.get("choices"), list):
-            return None
-        told = message(found, model=self._model, message_id=self._id)
-        content = msgspec.json.encode({**found, "id": self._id})
-        usage = read_usage(found.get("usage"), found.get("service_tier"))
-        return Carried(msgspec.json.encode(told), content, _text(found.get("id")), _text(found.get("model")), usage)
+    def whole(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return message(answer, model=self._model, message_id=self._id)
+
+    def teller(self) -> _Teller:
+        return _Teller(self._model, self._id)
 
     def refusal(self, status: int, body: bytes) -> bytes:
-        """As `Passage.refusal`."""
         return msgspec.json.encode(messages_error(object_in(body) or {}, status=status))
-
-    def stream(self) -> RetoldStream:
-        """As `Passage.stream`."""
-        return RetoldStream(self._id, _Teller(self._model, self._id))
 
 
 class _Teller:
@@ -246,11 +201,3 @@ class _Teller:
 
 def _framed(events: list[tuple[str, dict[str, Any]]]) -> bytes:
     return b"".join(event_bytes(name, data) for name, data in events)
-
-
-def _usage(found: Mapping[str, Any]) -> Usage | None:
-    return read_usage(found.get("usage"))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None

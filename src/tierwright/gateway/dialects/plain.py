@@ -9,7 +9,7 @@ from tierwright.gateway import problems
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import read_head, replace_text
+from tierwright.gateway.splice import read_head
 from tierwright.gateway.sse import ChunkStream
 from tierwright.gateway.wire import decode_object, model_of, usage_of
 
@@ -53,8 +53,7 @@ class PlainDialect:
             return problems.invalid_request(
                 f"this model's server has no {self.endpoint.value}; name a model of another server", param="model"
             )
-        body = asked.body if model == asked.model else replace_text(asked.body, "model", model)
-        return PlainPassage(self.endpoint, body)
+        return PlainPassage(self.endpoint, asked.body_for(model))
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """Never called: no specialist answers these."""

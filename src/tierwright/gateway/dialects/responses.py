@@ -10,30 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tierwright.core.chat import read_request, read_usage
-from tierwright.core.errors import InputError
+from tierwright.core.chat import read_usage
 from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems
 from tierwright.gateway.backends.kinds import Speech
-from tierwright.gateway.dialects.chat import chat_body, is_for_specialists, most_tokens
-from tierwright.gateway.dialects.dialect import Asked, Carried
-from tierwright.gateway.dialects.streams import RetoldStream, as_chunk, event_bytes
-from tierwright.gateway.problems import Problem
+from tierwright.gateway.dialects.dialect import Carried
+from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
+from tierwright.gateway.dialects.streams import as_chunk, event_bytes
 from tierwright.gateway.responses.answers import chat_answer, response
 from tierwright.gateway.responses.requests import chat_request, read
 from tierwright.gateway.responses.streams import ResponseEvents
 from tierwright.gateway.responses.whole import WholeResponse
-from tierwright.gateway.splice import replace_text
 from tierwright.gateway.sse import EventCutter, read_event
-from tierwright.gateway.wire import decode_object, named_task, object_in
+from tierwright.gateway.wire import object_in, text_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.chat import Usage
     from tierwright.gateway.backends.kinds import BackendKind
-    from tierwright.gateway.dialects.dialect import Passage
+    from tierwright.gateway.dialects.dialect import Asked, Passage
     from tierwright.gateway.local import LocalAnswer
+    from tierwright.gateway.problems import Problem
 
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 
@@ -45,57 +43,24 @@ class ResponsesDialect:
 
     def read(self, body: bytes, headers: Mapping[bytes, bytes]) -> Asked | Problem:
         """As `Dialect.read`."""
-        payload = decode_object(body)
-        if isinstance(payload, Problem):
-            return payload
-        try:
-            reading = read(payload)
-            chat = read_request(reading.request)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        return Asked(
-            model=chat.model,
-            payload=payload,
-            body=body,
-            content=msgspec.json.encode(reading.request),
-            chat=chat,
-            stream=payload.get("stream") is True,
-            include_usage=True,
-            for_specialists=reading.needs is None and is_for_specialists(reading.request, chat),
-            task_name=named_task(payload, headers),
-            max_completion_tokens=most_tokens(payload),
-        )
+        return read_as_chat(body, headers, read)
 
     def passage(
         self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
     ) -> Passage | Problem:
         """As `Dialect.passage`."""
         if kind.has_responses:
-            body = asked.body if model == asked.model else replace_text(asked.body, "model", model)
-            return NativePassage(body)
+            return NativePassage(asked.body_for(model))
         if kind.speaks is not Speech.OPENAI:
             return problems.invalid_request(
                 "this model is served in Anthropic's API only; ask for it with POST /v1/messages", param="model"
             )
-        try:
-            chat = chat_request(asked.payload)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        if not kind.streams_usage:
-            chat.pop("stream_options", None)
-        encoded = msgspec.json.encode(chat)
-        told = Asked(model=asked.model, payload=chat, body=encoded, content=encoded, chat=None, stream=asked.stream)
-        return RetoldPassage(asked.payload, chat_body(told, kind, model=model, want_usage=False), inference_id)
+        telling = _Telling(asked.payload, inference_id)
+        return to_chat_server(asked, kind, telling, chat_request=chat_request, model=model, inference_id=inference_id)
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """As `Dialect.local`."""
-        completion = msgspec.json.decode(answer.completion())
-        created_at = completion["created"]
-        if not asked.stream:
-            told = response(completion, request=asked.payload, response_id=answer.inference_id, created_at=created_at)
-            return msgspec.json.encode(told)
-        teller = _Teller(asked.payload, answer.inference_id, created_at)
-        return teller.tell(msgspec.json.decode(as_chunk(completion))) + teller.close()
+        return told_locally(asked, answer, _Telling(asked.payload, answer.inference_id))
 
     def problem(self, problem: Problem) -> bytes:
         """As `Dialect.problem`."""
@@ -123,7 +88,11 @@ class NativePassage:
         if found is None or found.get("object") != "response":
             return None
         return Carried(
-            body, msgspec.json.encode(chat_answer(found)), found.get("id"), found.get("model"), _usage(found)
+            body,
+            msgspec.json.encode(chat_answer(found)),
+            text_or_none(found.get("id")),
+            text_or_none(found.get("model")),
+            _usage(found),
         )
 
     def refusal(self, status: int, body: bytes) -> bytes:
@@ -156,14 +125,12 @@ class NativeStream:
     @property
     def upstream_id(self) -> str | None:
         """As `StreamPassage.upstream_id`."""
-        found = (self._whole.response() or {}).get("id")
-        return found if isinstance(found, str) else None
+        return text_or_none((self._whole.response() or {}).get("id"))
 
     @property
     def model(self) -> str | None:
         """As `StreamPassage.model`."""
-        found = (self._whole.response() or {}).get("model")
-        return found if isinstance(found, str) else None
+        return text_or_none((self._whole.response() or {}).get("model"))
 
     @property
     def usage(self) -> Usage | None:
@@ -201,50 +168,33 @@ class NativeStream:
             self.payloads.append(as_chunk(chat_answer(found)))
 
 
-class RetoldPassage:
-    """A request to a server that has chat.completions only."""
+class _Telling:
+    """A `Telling` in Responses; the errors of both APIs are the same."""
 
-    path = "/chat/completions"
+    __slots__ = ("_id", "_request")
 
-    __slots__ = ("_id", "_request", "body")
-
-    def __init__(self, request: Mapping[str, Any], body: bytes, inference_id: str) -> None:
+    def __init__(self, request: Mapping[str, Any], response_id: str) -> None:
         self._request = request
-        self._id = inference_id
-        self.body = body
+        self._id = response_id
 
-    def whole(self, body: bytes) -> Carried | None:
-        """As `Passage.whole`."""
-        found = object_in(body)
-        if found is None or not isinstance(found.get("choices"), list):
-            return None
-        created = found.get("created")
-        told = response(
-            found, request=self._request, response_id=self._id, created_at=created if isinstance(created, int) else 0
-        )
-        content = msgspec.json.encode({**found, "id": self._id})
-        usage = read_usage(found.get("usage"), found.get("service_tier"))
-        return Carried(msgspec.json.encode(told), content, _text(found.get("id")), _text(found.get("model")), usage)
+    def whole(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return response(answer, request=self._request, response_id=self._id, created_at=_created(answer))
+
+    def teller(self) -> _Teller:
+        return _Teller(self._request, self._id)
 
     def refusal(self, status: int, body: bytes) -> bytes:
-        """As `Passage.refusal`: both APIs have the same errors."""
         return body
-
-    def stream(self) -> RetoldStream:
-        """As `Passage.stream`."""
-        return RetoldStream(self._id, _Teller(self._request, self._id, None))
 
 
 class _Teller:
-    """A `Teller` of Responses events."""
+    """A `Teller` of Responses events, dated as the first chunk says."""
 
-    __slots__ = ("_created_at", "_events", "_id", "_request")
+    __slots__ = ("_events", "_id", "_request")
 
-    def __init__(self, request: Mapping[str, Any], response_id: str, created_at: int | None) -> None:
-        """`created_at`: None: as the first chunk says."""
+    def __init__(self, request: Mapping[str, Any], response_id: str) -> None:
         self._request = request
         self._id = response_id
-        self._created_at = created_at
         self._events: ResponseEvents | None = None
 
     def tell(self, chunk: Mapping[str, Any]) -> bytes:
@@ -255,11 +205,13 @@ class _Teller:
 
     def _told(self, chunk: Mapping[str, Any]) -> ResponseEvents:
         if self._events is None:
-            created = chunk.get("created") if self._created_at is None else self._created_at
-            self._events = ResponseEvents(
-                request=self._request, response_id=self._id, created_at=created if isinstance(created, int) else 0
-            )
+            self._events = ResponseEvents(request=self._request, response_id=self._id, created_at=_created(chunk))
         return self._events
+
+
+def _created(answer: Mapping[str, Any]) -> int:
+    created = answer.get("created")
+    return created if isinstance(created, int) else 0
 
 
 def _framed(events: list[dict[str, Any]]) -> bytes:
@@ -268,7 +220,3 @@ def _framed(events: list[dict[str, Any]]) -> bytes:
 
 def _usage(found: Mapping[str, Any]) -> Usage | None:
     return read_usage(found.get("usage"), found.get("service_tier"))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
