@@ -707,6 +707,23 @@ class Statements:
             self.reads.append(statement)
 
 
+class TestIncumbent:
+    """`InferenceStore.incumbent`."""
+
+    def test_the_model_asked_for_most_is_the_incumbent(self, store: SqlStore) -> None:
+        """Of a task's own requests; names of tasks and versions are no models, and among equals the name decides."""
+        task = TaskId("task-1")
+        store.append(inferences(2, prefix="a", task_id=task, model="gpt-4o"))
+        store.append(inferences(2, prefix="b", task_id=task, model="gpt-3"))
+        store.append(inferences(5, prefix="c", task_id=task, model="task:card-intent"))
+        store.append(inferences(5, prefix="d", task_id=task, model="card-intent@v2"))
+        store.append(inferences(9, prefix="e", task_id=TaskId("other"), model="other"))
+        assert store.incumbent(task) == "gpt-3"
+        store.append(inferences(1, prefix="f", task_id=task, model="gpt-4o"))
+        assert store.incumbent(task) == "gpt-4o"
+        assert store.incumbent(TaskId("unseen")) is None
+
+
 class TestRetention:
     """The `RetentionStore` protocol."""
 

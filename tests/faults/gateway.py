@@ -209,8 +209,6 @@ def build(
             upstreams=UpstreamSettings(
                 resilience=ResilienceConfig(
                     attempt_timeout_s=TOTAL_S,
-                    first_byte_timeout_s=IDLE_S,
-                    idle_timeout_s=IDLE_S,
                     request_timeout_s=2 * TOTAL_S,
                     backoff_first_s=0.02,
                     backoff_limit_s=0.1,

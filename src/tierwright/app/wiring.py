@@ -135,10 +135,10 @@ class ArtifactLoader:
 def build_server(parts: Parts) -> GatewayApp:
     """The gateway these settings describe; raises SettingsError where they name no backend."""
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - as above
-    from tierwright.gateway.backends.kinds import KINDS  # noqa: PLC0415
-    from tierwright.gateway.catalogue import ServedBackend  # noqa: PLC0415
-    from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway  # noqa: PLC0415
-    from tierwright.gateway.sources import Sources  # noqa: PLC0415
+    from tierwright.gateway.backends.kinds import KINDS  # noqa: PLC0415 - as above
+    from tierwright.gateway.catalogue import ServedBackend  # noqa: PLC0415 - as above
+    from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway  # noqa: PLC0415 - as above
+    from tierwright.gateway.sources import Sources  # noqa: PLC0415 - as above
 
     settings = parts.settings
     if settings.routing is None:

@@ -137,8 +137,8 @@ class InferenceStore(Protocol):
     def count(self) -> int:
         """How many there are."""
 
-    def incumbents(self) -> Mapping[TaskId, str]:
-        """The model that callers asked for most in the newest inferences of each task; aliases don't count."""
+    def incumbent(self, task_id: TaskId) -> str | None:
+        """The model that callers asked for most in the newest inferences of a task; aliases don't count. None: none."""
 
 
 class RetentionStore(Protocol):

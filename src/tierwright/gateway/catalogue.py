@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.backends.kinds import KINDS, BackendKind
 from tierwright.gateway.upstreams.config import DeploymentConfig
+from tierwright.gateway.wire import TASK_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from tierwright.core.protocols import Backend
     from tierwright.gateway.upstreams.upstreams import Upstreams
 
-#: What a task is asked for by, and listed as, beside the models.
-TASK_PREFIX = "task:"
 _OURS = "tierwright"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 

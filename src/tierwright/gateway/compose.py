@@ -114,6 +114,7 @@ def build_gateway(
     keys = serving.store.keys()
     authenticator = Authenticator(config.callers, host=config.server.host, keys=keys, clock=sources.clock)
     quotas = Quotas(None)
+    pricing = Pricing(price, count)
 
     def renewed(snapshot: Snapshot) -> None:
         authenticator.renew(snapshot.keys)
@@ -140,9 +141,8 @@ def build_gateway(
                 renewed=renewed,
             ),
             policy=CascadePolicy(holdout_share=config.routing.holdout_share),
-            capture=Capture(captured, config.capture, restored=Pricing(price, count).restored, seen=metrics.observe),
-            price=price,
-            count=count,
+            capture=Capture(captured, config.capture, restored=pricing.restored, seen=metrics.observe),
+            pricing=pricing,
             quotas=quotas,
             sources=sources,
             entropy=EntropyPool(sources.entropy),

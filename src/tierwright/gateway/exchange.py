@@ -19,6 +19,7 @@ from tierwright.economics.count import prompt_estimate
 from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
+from tierwright.gateway.call import NO_CACHE, Call
 from tierwright.gateway.config import SPECIALIST
 from tierwright.gateway.dialects.counting import counted
 from tierwright.gateway.frontier import Errand
@@ -44,13 +45,12 @@ if TYPE_CHECKING:
     from tierwright.gateway.specialists import LiveSpecialist, Snapshot, SpecialistRegistry
     from tierwright.gateway.tenancy.caller import Caller
     from tierwright.gateway.tenancy.quota import Quotas
-    from tierwright.gateway.trail import Count, Price
+    from tierwright.gateway.trail import Pricing
 
 #: Conversations stay with one deployment of a model whatever the task.
 _NO_TASK = TaskId("")
 #: What is reserved for an answer where the request does not say how long it may be.
 _USUAL_ANSWER_TOKENS = 1024
-_NO_CACHE = ((b"cache-control", b"no-cache"),)
 #: What an answer's id begins with, as callers know it from the API they speak.
 _ID_PREFIXES = {
     Endpoint.CHAT: "chatcmpl-",
@@ -60,18 +60,6 @@ _ID_PREFIXES = {
     Endpoint.EMBEDDINGS: "embd-",
     Endpoint.MODERATIONS: "modr-",
 }
-
-
-class _Call(NamedTuple):
-    """One request with what it came and is answered through."""
-
-    trail: Trail
-    dialect: Dialect
-    asked: Asked
-    caller: Caller
-    headers: Mapping[bytes, bytes]
-    receive: Receive
-    send: Send
 
 
 class _Target(NamedTuple):
@@ -93,9 +81,7 @@ class Exchange:
     specialists: SpecialistRegistry
     policy: RoutePolicy
     capture: Capture
-    price: Price
-    #: None: what a server does not count stays unknown.
-    count: Count | None
+    pricing: Pricing
     quotas: Quotas
     sources: Sources
     entropy: EntropyPool
@@ -119,6 +105,15 @@ class Exchange:
         """Answers one request, whose body has just arrived, and captures it."""
         asked = dialect.read(body, headers)
         trail = self._begin(dialect, body, headers, caller)
+        call = Call(
+            trail=trail,
+            dialect=dialect,
+            headers=headers,
+            receive=receive,
+            send=send,
+            timer=self.sources.timer,
+            finish=lambda: self._finish(trail),
+        )
         if not isinstance(asked, Problem) and self.accept_recorded_at:
             recorded = wire.recorded_at(headers)
             if isinstance(recorded, Problem):
@@ -128,12 +123,12 @@ class Exchange:
         if isinstance(asked, Problem):
             # It names no model and no task: there is nothing to learn from it, and nothing was spent.
             trail.captured = True
-            await self._send_problem(trail, dialect, asked, send)
+            await call.refuse(asked)
             return
         trail.model = asked.model
         trail.request = asked.content
         try:
-            await self._serve(_Call(trail, dialect, asked, caller, headers, receive, send))
+            await self._serve(call, asked, caller)
         except asyncio.CancelledError:
             trail.error_code = problems.SHUT_DOWN
             raise
@@ -153,8 +148,7 @@ class Exchange:
             began=self.sources.timer(),
             request=body,
             model="",
-            price=self.price,
-            count=self.count,
+            pricing=self.pricing,
             keep_content=self.keep_content and (caller.key is None or caller.key.keep_content),
         )
 
@@ -167,28 +161,28 @@ class Exchange:
         trail.settle()
         self.capture.put(trail.draft())
 
-    async def _serve(self, call: _Call) -> None:
-        trail, asked = call.trail, call.asked
+    async def _serve(self, call: Call, asked: Asked, caller: Caller) -> None:
+        trail = call.trail
         snapshot = self.specialists.snapshot
         target = await self._target(asked, snapshot)
         if isinstance(target, Problem):
-            await self._send_problem(trail, call.dialect, target, call.send)
+            await call.refuse(target)
             return
         found = target.found
         if found is not None:
             # First: what is refused is recorded, too, and a task may say that its content is not kept.
             self._note_task(trail, found.task, snapshot)
-        refusal = self._admit(call, target)
+        refusal = self._admit(trail, asked, target, caller)
         if refusal is not None:
-            await self._send_problem(trail, call.dialect, refusal, call.send)
+            await call.refuse(refusal)
             return
         if target.pinned is not None and found is not None:
-            await self._answer_pinned(call, found, target.pinned)
+            await self._answer_pinned(call, asked, found, target.pinned)
             return
-        if call.dialect.endpoint is Endpoint.COUNT_TOKENS and await self._counts_itself(call, target.model):
+        if call.dialect.endpoint is Endpoint.COUNT_TOKENS and await self._counts_itself(call, asked, target.model):
             return
         if not self.catalogue.serves(target.model):
-            await self._send_problem(trail, call.dialect, problems.model_not_found(target.model), call.send)
+            await call.refuse(problems.model_not_found(target.model))
             return
         role = CallRole.PRIMARY
         live = snapshot.specialists.get(found.task.id) if found is not None and asked.for_specialists else None
@@ -200,40 +194,35 @@ class Exchange:
             if trail.route.reason is RouteReason.SPECIALIST:
                 local = await self._ask_specialist(trail, asked, found, live, threshold=live.deployment.threshold)
                 if isinstance(local, LocalAnswer):
-                    await self._send_local(call, local)
+                    await _send_local(call, asked, local)
                     return
                 role = local
         await self.frontier.answer(
             Errand(
-                trail=trail,
-                dialect=call.dialect,
+                call=call,
                 asked=asked,
                 model=target.model,
                 role=role,
                 sticky=_sticky(call.headers),
-                headers=call.headers,
-                receive=call.receive,
-                send=call.send,
-                finish=lambda: self._finish(trail),
             )
         )
 
-    def _admit(self, call: _Call, target: _Target) -> Problem | None:
+    def _admit(self, trail: Trail, asked: Asked, target: _Target, caller: Caller) -> Problem | None:
         """None where the caller's key is for this and has enough left of what it may use; else a Problem."""
-        key = call.caller.key
+        key = caller.key
         if key is None:
             return None
         found = target.found
-        refusal = permitted(call.caller, model=target.model, task_name=None if found is None else found.task.name)
+        refusal = permitted(caller, model=target.model, task_name=None if found is None else found.task.name)
         if refusal is not None:
             return refusal
-        trail, now = call.trail, self.sources.clock()
+        now = self.sources.clock()
         # Text has at most about a token for three characters, and JSON around it only adds to them.
         usage = Usage(
-            prompt_tokens=prompt_estimate(len(call.asked.body)),
-            completion_tokens=call.asked.max_completion_tokens or _USUAL_ANSWER_TOKENS,
+            prompt_tokens=prompt_estimate(len(asked.body)),
+            completion_tokens=asked.max_completion_tokens or _USUAL_ANSWER_TOKENS,
         )
-        cost = self.price(target.model, usage, now) or Decimal(0)
+        cost = self.pricing.price(target.model, usage, now) or Decimal(0)
         admitted = self.quotas.admit(key, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=cost, now=now)
         if isinstance(admitted, Problem):
             return admitted
@@ -246,14 +235,12 @@ class Exchange:
         if task.name in self.no_content_tasks:
             trail.keep_content = False
 
-    async def _counts_itself(self, call: _Call, model: str) -> bool:
+    async def _counts_itself(self, call: Call, asked: Asked, model: str) -> bool:
         """Answers a request to count tokens where the model's server can't; False: it can, or nobody serves it."""
-        kind = self.catalogue.kind_of(model)
-        if self.count is None or kind is None or kind.speaks is Speech.ANTHROPIC:
+        kind, count = self.catalogue.kind_of(model), self.pricing.count
+        if count is None or kind is None or kind.speaks is Speech.ANTHROPIC:
             return False
-        call.trail.status, call.trail.error_code = 200, None
-        body = await asyncio.to_thread(counted, call.asked, self.count)
-        await self._send(call.trail, body, call.send, content_type=wire.JSON)
+        await call.answer(await asyncio.to_thread(counted, asked, count))
         return True
 
     async def _target(self, asked: Asked, snapshot: Snapshot) -> _Target | Problem:
@@ -268,7 +255,7 @@ class Exchange:
                 return problems.task_not_found(asked.model)
             found = Recognised(task, _input_of(task, chat))
             if number is None:
-                model = snapshot.incumbents.get(task.id) or self.catalogue.default_model
+                model = await self.specialists.incumbent(task) or self.catalogue.default_model
                 return problems.task_not_found(asked.model) if model is None else _Target(model, found)
             pinned = await self.specialists.pinned(task, number)
             return problems.task_not_found(asked.model) if pinned is None else _Target(asked.model, found, pinned)
@@ -277,19 +264,19 @@ class Exchange:
             return _Target(asked.model, Recognised(named, _input_of(named, chat)))
         return _Target(asked.model, snapshot.index.recognise(chat))
 
-    async def _answer_pinned(self, call: _Call, found: Recognised, pinned: LiveSpecialist) -> None:
+    async def _answer_pinned(self, call: Call, asked: Asked, found: Recognised, pinned: LiveSpecialist) -> None:
         """The version that was named answers, whatever its confidence; where it can't, nobody else does."""
         trail = call.trail
         trail.route = Route(reason=RouteReason.PINNED)
-        if not call.asked.for_specialists:
+        if not asked.for_specialists:
             problem = problems.not_for_specialists(trail.model)
         else:
-            local = await self._ask_specialist(trail, call.asked, found, pinned, threshold=None)
+            local = await self._ask_specialist(trail, asked, found, pinned, threshold=None)
             if isinstance(local, LocalAnswer):
-                await self._send_local(call, local)
+                await _send_local(call, asked, local)
                 return
             problem = problems.specialist_failed(trail.model)
-        await self._send_problem(trail, call.dialect, problem, call.send)
+        await call.refuse(problem)
 
     async def _ask_specialist(
         self, trail: Trail, asked: Asked, found: Recognised, live: LiveSpecialist, *, threshold: float | None
@@ -341,32 +328,12 @@ class Exchange:
             created_at=self.sources.clock(),
         )
 
-    async def _send_local(self, call: _Call, local: LocalAnswer) -> None:
-        trail, asked = call.trail, call.asked
-        trail.status, trail.error_code = 200, None
-        trail.response = local.completion()
-        trail.streamed = asked.stream
-        content_type, more = (wire.EVENT_STREAM, _NO_CACHE) if asked.stream else (wire.JSON, ())
-        await self._send(trail, call.dialect.local(asked, local), call.send, content_type=content_type, more=more)
 
-    async def _send_problem(self, trail: Trail, dialect: Dialect, problem: Problem, send: Send) -> None:
-        trail.status, trail.error_code, trail.response = problem.status, problem.code, dialect.problem(problem)
-        await self._send(trail, trail.response, send, content_type=wire.JSON, more=problem.headers())
-
-    async def _send(
-        self,
-        trail: Trail,
-        body: bytes,
-        send: Send,
-        *,
-        content_type: bytes,
-        more: tuple[tuple[bytes, bytes], ...] = (),
-    ) -> None:
-        headers = [(b"content-type", content_type), *more, *trail.headers(self.sources.timer())]
-        headers.append((b"content-length", b"%d" % len(body)))
-        self._finish(trail)
-        await send({"type": "http.response.start", "status": trail.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+async def _send_local(call: Call, asked: Asked, local: LocalAnswer) -> None:
+    """Answers with what a specialist has said."""
+    call.trail.response, call.trail.streamed = local.completion(), asked.stream
+    content_type, more = (wire.EVENT_STREAM, NO_CACHE) if asked.stream else (wire.JSON, ())
+    await call.answer(call.dialect.local(asked, local), content_type, more)
 
 
 def _input_of(task: Task, chat: ChatRequest) -> str:

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from tierwright.core.errors import BackendBroken, BackendError
 from tierwright.core.inference import CallRole
 from tierwright.gateway import problems, wire
+from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.relay import Relay
+from tierwright.gateway.relay import Relay, too_long
 from tierwright.gateway.trail import Attempt
 from tierwright.gateway.upstreams.failures import classify_error, classify_status
 from tierwright.gateway.upstreams.lease import AttemptRole, RefusalReason, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from tierwright.core.protocols import Reply
-    from tierwright.gateway.asgi import Receive, Send
+    from tierwright.gateway.call import Call
     from tierwright.gateway.catalogue import ServedBackend
-    from tierwright.gateway.dialects.dialect import Asked, Dialect, Passage, StreamPassage
+    from tierwright.gateway.dialects.dialect import Asked, Passage, StreamPassage
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.lease import Lease
     from tierwright.gateway.upstreams.upstreams import Upstreams, UpstreamsState
 
-_NO_CACHE = ((b"cache-control", b"no-cache"),)
 _ROLES = {AttemptRole.RETRY: CallRole.RETRY, AttemptRole.FALLBACK: CallRole.FALLBACK}
 _BUSY = frozenset({RefusalReason.TOO_BUSY})
 _NOT_NOW = frozenset({RefusalReason.CIRCUITS_OPEN, RefusalReason.COOLING_DOWN, RefusalReason.TOO_BUSY})
@@ -40,8 +40,7 @@ _NOT_NOW = frozenset({RefusalReason.CIRCUITS_OPEN, RefusalReason.COOLING_DOWN, R
 class Errand:
     """One request that a model server is to answer."""
 
-    trail: Trail
-    dialect: Dialect
+    call: Call
     asked: Asked
     #: The model, as callers name it.
     model: str
@@ -49,12 +48,6 @@ class Errand:
     role: CallRole
     #: Number in [0, 1) by which deployments of equal rank are chosen, the same for a conversation; None: a new one.
     sticky: float | None
-    #: The caller's request headers.
-    headers: Mapping[bytes, bytes]
-    receive: Receive
-    send: Send
-    #: Says that the answer is complete, just before the caller gets the last of it.
-    finish: Callable[[], None]
 
 
 class _Answer(NamedTuple):
@@ -92,10 +85,10 @@ class Frontier:
 
     async def answer(self, errand: Errand) -> None:
         """Answers the caller: with the first server's answer, or with the error of the last that was asked."""
-        deadline = errand.trail.began + self._request_timeout_s
+        deadline = errand.call.trail.began + self._request_timeout_s
         attempts = self._upstreams.attempts(errand.model, deadline=deadline, sticky=errand.sticky)
         if attempts is None:
-            await self._refuse(errand, problems.model_not_found(errand.model))
+            await errand.call.refuse(problems.model_not_found(errand.model))
             return
         last: _Answer | None = None
         while True:
@@ -107,22 +100,28 @@ class Frontier:
             if last is None:
                 return
         if last is not None and not (found.why is RefusalReason.DEADLINE and last.status >= 500):
-            if last.code == problems.UPSTREAM_ERROR:
-                calls = errand.trail.calls
-                calls[-1] = replace(calls[-1], answered=True)
-            await self._send(errand, last.body, last.content_type, last.headers, status=last.status, code=last.code)
+            await self._give(errand.call, last)
         elif found.why in _NOT_NOW:
             busy = found.why in _BUSY
             after = found.retry_after_s
-            await self._refuse(errand, problems.nobody_to_ask(errand.model, busy=busy, retry_after_s=after))
+            await errand.call.refuse(problems.nobody_to_ask(errand.model, busy=busy, retry_after_s=after))
         else:
-            await self._refuse(errand, problems.out_of_time())
+            await errand.call.refuse(problems.out_of_time())
+
+    async def _give(self, call: Call, last: _Answer) -> None:
+        """Answers with the error of the last server that was asked."""
+        trail = call.trail
+        if last.code == problems.UPSTREAM_ERROR:
+            trail.calls[-1] = replace(trail.calls[-1], answered=True)
+            # What a proxy on the way writes is often HTML; only JSON is kept.
+            trail.response = last.body if last.body[:1] == b"{" else None
+        await call.answer(last.body, last.content_type, last.headers, status=last.status, code=last.code)
 
     async def _attempt(self, errand: Errand, lease: Lease) -> _Answer | None:
         """One attempt; None: the caller has been answered, whatever with."""
-        trail, sources = errand.trail, self._sources
+        trail, sources = errand.call.trail, self._sources
         served = self._backends[lease.deployment.backend]
-        passage = errand.dialect.passage(
+        passage = errand.call.dialect.passage(
             errand.asked,
             served.kind,
             model=lease.upstream_model,
@@ -130,11 +129,11 @@ class Frontier:
             created_at=int(trail.created_at.timestamp()),
         )
         if isinstance(passage, Problem):
-            await self._refuse(errand, passage)
+            await errand.call.refuse(passage)
             return None
         role = _ROLES.get(lease.role_hint, errand.role)
         attempt = Attempt(role, served.backend.name, lease.model, sources.clock(), sources.timer())
-        headers = wire.forwarded(errand.headers)
+        headers = wire.forwarded(errand.call.headers)
         timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         try:
             reply = await served.backend.send(passage.path, passage.body, headers=headers, timeout_s=timeout_s)
@@ -157,8 +156,8 @@ class Frontier:
         """Nobody answered."""
         lease.failed(classify_error(error))
         problem = problems.upstream_failed(error)
-        errand.trail.calls.append(attempt.call(self._sources.timer(), status=status, error_code=problem.code))
-        return _Answer(problem.status, errand.dialect.problem(problem), problem.code, problem.headers(), wire.JSON)
+        errand.call.trail.calls.append(attempt.call(self._sources.timer(), status=status, error_code=problem.code))
+        return _Answer(problem.status, errand.call.dialect.problem(problem), problem.code, problem.headers(), wire.JSON)
 
     async def _refused(
         self, errand: Errand, lease: Lease, attempt: Attempt, passage: Passage, reply: Reply
@@ -171,16 +170,16 @@ class Frontier:
         failure = classify_status(reply.status, reply.headers, clock=self._sources.clock, code=problems.code_in(body))
         lease.failed(failure)
         code = problems.UPSTREAM_ERROR
-        errand.trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, error_code=code))
+        errand.call.trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, error_code=code))
         content_type = reply.headers.get("content-type", "application/json").encode("latin-1")
         body = passage.refusal(reply.status, body)
-        return _Answer(reply.status, body, code, _passed_on(errand.trail, reply), content_type)
+        return _Answer(reply.status, body, code, _passed_on(errand.call.trail, reply), content_type)
 
     async def _pass_on(
         self, errand: Errand, lease: Lease, attempt: Attempt, passage: Passage, reply: Reply
     ) -> _Answer | None:
         """Passes on an answer that comes in one piece."""
-        trail, status = errand.trail, reply.status
+        trail, status = errand.call.trail, reply.status
         try:
             carried = passage.whole(await self._read(reply, attempt.backend))
             if carried is None:
@@ -198,28 +197,18 @@ class Frontier:
             )
         )
         trail.response = carried.content
-        await self._send(errand, carried.body, wire.JSON, _passed_on(errand.trail, reply), status=status, code=None)
+        await errand.call.answer(carried.body, wire.JSON, _passed_on(trail, reply), status=status)
         return None
 
     async def _relay(self, errand: Errand, lease: Lease, attempt: Attempt, stream: StreamPassage, reply: Reply) -> None:
         """Passes on a stream, event by event; what was received is kept, however it ends."""
-        trail = errand.trail
+        trail = errand.call.trail
         lease.succeeded()
         trail.streamed, trail.stream, trail.status = True, stream, reply.status
         # The headers leave before anything is known of the end.
         trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, answered=True))
-        content_type = wire.EVENT_STREAM
-        await errand.send(self._start(trail, content_type, None, (*_NO_CACHE, *_passed_on(errand.trail, reply))))
-        relay = Relay(
-            trail,
-            errand.dialect,
-            attempt,
-            stream,
-            timer=self._sources.timer,
-            finish=errand.finish,
-            most_bytes=self._most_bytes,
-        )
-        error = await relay.run(reply, receive=errand.receive, send=errand.send)
+        await errand.call.begin(wire.EVENT_STREAM, (*NO_CACHE, *_passed_on(trail, reply)))
+        error = await Relay(errand.call, attempt, stream, most_bytes=self._most_bytes).run(reply)
         if error is not None:
             lease.failed(classify_error(error))
 
@@ -230,41 +219,9 @@ class Frontier:
         async for piece in reply.chunks():
             size += len(piece)
             if size > self._most_bytes:
-                raise BackendBroken(f"the backend '{backend}' sent an answer of more than {self._most_bytes} bytes")
+                raise too_long(backend, self._most_bytes)
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    async def _refuse(self, errand: Errand, problem: Problem) -> None:
-        body = errand.trail.response = errand.dialect.problem(problem)
-        await self._send(errand, body, wire.JSON, problem.headers(), status=problem.status, code=problem.code)
-
-    async def _send(
-        self,
-        errand: Errand,
-        body: bytes,
-        content_type: bytes,
-        more: tuple[tuple[bytes, bytes], ...],
-        *,
-        status: int,
-        code: str | None,
-    ) -> None:
-        trail = errand.trail
-        trail.status, trail.error_code = status, code
-        if code == problems.UPSTREAM_ERROR:
-            # What a proxy on the way writes is often HTML; only JSON is kept.
-            trail.response = body if body[:1] == b"{" else None
-        start = self._start(trail, content_type, len(body), more)
-        errand.finish()
-        await errand.send(start)
-        await errand.send({"type": "http.response.body", "body": body, "more_body": False})
-
-    def _start(
-        self, trail: Trail, content_type: bytes, length: int | None, more: tuple[tuple[bytes, bytes], ...]
-    ) -> dict[str, object]:
-        headers = [(b"content-type", content_type), *more, *trail.headers(self._sources.timer())]
-        if length is not None:
-            headers.append((b"content-length", b"%d" % length))
-        return {"type": "http.response.start", "status": trail.status, "headers": headers}
 
 
 def _passed_on(trail: Trail, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:

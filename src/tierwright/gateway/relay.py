@@ -14,12 +14,12 @@ from tierwright.gateway import problems
 from tierwright.gateway.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from tierwright.core.protocols import Reply
-    from tierwright.gateway.asgi import Receive, Send
-    from tierwright.gateway.dialects.dialect import Dialect, StreamPassage
-    from tierwright.gateway.trail import Attempt, Trail
+    from tierwright.gateway.call import Call
+    from tierwright.gateway.dialects.dialect import StreamPassage
+    from tierwright.gateway.trail import Attempt
 
 #: What a server may still send after the end it has declared, so that its connection can be used again.
 _TAIL_BYTES, _TAIL_S = 64 * 1024, 1.0
@@ -28,43 +28,30 @@ _TAIL_BYTES, _TAIL_S = 64 * 1024, 1.0
 class Relay:
     """One stream; its headers have been sent, and its call is the trail's last."""
 
-    def __init__(
-        self,
-        trail: Trail,
-        dialect: Dialect,
-        attempt: Attempt,
-        stream: StreamPassage,
-        *,
-        timer: Callable[[], float],
-        finish: Callable[[], None],
-        most_bytes: int,
-    ) -> None:
-        """`finish` is called once, when all that is to be recorded is known; a longer stream is broken."""
-        self._trail = trail
-        self._dialect = dialect
+    def __init__(self, call: Call, attempt: Attempt, stream: StreamPassage, *, most_bytes: int) -> None:
+        """A longer stream is broken."""
+        self._call = call
         self._attempt = attempt
         self._stream = stream
-        self._timer = timer
-        self._finish = finish
         self._most_bytes = most_bytes
         self._first_token: float | None = None
         self._ended = False
 
-    async def run(self, reply: Reply, *, receive: Receive, send: Send) -> BackendError | None:
+    async def run(self, reply: Reply) -> BackendError | None:
         """Everything to the caller; how the server failed, which the caller has then been told."""
         error: BackendError | None = None
         # Stands in the record where this task is cancelled on the way.
         code: str | None = problems.SHUT_DOWN
         try:
-            async with Presence(receive) as presence:
-                error = await self._pump(reply, send)
+            async with Presence(self._call.receive) as presence:
+                error = await self._pump(reply)
             code = problems.CLIENT_DISCONNECTED if presence.gone else None
         finally:
             self._end(code)
         return error
 
-    async def _pump(self, reply: Reply, send: Send) -> BackendError | None:
-        stream = self._stream
+    async def _pump(self, reply: Reply) -> BackendError | None:
+        stream, send = self._stream, self._call.send
         error: BackendError | None = None
         events = b""
         left = self._most_bytes
@@ -73,13 +60,13 @@ class Relay:
             async for data in chunks:
                 left -= len(data)
                 if left < 0:
-                    raise self._too_long()
+                    raise too_long(self._attempt.backend, self._most_bytes)
                 events = stream.feed(data)
                 if stream.done:
                     break
                 if events:
                     if self._first_token is None:
-                        self._first_token = self._timer()
+                        self._first_token = self._call.timer()
                     await send({"type": "http.response.body", "body": events, "more_body": True})
                     events = b""
             else:
@@ -94,28 +81,22 @@ class Relay:
         if error is not None:
             problem = problems.upstream_failed(error)
             code = problem.code
-            events += self._dialect.problem_event(problem)
+            events += self._call.dialect.problem_event(problem)
         self._end(code)
         await send({"type": "http.response.body", "body": events, "more_body": False})
         if error is None and stream.done:
             await _drain(chunks)
         return error
 
-    def _too_long(self) -> BackendBroken:
-        # All of it is kept in memory until it is stored.
-        return BackendBroken(
-            f"the backend '{self._attempt.backend}' sent an answer of more than {self._most_bytes} bytes"
-        )
-
     def _end(self, code: str | None) -> None:
         """Says how it ended; the first word counts."""
         if self._ended:
             return
         self._ended = True
-        trail, stream = self._trail, self._stream
+        trail, stream = self._call.trail, self._stream
         trail.error_code = code
         trail.calls[-1] = self._attempt.call(
-            self._timer(),
+            self._call.timer(),
             status=trail.status,
             error_code=code,
             answered=True,
@@ -123,7 +104,12 @@ class Relay:
             tally=trail.tally(stream.usage, self._attempt.model, stream.model),
             first_token=self._first_token,
         )
-        self._finish()
+        self._call.finish()
+
+
+def too_long(backend: str, most_bytes: int) -> BackendBroken:
+    """What an answer beyond the limit is, in one piece or streamed: all of it is in memory until it is stored."""
+    return BackendBroken(f"the backend '{backend}' sent an answer of more than {most_bytes} bytes")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -58,8 +58,8 @@ class ServingStore(Protocol):
     def versions(self, task_id: TaskId | None = None) -> list[ModelVersion]:
         """As `ModelStore.versions`."""
 
-    def incumbents(self) -> Mapping[TaskId, str]:
-        """As `InferenceStore.incumbents`."""
+    def incumbent(self, task_id: TaskId) -> str | None:
+        """As `InferenceStore.incumbent`."""
 
     def keys(self) -> list[CallerKey]:
         """As `KeyStore.keys`."""
@@ -94,8 +94,6 @@ class Snapshot:
     specialists: Mapping[TaskId, LiveSpecialist] = field(default_factory=dict)
     #: The tasks known, by name.
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    #: The model that callers lately asked for most, for tasks that have been seen.
-    incumbents: Mapping[TaskId, str] = field(default_factory=dict)
     #: The callers' keys, revoked ones too.
     keys: Sequence[CallerKey] = ()
     #: What keys with a budget had spent since an instant, their period's begin, when this was read.
@@ -143,6 +141,9 @@ class SpecialistRegistry:
         #: Class of the error of the last look at the store; None: it succeeded.
         self.store_error: str | None = None
         self.snapshot = Snapshot()
+        #: Incumbents read for the snapshot beside them.
+        self._incumbents: dict[TaskId, str | None] = {}
+        self._incumbents_of = self.snapshot
 
     async def start(self) -> None:
         """Loads what is deployed and begins to watch; a store that can't be read is tried again later."""
@@ -156,6 +157,23 @@ class SpecialistRegistry:
             await asyncio.gather(self._watching, return_exceptions=True)
         self._loading.shutdown(wait=False, cancel_futures=True)
         self._predicting.shutdown(wait=False, cancel_futures=True)
+
+    async def incumbent(self, task: Task) -> str | None:
+        """The model that callers ask for, for a task; read once for each snapshot. None: it was never asked of one.
+
+        Fails open: where the store can't be read it is None.
+        """
+        if self._incumbents_of is not self.snapshot:
+            self._incumbents, self._incumbents_of = {}, self.snapshot
+        found = self._incumbents
+        if task.id not in found:
+            try:
+                loop = asyncio.get_running_loop()
+                found[task.id] = await loop.run_in_executor(self._loading, self._store.incumbent, task.id)
+            except StoreError as error:
+                self._note_store_error(error, str(error))
+                return None
+        return found[task.id]
 
     async def pinned(self, task: Task, number: int) -> LiveSpecialist | None:
         """The task's version of that number, the oldest being 1, loaded if need be; None: there is none that loads."""
@@ -227,7 +245,6 @@ class SpecialistRegistry:
             index=TaskIndex(tasks.values()),
             specialists=specialists,
             tasks={task.name: task for task in tasks.values()},
-            incumbents=self._store.incumbents(),
             keys=keys,
             spent={
                 key.id: (begun, self._store.spent(key.id, begun))

@@ -128,9 +128,7 @@ class Trail:
     response: bytes | None = None
     #: The chunks of a streamed answer of a backend.
     stream: StreamPassage | None = None
-    price: Price
-    #: None: what a server does not count stays unknown.
-    count: Count | None = None
+    pricing: Pricing
 
     def headers(self, now: float) -> list[tuple[bytes, bytes]]:
         """The response headers, as far as the facts are known at this second of the timer."""
@@ -157,7 +155,7 @@ class Trail:
 
     def tally(self, usage: Usage | None, asked: str, answered_by: str | None) -> Tally:
         """As `Pricing.tally`."""
-        return Pricing(self.price).tally(usage, asked, answered_by, self.created_at)
+        return self.pricing.tally(usage, asked, answered_by, self.created_at)
 
     def settle(self) -> None:
         """Puts what was used in the place of what was reserved."""
@@ -198,7 +196,7 @@ class Trail:
                 content=Content.KEPT if keep else Content.OFF,
             ),
             self.stream.payloads if self.stream is not None and keep else (),
-            Pricing(self.price, self.count),
+            self.pricing,
         )
 
 

@@ -32,7 +32,8 @@ WORKLOAD = b"x-tierwright-workload-id"
 _CONVERSATION = (b"x-conversation-id", b"x-session-id", b"x-claude-code-session-id")
 #: Request headers a model server may see; everything else stays here, the caller's key above all.
 _FORWARDED = (b"openai-beta", b"idempotency-key", b"traceparent", b"tracestate", b"x-request-id")
-_TASK_PREFIX = "task:"
+#: What a task is asked for by, and listed as, beside the models.
+TASK_PREFIX = "task:"
 _VERSION = re.compile(r"(?:task:)?(?P<name>.+)@v(?P<number>[1-9][0-9]{0,8})")
 #: The header by which a caller names the task of a request.
 TASK = b"x-tierwright-task"
@@ -83,7 +84,7 @@ def alias_of(model: str) -> tuple[str | None, int | None]:
     found = _VERSION.fullmatch(model)
     if found is not None:
         return found["name"], int(found["number"])
-    return (model.removeprefix(_TASK_PREFIX), None) if model.startswith(_TASK_PREFIX) else (None, None)
+    return (model.removeprefix(TASK_PREFIX), None) if model.startswith(TASK_PREFIX) else (None, None)
 
 
 def conversation_of(headers: Mapping[bytes, bytes]) -> str | None:

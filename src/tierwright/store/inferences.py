@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, insert, select, tuple_, update
 
 from tierwright.core.errors import NotFound
-from tierwright.core.ids import TaskId
 from tierwright.store.rows.inference import (
     CALL_COLUMNS,
     INFERENCE_COLUMNS,
@@ -23,7 +22,7 @@ from tierwright.store.rows.inference import (
     inference_row,
 )
 from tierwright.store.rows.scalars import to_name, to_name_or_none, to_us
-from tierwright.store.schema import contents, inferences, model_calls, tasks
+from tierwright.store.schema import contents, inferences, model_calls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-    from tierwright.core.ids import InferenceId
+    from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.store.database import Database
 
@@ -130,29 +129,24 @@ class SqlInferences:
         with self._database.read() as connection:
             return connection.execute(select(func.count()).select_from(inferences)).scalar_one()
 
-    def incumbents(self) -> dict[TaskId, str]:
-        """As `InferenceStore.incumbents`; looks at the newest thousand of each task."""
-        found: dict[TaskId, str] = {}
+    def incumbent(self, task_id: TaskId) -> str | None:
+        """As `InferenceStore.incumbent`; looks at the newest thousand."""
+        newest = (
+            select(inferences.c.model)
+            .where(inferences.c.task_id == task_id)
+            .order_by(inferences.c.created_at_us.desc(), inferences.c.id.desc())
+            .limit(_NEWEST)
+            .subquery()
+        )
+        asked = (
+            select(newest.c.model)
+            .where(newest.c.model.not_like("task:%"), newest.c.model.not_like("%@v%"))
+            .group_by(newest.c.model)
+            .order_by(func.count().desc(), newest.c.model)
+            .limit(1)
+        )
         with self._database.read() as connection:
-            for task_id in connection.execute(select(tasks.c.id)).scalars().all():
-                newest = (
-                    select(inferences.c.model)
-                    .where(inferences.c.task_id == task_id)
-                    .order_by(inferences.c.created_at_us.desc(), inferences.c.id.desc())
-                    .limit(_NEWEST)
-                    .subquery()
-                )
-                asked = (
-                    select(newest.c.model)
-                    .where(newest.c.model.not_like("task:%"), newest.c.model.not_like("%@v%"))
-                    .group_by(newest.c.model)
-                    .order_by(func.count().desc(), newest.c.model)
-                    .limit(1)
-                )
-                model = connection.execute(asked).scalar_one_or_none()
-                if model is not None:
-                    found[TaskId(task_id)] = model
-        return found
+            return connection.execute(asked).scalar_one_or_none()
 
     def _pages(self, page: Select[Any], size: int) -> Iterator[Inference]:
         place = tuple_(inferences.c.created_at_us, inferences.c.id)

@@ -85,9 +85,9 @@ class SqlStore:
         """As `InferenceStore.count`."""
         return self._inferences.count()
 
-    def incumbents(self) -> Mapping[TaskId, str]:
-        """As `InferenceStore.incumbents`."""
-        return self._inferences.incumbents()
+    def incumbent(self, task_id: TaskId) -> str | None:
+        """As `InferenceStore.incumbent`."""
+        return self._inferences.incumbent(task_id)
 
     def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
         """As `RetentionStore.expire_content`."""

@@ -19,13 +19,13 @@ def serve(
 ) -> None:
     """Run the gateway until it is stopped."""
     import json  # noqa: PLC0415 - `--help` must not wait
-    import sys  # noqa: PLC0415
+    import sys  # noqa: PLC0415 - as above
 
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
 
-    from tierwright.app.wiring import build_server  # noqa: PLC0415
-    from tierwright.gateway.admin import AdminApp  # noqa: PLC0415
-    from tierwright.gateway.serving import serve as run  # noqa: PLC0415
+    from tierwright.app.wiring import build_server  # noqa: PLC0415 - as above
+    from tierwright.gateway.admin import AdminApp  # noqa: PLC0415 - as above
+    from tierwright.gateway.serving import serve as run  # noqa: PLC0415 - as above
 
     def announce(address: str) -> None:
         if as_json:

@@ -53,11 +53,6 @@ class ResilienceConfig:
 
     #: Seconds from an attempt's begin to the last byte of its answer.
     attempt_timeout_s: float = 600.0
-    #: Seconds from an attempt's begin to the first byte of its answer; an answer that is not streamed has that when its
-    #: last token is written.
-    first_byte_timeout_s: float = 300.0
-    #: Seconds between two pieces of a stream; a model that thinks may say nothing for long.
-    idle_timeout_s: float = 120.0
     #: Seconds for all attempts of one request together.
     request_timeout_s: float = 600.0
     #: Attempts of one request, the first one and those of fallback models included.
@@ -79,8 +74,7 @@ class ResilienceConfig:
 
     def __post_init__(self) -> None:
         where = "resilience"
-        _positive(where, attempt_timeout_s=self.attempt_timeout_s, first_byte_timeout_s=self.first_byte_timeout_s)
-        _positive(where, idle_timeout_s=self.idle_timeout_s, request_timeout_s=self.request_timeout_s)
+        _positive(where, attempt_timeout_s=self.attempt_timeout_s, request_timeout_s=self.request_timeout_s)
         _positive(where, max_attempts=self.max_attempts)
         _positive(where, backoff_first_s=self.backoff_first_s, backoff_limit_s=self.backoff_limit_s)
         _not_negative(where, retry_minimum=self.retry_minimum, retry_after_limit_s=self.retry_after_limit_s)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tierwright.gateway.catalogue import TASK_PREFIX
 from tierwright.gateway.upstreams.attempts import Attempts
 from tierwright.gateway.upstreams.backoff import Backoff
 from tierwright.gateway.upstreams.balancing import ModelRoute, Upstream, by_priority
@@ -17,6 +16,7 @@ from tierwright.gateway.upstreams.config import ConcurrencyConfig
 from tierwright.gateway.upstreams.health import Health
 from tierwright.gateway.upstreams.lease import Rules, Tallies
 from tierwright.gateway.upstreams.limiter import ConcurrencyLimiter
+from tierwright.gateway.wire import TASK_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
