@@ -117,7 +117,7 @@ class Encoder:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self._card = card
-        self._session = _open_session(graph, threads=threads, name=card.name)
+        self._session = open_session(graph, threads=threads, name=card.name)
         self._tokenizer = _open_tokenizer(tokenizer, max_tokens=card.max_tokens, name=card.name)
         identity = (_sha256(graph), _sha256(tokenizer.encode()), str(card.max_tokens))
         self._fingerprint = _sha256("\n".join(identity).encode())
@@ -217,14 +217,20 @@ def _read_verified(directory: Path) -> tuple[EncoderCard, dict[str, bytes]]:
     return card, contents
 
 
-def _open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.InferenceSession:
+def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.InferenceSession:
+    """A session that computes an encoder's graph exactly on this processor, on `threads` threads.
+
+    Raises ArtifactError where onnxruntime can't load the graph.
+    """
     try:
         session = onnxruntime.InferenceSession(graph, _session_options(threads), providers=["CPUExecutionProvider"])
         if EXACT in {output.name for output in session.get_outputs()} and not _multiplies_exactly(session):
             options = _session_options(threads)
             # x86 without VNNI adds pairs of 8-bit products in 16 bits, which saturate; with unsigned weights they are
-            # added in 32. Slower everywhere, so only where it is needed.
+            # added in 32. Slower everywhere, so only where it is needed. The transformer that turns the weights
+            # belongs to the extended optimisations: below that level the entry is read and nothing happens.
             options.add_session_config_entry("session.x64quantprecision", "1")
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
             session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _SESSION_ERRORS as error:
         raise ArtifactError(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from tests.tiny_bert import CONFIG, reference_embedding, tiny_weights
 from tierwright.core.errors import ArtifactError
-from tierwright.specialists.encoder import ATTENTION_MASK, EMBEDDING, EXACT, INPUT_IDS
+from tierwright.specialists.encoder import ATTENTION_MASK, EMBEDDING, EXACT, INPUT_IDS, open_session
 from tierwright.training.encoder_graph import _quantise_rows, read_config, write_graph
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def a_config(**changes: Any) -> BertConfig:
 
 
 def run(graph: bytes, ids: NDArray[np.int64], mask: NDArray[np.int64], output: str = EMBEDDING) -> NDArray[Any]:
-    """The output of a graph as onnxruntime computes it with its usual options."""
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    """The output of a graph as an encoder has it computed on this processor."""
+    session = open_session(graph, threads=1, name="tiny")
     return np.asarray(session.run([output], {INPUT_IDS: ids, ATTENTION_MASK: mask})[0])
 
 
