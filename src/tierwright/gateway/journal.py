@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _HEAD = Struct("<II")
 _LOCK, _SUFFIX = "lock", ".segment"
+#: What the name of a folder begins with that is being made.
+_UNNAMED = "."
 _MIB = 1024 * 1024
 
 
@@ -70,9 +72,12 @@ class Journal:
     def open(self) -> None:
         """Takes its folder and makes the first segments."""
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self._folder / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+            # Locked before it has its name: another process that recovers must not take it for one left behind.
+            unnamed = self._folder.with_name(f"{_UNNAMED}{self._folder.name}")
+            unnamed.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(unnamed / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unnamed.rename(self._folder)
             self._segments[0] = self._made(0)
             self._spare = self._made(1)
         except OSError as error:
@@ -199,6 +204,8 @@ def recover(folder: Path, store: Callable[[Iterator[bytes]], None]) -> int:
     """
     found = 0
     for left in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if left.name.startswith(_UNNAMED):
+            continue
         try:
             lock = os.open(left / _LOCK, os.O_RDWR)
         except OSError:
