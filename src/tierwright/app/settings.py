@@ -1,6 +1,7 @@
 """Reads tierwright.toml, strictly: an unknown key is an error, not a guess.
 
-Owns the file's shape, its defaults and the environment (`env:NAME` secrets); refuses to build anything (wiring does).
+Owns the file's shape, its defaults and the secrets outside it (`env:NAME`, `file:PATH`); refuses to build anything
+(wiring does).
 """
 
 from __future__ import annotations
@@ -42,8 +43,10 @@ FILE_NAME = "tierwright.toml"
 VERSION = 1
 #: The largest seed that every random generator used takes.
 MAX_SEED = 2**32 - 1
-#: What stands before the name of an environment variable.
-_FROM_ENVIRONMENT = "env:"
+#: The most workers: each has its place in the file of what callers used.
+MAX_WORKERS = 32
+#: What stands before the name of an environment variable, and of a file, that holds a secret.
+_REFERENCES = ("env:", "file:")
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -73,6 +76,8 @@ class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_header_bytes: int = 16 * 1024
     max_connections: int = 4096
     max_answer_bytes: int = 64 * 1024 * 1024
+    #: Processes that answer.
+    workers: int = 1
 
 
 class AdminSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -208,12 +213,15 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 class Settings:
     """What the file says, with secrets and paths resolved."""
 
-    #: The file itself.
+    #: The file itself, and what it says.
     path: Path
+    text: bytes
     store_url: str
     artifacts: Path
     weights: Path
     server: ServerConfig
+    #: Processes that answer.
+    workers: int
     admin: AdminConfig
     backends: tuple[BackendConfig, ...]
     upstreams: UpstreamSettings
@@ -230,22 +238,29 @@ def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     value that is not allowed, or names an environment variable that is not set.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = path.read_bytes()
     except FileNotFoundError as error:
         raise SettingsError(
             f"there is no settings file {path}; write one with `tierwright init`, or name another with --config"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise SettingsError(f"the settings file {path} can't be read: {error}") from error
+    return parse_settings(text, path, environment)
+
+
+def parse_settings(text: bytes, path: Path, environment: Mapping[str, str]) -> Settings:
+    """The settings that a file's text says; the path is what its relative paths begin at. As `load_settings`."""
     try:
-        found = msgspec.convert(tomllib.loads(text), SettingsFile)
+        found = msgspec.convert(tomllib.loads(text.decode("utf-8")), SettingsFile)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the settings file {path} can't be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
     except msgspec.ValidationError as error:
         raise SettingsError(f"{path}: {_in_words(error)}") from error
     if found.version != VERSION:
         raise SettingsError(f"{path}: version {found.version} is not known; this program reads version {VERSION}")
-    return _resolved(path, found, environment)
+    return _resolved(text, path, found, environment)
 
 
 def money(text: str, where: str) -> Decimal:
@@ -259,7 +274,7 @@ def money(text: str, where: str) -> Decimal:
     return amount
 
 
-def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -> Settings:
+def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping[str, str]) -> Settings:
     folder = path.resolve().parent
     backends = tuple(_backend(section, path, environment) for section in found.backends)
     names = [backend.name for backend in backends]
@@ -269,12 +284,17 @@ def _resolved(path: Path, found: SettingsFile, environment: Mapping[str, str]) -
     if found.routing.default_backend and default not in names:
         raise SettingsError(f"{path}: routing.default_backend is {default!r}, but there is no such [[backends]] entry")
     _check_numbers(found, path)
+    _check_workers(found, path)
+    server = _values(found.server)
+    workers = server.pop("workers")
     return Settings(
         path=path,
+        text=text,
         store_url=_store_url(found.store.url, folder),
         artifacts=folder / found.store.artifacts,
         weights=folder / found.training.weights,
-        server=ServerConfig(**_values(found.server)),
+        server=ServerConfig(**server),
+        workers=workers,
         admin=AdminConfig(**_values(found.admin)),
         backends=backends,
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
@@ -293,29 +313,39 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
     where = f"{path}: backend {section.name!r}"
     values["api_key"] = None
     if section.api_key:
-        if not section.api_key.startswith(_FROM_ENVIRONMENT):
+        if not section.api_key.startswith(_REFERENCES):
             raise SettingsError(
-                f"{path}: the api_key of backend {section.name!r} must be written as env:NAME; "
+                f"{path}: the api_key of backend {section.name!r} must be written as env:NAME or file:PATH; "
                 "keys themselves don't belong into the file"
             )
-        values["api_key"] = Secret(_from_environment(section.api_key, where, "its key", environment))
+        values["api_key"] = Secret(_referred(section.api_key, where, "its key", path, environment))
     values["headers"] = {
-        name: _from_environment(value, where, f"the header {name}", environment)
-        if value.startswith(_FROM_ENVIRONMENT)
+        name: _referred(value, where, f"the header {name}", path, environment)
+        if value.startswith(_REFERENCES)
         else value
         for name, value in section.headers.items()
     }
     return BackendConfig(**values)
 
 
-def _from_environment(text: str, where: str, what: str, environment: Mapping[str, str]) -> str:
-    name = text.removeprefix(_FROM_ENVIRONMENT)
-    if not name or not environment.get(name):
-        raise SettingsError(
-            f"{where} takes {what} from the environment variable {name or '(none)'}, which is not set; "
-            "set it, or take the entry out if the server wants none"
-        )
-    return environment[name]
+def _referred(text: str, where: str, what: str, path: Path, environment: Mapping[str, str]) -> str:
+    """What an environment variable or a file holds; a file is read anew whenever the settings are."""
+    kind, _, name = text.partition(":")
+    if kind == "env":
+        if not name or not environment.get(name):
+            raise SettingsError(
+                f"{where} takes {what} from the environment variable {name or '(none)'}, which is not set; "
+                "set it, or take the entry out if the server wants none"
+            )
+        return environment[name]
+    try:
+        found = (path.resolve().parent / name).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{where} takes {what} from the file {name}, which can't be read: {why}") from error
+    if not found or not found.isprintable():
+        raise SettingsError(f"{where} takes {what} from the file {name}, which must hold one line and nothing else")
+    return found
 
 
 def _check_numbers(found: SettingsFile, path: Path) -> None:
@@ -334,6 +364,16 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
         raise SettingsError(f"{path}: retention.content_days and ledger_days must not be negative; 0 keeps for ever")
     if found.training.threads < 0:
         raise SettingsError(f"{path}: training.threads must not be negative; 0 takes all cores")
+
+
+def _check_workers(found: SettingsFile, path: Path) -> None:
+    if not 1 <= found.server.workers <= MAX_WORKERS:
+        raise SettingsError(f"{path}: server.workers must lie between 1 and {MAX_WORKERS}")
+    if found.server.workers > 1 and not found.capture.spool:
+        raise SettingsError(
+            f"{path}: several workers count the callers' limits in a file of capture.spool, which is empty; "
+            "name a folder there, or set server.workers to 1"
+        )
 
 
 def _store_url(url: str, folder: Path) -> str:

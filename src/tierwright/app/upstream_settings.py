@@ -5,6 +5,7 @@ Owns these tables' shape and defaults; `settings` reads the file.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,9 +26,9 @@ class BackendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     base_url: str
     #: What make of server it is, such as "openai", "azure", "anthropic" or "vllm".
     kind: str = "openai"
-    #: `env:NAME`, never the key itself; empty: the server wants none.
+    #: `env:NAME` or `file:PATH`, never the key itself; empty: the server wants none.
     api_key: str = ""
-    #: Sent with every request; `env:NAME` takes a value from the environment.
+    #: Sent with every request; `env:NAME` and `file:PATH` take a value from elsewhere.
     headers: dict[str, str] = {}
     #: Appended to every address, such as "api-version=2024-10-21".
     query: str = ""
@@ -109,6 +110,26 @@ def upstream_settings(
                 queue_timeout_s=section.queue_timeout_s,
             )
             for section in backends
+        },
+    )
+
+
+def shared_out(settings: UpstreamSettings, workers: int) -> UpstreamSettings:
+    """The part of one of several workers: all together give a backend no more requests at a time than it may have.
+
+    Raises SettingsError where a backend may have fewer than there are workers.
+    """
+    for name, config in settings.concurrency.items():
+        if config.limit < workers:
+            raise SettingsError(
+                f"backend {name!r}: max_connections is {config.limit}, which can't be shared out among "
+                f"{workers} workers; raise it, or lower server.workers"
+            )
+    return replace(
+        settings,
+        concurrency={
+            name: replace(config, limit=config.limit // workers, queue_limit=-(-config.queue_limit // workers))
+            for name, config in settings.concurrency.items()
         },
     )
 

@@ -18,8 +18,7 @@ from msgspec.structs import asdict
 
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
-from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
-from tierwright.economics.count import TokenCounter
+from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
 from tierwright.economics.machine import MachineCost
 from tierwright.economics.prices import PriceList, PriceOverride
 from tierwright.economics.tokens import TokenRates, TokenSample, token_rates
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import InferenceStore, Predictor, Store
     from tierwright.gateway.local import SpecialistTerms
-    from tierwright.gateway.server import GatewayApp
     from tierwright.specialists.encoder import Encoder
 
 #: Frontier answers by which the tokens of a task are estimated.
@@ -101,7 +99,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
         yield Parts(
             settings=settings,
             store=store,
-            prices=_price_list(settings),
+            prices=price_list(settings),
             machine=MachineCost(
                 usd_per_hour=money(settings.file.economics.machine_usd_per_hour, "economics.machine_usd_per_hour"),
                 utilisation=settings.file.economics.utilisation,
@@ -132,61 +130,24 @@ class ArtifactLoader:
         return Specialist.load(version.path, encoder=encoder)
 
 
-def build_server(parts: Parts) -> GatewayApp:
-    """The gateway these settings describe; raises SettingsError where they name no backend."""
-    from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - as above
-    from tierwright.gateway.backends.kinds import KINDS  # noqa: PLC0415 - as above
-    from tierwright.gateway.catalogue import ServedBackend  # noqa: PLC0415 - as above
-    from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway  # noqa: PLC0415 - as above
-    from tierwright.gateway.sources import Sources  # noqa: PLC0415 - as above
-
-    settings = parts.settings
-    if settings.routing is None:
-        raise SettingsError(
-            f"{settings.path} names no model server; add a [[backends]] table with its name and base_url"
-        )
-    return build_gateway(
-        config=GatewayConfig(
-            routing=settings.routing,
-            capture=settings.capture,
-            server=settings.server,
-            callers=settings.callers,
-            upstreams=settings.upstreams,
-        ),
-        backends=[
-            ServedBackend(backend=HttpBackend(config), kind=KINDS[config.kind], models=config.models)
-            for config in settings.backends
-        ],
-        captured=parts.store,
-        feedback=parts.store,
-        serving=ServingParts(store=parts.store, loader=ArtifactLoader(parts), terms=_terms(parts)),
-        price=parts.price,
-        count=TokenCounter().estimate,
-        # Many bytes a call: the gateway keeps what is left over, and asking is dear.
-        sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
-    )
-
-
-def _terms(parts: Parts) -> Callable[[Deployment, ModelVersion], SpecialistTerms]:
+def specialist_terms(parts: Parts, deployment: Deployment, _version: ModelVersion) -> SpecialistTerms:
     """What answers of a deployment are reported as."""
     from tierwright.gateway.local import SpecialistTerms  # noqa: PLC0415 - as above
 
-    def terms(deployment: Deployment, _version: ModelVersion) -> SpecialistTerms:
-        try:
-            rates = parts.token_rates(deployment.task_id)
-            per_character, completion = rates.prompt_per_character.value, rates.completion_per_answer.value
-        except NotEnoughData:  # a log without usage: four characters a token is OpenAI's rule of thumb
-            per_character, completion = 0.25, 8.0
-        return SpecialistTerms(
-            tokens_per_character=per_character,
-            mean_completion_tokens=completion,
-            cost_usd=lambda busy_s: parts.machine.cost(busy_s / parts.cores),
-        )
-
-    return terms
+    try:
+        rates = parts.token_rates(deployment.task_id)
+        per_character, completion = rates.prompt_per_character.value, rates.completion_per_answer.value
+    except NotEnoughData:  # a log without usage: four characters a token is OpenAI's rule of thumb
+        per_character, completion = 0.25, 8.0
+    return SpecialistTerms(
+        tokens_per_character=per_character,
+        mean_completion_tokens=completion,
+        cost_usd=lambda busy_s: parts.machine.cost(busy_s / parts.cores),
+    )
 
 
-def _price_list(settings: Settings) -> PriceList:
+def price_list(settings: Settings) -> PriceList:
+    """The prices of models, the settings' own before those of the list; raises SettingsError where one is none."""
     overrides = []
     for section in settings.file.economics.prices:
         where = f"{settings.path}: the price of {section.model!r}"

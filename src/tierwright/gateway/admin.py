@@ -1,43 +1,74 @@
 """What operators and their monitoring ask, on a socket of its own: never on the one that callers reach.
 
-Owns GET /metrics; health is passed on to the gateway, which owns it.
+Owns the addresses; what is answered there is known to what is watched, one process of the gateway or several.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from tierwright.gateway import problems, wire
 from tierwright.gateway.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from tierwright.gateway.asgi import Application, Receive, Scope, Send
-    from tierwright.gateway.metrics import Metrics
+    from collections.abc import Mapping
 
-_METRICS, _HEALTH = "/metrics", "/health/"
+    from tierwright.gateway.asgi import Receive, Scope, Send
+    from tierwright.gateway.server import GatewayApp
+
+_METRICS, _LIVELINESS, _READINESS = "/metrics", "/health/liveliness", "/health/readiness"
+_READ = ("GET", "HEAD")
+
+
+class Watched(Protocol):
+    """What monitoring asks."""
+
+    async def metrics(self) -> bytes:
+        """The page that Prometheus reads."""
+
+    async def readiness(self) -> Mapping[str, object]:
+        """How it is doing; its "status" is "not_ready" where no request would be answered."""
+
+
+class OneProcess:
+    """A gateway of this process, as it is watched."""
+
+    def __init__(self, app: GatewayApp) -> None:
+        self._app = app
+
+    async def metrics(self) -> bytes:
+        """As `Watched.metrics`."""
+        return self._app.metrics.render()
+
+    async def readiness(self) -> Mapping[str, object]:
+        """As `Watched.readiness`."""
+        return self._app.readiness()
 
 
 class AdminApp:
     """The ASGI application of the admin listener."""
 
-    def __init__(self, gateway: Application, metrics: Metrics) -> None:
-        self._gateway = gateway
-        self._metrics = metrics
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Serves one ASGI connection."""
         if scope["type"] != "http":
             return
         path, method = scope["path"], scope["method"]
-        if path.startswith(_HEALTH):
-            await self._gateway(scope, receive, send)
-        elif path == _METRICS and method in ("GET", "HEAD"):
-            await _send(200, self._metrics.render(), CONTENT_TYPE, send)
-        elif path == _METRICS:
+        if path not in (_METRICS, _LIVELINESS, _READINESS):
+            await _send(404, problems.unknown_admin_url(method, path).body(), wire.JSON, send)
+        elif method not in _READ:
             await _send(405, problems.method_not_allowed(method, path, "GET").body(), wire.JSON, send)
+        elif path == _METRICS:
+            await _send(200, await self._watched.metrics(), CONTENT_TYPE, send)
+        elif path == _LIVELINESS:
+            await _send(200, b'{"status":"alive"}', wire.JSON, send)
         else:
-            problem = problems.unknown_admin_url(method, path)
-            await _send(404, problem.body(), wire.JSON, send)
+            state = await self._watched.readiness()
+            await _send(503 if state["status"] == "not_ready" else 200, msgspec.json.encode(state), wire.JSON, send)
 
 
 async def _send(status: int, body: bytes, content_type: bytes, send: Send) -> None:

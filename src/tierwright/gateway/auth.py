@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import CallerConfig
     from tierwright.gateway.problems import Problem
 
+LOOPBACK = "127.0.0.1"
 #: What a caller is called where no callers are configured.
 LOCAL = "local"
 _LOCAL = Caller(client_id=LOCAL)
@@ -54,14 +55,25 @@ class Authenticator:
                 "configure at least one caller, or bind it to 127.0.0.1"
             )
         self._clock = clock
+        self._keys = keys
         self._open = not callers
         self._renewed: dict[str, Caller] = {}
         self.renew(keys)
 
     def renew(self, keys: Sequence[CallerKey]) -> None:
         """Replaces all keys of the store. A hash that the settings file has too stays that file's."""
+        self._keys = keys
         self._renewed = {key.sha256: Caller(client_id=key.client_id, key=key) for key in keys}
         self._open = self._open and not keys
+
+    def renewed(self, callers: Sequence[CallerConfig]) -> Authenticator:
+        """The same with other callers of the settings file. What was closed stays closed, even with none of them left.
+
+        Raises SettingsError where two callers share a name or a key.
+        """
+        made = Authenticator(callers, host=LOOPBACK, keys=self._keys, clock=self._clock)
+        made._open = made._open and self._open
+        return made
 
     def caller_of(self, headers: Mapping[bytes, bytes]) -> Caller | Problem:
         """The caller, or the 401 or 403 to answer with."""

@@ -1,6 +1,6 @@
-"""Puts the gateway together from parts that `app` has made.
+"""Puts the gateway together from parts that `app` has made, and does so again for other settings.
 
-Owns the order of composition; names no concrete store, loader or price list.
+Owns the order of composition and what outlives a change of settings; names no concrete store, loader or price list.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.gateway.auth import Authenticator
+from tierwright.gateway.auth import LOOPBACK, Authenticator
 from tierwright.gateway.capture import Capture
 from tierwright.gateway.catalogue import Catalogue, implied_deployments
 from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, ServerConfig
@@ -19,7 +19,7 @@ from tierwright.gateway.feedback import FeedbackDesk
 from tierwright.gateway.frontier import Frontier
 from tierwright.gateway.metrics import Metrics
 from tierwright.gateway.policy import CascadePolicy
-from tierwright.gateway.server import GatewayApp
+from tierwright.gateway.server import Fittings, GatewayApp
 from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
 from tierwright.gateway.tenancy.quota import Quotas
@@ -35,6 +35,7 @@ from tierwright.gateway.upstreams.upstreams import Upstreams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
-    from tierwright.gateway.trail import Count, Price
+    from tierwright.gateway.trail import Count, Draft, Price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,150 @@ class ServingParts:
     terms: Callable[[Deployment, ModelVersion], SpecialistTerms]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a gateway is made of that can be replaced while it answers."""
+
+    config: GatewayConfig
+    #: Those that are the very objects of before keep their connections.
+    backends: Sequence[ServedBackend]
+    pricing: Pricing
+
+
+class Prepared(NamedTuple):
+    """An offer that was looked at and can be taken."""
+
+    offer: Offer
+    upstreams: UpstreamsConfig
+
+
+class Composition:
+    """A gateway and the parts of it that stay when its settings change.
+
+    They are the capture, the limits' counters, the metrics and the specialists: what [capture], [routing] and [server]
+    say of these is read once. Everything else in an offer holds from the next request on.
+    """
+
+    def __init__(
+        self,
+        offer: Offer,
+        *,
+        captured: InferenceStore,
+        feedback: FeedbackStore,
+        serving: ServingParts,
+        sources: Sources,
+        quota_file: Path | None = None,
+    ) -> None:
+        """`captured` is called from one thread, `serving` from another.
+
+        The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
+        several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit
+        together, ServiceError where the file can't be used.
+        """
+        config, prepared = offer.config, self.prepare(offer)
+        self._sources = sources
+        self._upstreams = Upstreams(
+            prepared.upstreams,
+            timer=sources.timer,
+            sleep=asyncio.sleep,
+            random=Random(int.from_bytes(sources.entropy()[:8], "big")),  # noqa: S311 - jitter, and no secret
+        )
+        self._backends = [served.backend for served in offer.backends]
+        self._authenticator = Authenticator(
+            config.callers, host=config.server.host, keys=serving.store.keys(), clock=sources.clock
+        )
+        self._pricing = offer.pricing
+        self._metrics = Metrics([model for model, _ in self._upstreams.models()])
+        self._quotas = Quotas(quota_file)
+        self._capture = Capture(
+            captured,
+            config.capture,
+            restored=self._restored,
+            seen=self._metrics.observe,
+        )
+        self._specialists = SpecialistRegistry(
+            serving.store,
+            serving.loader,
+            terms=serving.terms,
+            config=config.routing,
+            clock=sources.clock,
+            renewed=self._renew_keys,
+        )
+        self._entropy = EntropyPool(sources.entropy)
+        self.app = GatewayApp(
+            self._fittings(offer), feedback=FeedbackDesk(feedback, sources.clock), metrics=self._metrics
+        )
+
+    @staticmethod
+    def prepare(offer: Offer) -> Prepared:
+        """Looks whether an offer can be taken, and changes nothing; raises SettingsError where it can't."""
+        config = offer.config
+        # Raises where the callers don't fit together. That nobody needs a key is not known before the store is read.
+        Authenticator(config.callers, host=LOOPBACK)
+        implied = implied_deployments(offer.backends, default=config.routing.default_backend)
+        named = {deployment.model for deployment in config.upstreams.deployments}
+        upstreams = UpstreamsConfig(
+            # What is said outright goes before what a backend's list implies.
+            deployments=(*config.upstreams.deployments, *(found for found in implied if found.model not in named)),
+            resilience=config.upstreams.resilience,
+            breaker=config.upstreams.breaker,
+            concurrency=config.upstreams.concurrency,
+        )
+        return Prepared(offer, upstreams)
+
+    def adopt(self, prepared: Prepared) -> None:
+        """Answers by other settings from the next request on; on the event loop. It can't fail."""
+        offer = prepared.offer
+        backends = [served.backend for served in offer.backends]
+        left = [backend for backend in self._backends if backend not in backends]
+        self._upstreams = self._upstreams.renewed(prepared.upstreams, replaced=[backend.name for backend in left])
+        self._backends = backends
+        self._authenticator = self._authenticator.renewed(offer.config.callers)
+        self._pricing = offer.pricing
+        self._metrics.tell_apart([model for model, _ in self._upstreams.models()])
+        self.app.adopt(self._fittings(offer), left=left)
+
+    def close(self) -> None:
+        """Gives back what this process holds of the callers' limits; called when the application has ended."""
+        self._quotas.close()
+
+    def _fittings(self, offer: Offer) -> Fittings:
+        config = offer.config
+        catalogue = Catalogue(offer.backends, self._upstreams)
+        return Fittings(
+            exchange=Exchange(
+                catalogue=catalogue,
+                frontier=Frontier(
+                    self._upstreams,
+                    catalogue.backends,
+                    sources=self._sources,
+                    request_timeout_s=config.upstreams.resilience.request_timeout_s,
+                    most_bytes=config.server.max_answer_bytes,
+                ),
+                specialists=self._specialists,
+                policy=CascadePolicy(holdout_share=config.routing.holdout_share),
+                capture=self._capture,
+                pricing=offer.pricing,
+                quotas=self._quotas,
+                sources=self._sources,
+                entropy=self._entropy,
+                accept_recorded_at=config.capture.accept_recorded_at,
+                keep_content=config.capture.keep_content,
+                no_content_tasks=frozenset(config.capture.no_content_tasks),
+            ),
+            authenticator=self._authenticator,
+            max_body_bytes=config.server.max_body_bytes,
+        )
+
+    def _restored(self, record: bytes) -> Draft:
+        return self._pricing.restored(record)
+
+    def _renew_keys(self, snapshot: Snapshot) -> None:
+        self._authenticator.renew(snapshot.keys)
+        for key_id, (begun, usd) in snapshot.spent.items():
+            self._quotas.load_spent(key_id, begun, usd)
+
+
 def build_gateway(
     *,
     config: GatewayConfig,
@@ -91,67 +236,6 @@ def build_gateway(
     sources: Sources,
     count: Count | None = None,
 ) -> GatewayApp:
-    """The gateway as an ASGI application that starts its parts with the server's lifespan.
-
-    `captured` is called from one thread, `serving` from another. `price` is called on the event loop, so it must be
-    quick, and in the capture's thread. Raises SettingsError where the parts don't fit together.
-    """
-    implied = implied_deployments(backends, default=config.routing.default_backend)
-    named = {deployment.model for deployment in config.upstreams.deployments}
-    upstreams = Upstreams(
-        UpstreamsConfig(
-            # What is said outright goes before what a backend's list implies.
-            deployments=(*config.upstreams.deployments, *(found for found in implied if found.model not in named)),
-            resilience=config.upstreams.resilience,
-            breaker=config.upstreams.breaker,
-            concurrency=config.upstreams.concurrency,
-        ),
-        timer=sources.timer,
-        sleep=asyncio.sleep,
-        random=Random(int.from_bytes(sources.entropy()[:8], "big")),  # noqa: S311 - jitter, and no secret
-    )
-    catalogue = Catalogue(backends, upstreams)
-    keys = serving.store.keys()
-    authenticator = Authenticator(config.callers, host=config.server.host, keys=keys, clock=sources.clock)
-    quotas = Quotas(None)
-    pricing = Pricing(price, count)
-
-    def renewed(snapshot: Snapshot) -> None:
-        authenticator.renew(snapshot.keys)
-        for key_id, (begun, usd) in snapshot.spent.items():
-            quotas.load_spent(key_id, begun, usd)
-
-    metrics = Metrics([model for model, _ in upstreams.models()])
-    return GatewayApp(
-        Exchange(
-            catalogue=catalogue,
-            frontier=Frontier(
-                upstreams,
-                catalogue.backends,
-                sources=sources,
-                request_timeout_s=config.upstreams.resilience.request_timeout_s,
-                most_bytes=config.server.max_answer_bytes,
-            ),
-            specialists=SpecialistRegistry(
-                serving.store,
-                serving.loader,
-                terms=serving.terms,
-                config=config.routing,
-                clock=sources.clock,
-                renewed=renewed,
-            ),
-            policy=CascadePolicy(holdout_share=config.routing.holdout_share),
-            capture=Capture(captured, config.capture, restored=pricing.restored, seen=metrics.observe),
-            pricing=pricing,
-            quotas=quotas,
-            sources=sources,
-            entropy=EntropyPool(sources.entropy),
-            accept_recorded_at=config.capture.accept_recorded_at,
-            keep_content=config.capture.keep_content,
-            no_content_tasks=frozenset(config.capture.no_content_tasks),
-        ),
-        authenticator,
-        feedback=FeedbackDesk(feedback, sources.clock),
-        max_body_bytes=config.server.max_body_bytes,
-        metrics=metrics,
-    )
+    """The application of a `Composition` whose settings never change."""
+    offer = Offer(config=config, backends=backends, pricing=Pricing(price, count))
+    return Composition(offer, captured=captured, feedback=feedback, serving=serving, sources=sources).app

@@ -78,6 +78,14 @@ class Metrics:
             "tierwright_further_attempts", "Calls after a first one.", ("backend", "role"), registry=registry
         )
 
+        self._settings = Counter(
+            "tierwright_settings_changes", "Changes of the settings by outcome.", ("outcome",), registry=registry
+        )
+
+    def settings_changed(self, *, taken: bool) -> None:
+        """Counts a change of the settings that was taken or refused."""
+        self._settings.labels("taken" if taken else "refused").inc()
+
     def watch(
         self,
         *,
@@ -87,6 +95,10 @@ class Metrics:
     ) -> None:
         """Adds what is read at the moment it is asked for."""
         self._registry.register(_Moment(in_flight, capture, upstreams))
+
+    def tell_apart(self, models: Collection[str]) -> None:
+        """Replaces the models that are told apart."""
+        self._models = frozenset(models)
 
     def observe(self, inference: Inference) -> None:
         """Counts one inference that was stored. Takes some tens of microseconds."""

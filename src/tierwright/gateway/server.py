@@ -23,14 +23,16 @@ from tierwright.gateway.dialects.responses import ResponsesDialect
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from tierwright.core.protocols import Backend
     from tierwright.gateway.asgi import Message, Receive, Scope, Send
     from tierwright.gateway.auth import Authenticator
     from tierwright.gateway.dialects.dialect import Dialect
     from tierwright.gateway.exchange import Exchange
     from tierwright.gateway.feedback import FeedbackDesk
     from tierwright.gateway.metrics import Metrics
+    from tierwright.gateway.upstreams.upstreams import UpstreamsState
 
 _LOG = logging.getLogger(__name__)
 _MODELS, _FEEDBACK = "/v1/models", "/v1/feedback"
@@ -64,31 +66,43 @@ class _Gone(Exception):  # noqa: N818 - a state, as in HTTP
 class _Life:
     started_at_s: int = 0
     ready: bool = False
+    #: Requests under way that began with fittings which have been replaced since are counted, too.
     in_flight: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Fittings:
+    """What requests are answered with. Replaced as a whole: what began with one ends with it."""
+
+    exchange: Exchange
+    authenticator: Authenticator
+    max_body_bytes: int
+    #: Requests under way that began with it.
+    in_flight: int = 0
+    #: Set when the last of them has ended after it was replaced; None: it was not replaced.
+    unused: asyncio.Event | None = None
 
 
 class GatewayApp:
     """The ASGI application; starts and stops its parts with the server's lifespan."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        authenticator: Authenticator,
-        *,
-        feedback: FeedbackDesk,
-        max_body_bytes: int,
-        metrics: Metrics,
-    ) -> None:
+    def __init__(self, fittings: Fittings, *, feedback: FeedbackDesk, metrics: Metrics) -> None:
+        self._fittings = fittings
         self._feedback = feedback
         #: What monitoring reads.
         self.metrics = metrics
         metrics.watch(
-            in_flight=lambda: self._life.in_flight, capture=exchange.capture.state, upstreams=exchange.frontier.state
+            in_flight=lambda: self._life.in_flight,
+            capture=fittings.exchange.capture.state,
+            upstreams=self._upstreams_state,
         )
-        self._exchange = exchange
-        self._authenticator = authenticator
-        self._max_body_bytes = max_body_bytes
         self._life = _Life()
+        #: Why the last change of the settings was refused; None: it was not.
+        self.settings_error: str | None = None
+        #: What was replaced and may still have requests under way.
+        self._outgoing: list[Fittings] = []
+        #: Those that close what replaced fittings leave behind.
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one ASGI connection."""
@@ -100,9 +114,10 @@ class GatewayApp:
 
     async def start(self) -> None:
         """Loads what is deployed and starts the capture; called by the server's lifespan."""
-        self._life.started_at_s = int(self._exchange.sources.clock().timestamp())
-        self._exchange.capture.start()
-        await self._exchange.specialists.start()
+        exchange = self._fittings.exchange
+        self._life.started_at_s = int(exchange.sources.clock().timestamp())
+        exchange.capture.start()
+        await exchange.specialists.start()
         self._life.ready = True
 
     async def aclose(self) -> None:
@@ -112,9 +127,32 @@ class GatewayApp:
             if not self._life.in_flight:
                 break
             await asyncio.sleep(0.02)
-        await self._exchange.specialists.aclose()
-        await self._exchange.catalogue.aclose()
-        await self._exchange.capture.aclose()
+        exchange = self._fittings.exchange
+        await exchange.specialists.aclose()
+        await exchange.catalogue.aclose()
+        for closing in self._closing:
+            closing.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await exchange.capture.aclose()
+
+    def adopt(self, fittings: Fittings, *, left: Sequence[Backend] = ()) -> None:
+        """Answers with other fittings from the next request on; on the event loop.
+
+        `left`: the backends that no longer serve. Fittings before the last may use them, too, so they are closed when
+        whatever began before has ended.
+        """
+        old, self._fittings = self._fittings, fittings
+        old.unused = asyncio.Event()
+        if not old.in_flight:
+            old.unused.set()
+        self._outgoing = [*(one for one in self._outgoing if one.in_flight), old]
+        if left:
+            closing = asyncio.create_task(
+                _close_unused([one.unused for one in self._outgoing if one.unused], left),
+                name="tierwright-close-backends",
+            )
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -136,9 +174,11 @@ class GatewayApp:
             begun = True
             await send(message)
 
+        fittings = self._fittings
         self._life.in_flight += 1
+        fittings.in_flight += 1
         try:
-            await self._dispatch(scope, receive, noticing)
+            await self._dispatch(fittings, scope, receive, noticing)
         except _Gone:
             pass
         except Exception as error:  # noqa: BLE001 - the outermost loop of the server
@@ -156,8 +196,11 @@ class GatewayApp:
             await _send_problem(problems.internal_error(), send)
         finally:
             self._life.in_flight -= 1
+            fittings.in_flight -= 1
+            if fittings.unused is not None and not fittings.in_flight:
+                fittings.unused.set()
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _dispatch(self, fittings: Fittings, scope: Scope, receive: Receive, send: Send) -> None:
         path, method = scope["path"], scope["method"]
         methods = _READ if path.startswith(_MODEL) else _METHODS.get(path)
         if methods is None:
@@ -168,10 +211,10 @@ class GatewayApp:
         elif path == _LIVELINESS:
             await _send_json(200, {"status": "alive"}, send)
         elif path == _READINESS:
-            await self._readiness(send)
+            await _send_json(200 if self._life.ready else 503, self.readiness(), send)
         else:
             headers: dict[bytes, bytes] = dict(scope["headers"])
-            caller = self._authenticator.caller_of(headers)
+            caller = fittings.authenticator.caller_of(headers)
             if isinstance(caller, Problem):
                 await _send_problem(caller, send, more=((b"www-authenticate", b"Bearer"),))
             elif path == _MODELS:
@@ -179,40 +222,20 @@ class GatewayApp:
             elif path.startswith(_MODEL):
                 await self._model(path.removeprefix(_MODEL), send)
             else:
-                body = await self._body(headers, receive)
+                body = await _body(headers, receive, fittings.max_body_bytes)
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
                 elif path == _FEEDBACK:
                     status, answer = await self._feedback.take(body, headers, caller.client_id)
                     await _send_bytes(status, answer, send)
                 else:
-                    await self._exchange.answer(DIALECTS[path], body, headers, caller, receive=receive, send=send)
+                    await fittings.exchange.answer(DIALECTS[path], body, headers, caller, receive=receive, send=send)
 
-    async def _body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes | Problem:
-        """The whole body. One that is too large is refused as soon as that is known, and not held."""
-        if headers.get(b"content-encoding") not in _IDENTITY:
-            return problems.unsupported_encoding()
-        limit = self._max_body_bytes
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > limit:
-            return problems.too_large(limit)
-        pieces: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _Gone
-            piece: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            size += len(piece)
-            if size > limit:
-                return problems.too_large(limit)
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    def _upstreams_state(self) -> UpstreamsState:
+        return self._fittings.exchange.frontier.state()
 
     def _listing(self) -> list[dict[str, object]]:
-        exchange = self._exchange
+        exchange = self._fittings.exchange
         live = exchange.specialists.snapshot.live_tasks
         return exchange.catalogue.listing(live, created=self._life.started_at_s)
 
@@ -223,15 +246,23 @@ class GatewayApp:
         else:
             await _send_json(200, found, send)
 
-    async def _readiness(self, send: Send) -> None:
-        """503 until the parts are started and when they stop; trouble that costs no answer only shows as degraded."""
-        registry, capture = self._exchange.specialists, self._exchange.capture.state()
+    def readiness(self) -> dict[str, object]:
+        """How the gateway is doing; trouble that costs no answer only shows as degraded."""
+        exchange = self._fittings.exchange
+        registry, capture = exchange.specialists, exchange.capture.state()
         snapshot = registry.snapshot
-        trouble = capture.store_error or capture.journal_error or registry.store_error or snapshot.failures
+        trouble = (
+            capture.store_error
+            or capture.journal_error
+            or registry.store_error
+            or snapshot.failures
+            or self.settings_error
+        )
         status = "not_ready" if not self._life.ready else "degraded" if trouble else "ready"
-        state = {
+        return {
             "status": status,
             "in_flight": self._life.in_flight,
+            "settings_error": self.settings_error,
             "capture": {
                 "captured": capture.captured,
                 "waiting": capture.waiting,
@@ -248,7 +279,38 @@ class GatewayApp:
                 "store_error": registry.store_error,
             },
         }
-        await _send_json(200 if self._life.ready else 503, state, send)
+
+
+async def _close_unused(unused: Sequence[asyncio.Event], backends: Sequence[Backend]) -> None:
+    """Closes backends when the last request that may use them has ended, or when it is cancelled."""
+    try:
+        for one in unused:
+            await one.wait()
+    finally:
+        await asyncio.gather(*(backend.aclose() for backend in backends))
+
+
+async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes | Problem:
+    """The whole body. One that is too large is refused as soon as that is known, and not held."""
+    if headers.get(b"content-encoding") not in _IDENTITY:
+        return problems.unsupported_encoding()
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > limit:
+        return problems.too_large(limit)
+    pieces: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        piece: bytes = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(piece)
+        if size > limit:
+            return problems.too_large(limit)
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _send_json(status: int, value: Mapping[str, object], send: Send) -> None:

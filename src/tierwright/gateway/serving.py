@@ -1,4 +1,4 @@
-"""Runs the gateway on uvicorn, in one process: binds, says where it listens, drains when it is asked to stop.
+"""Runs a gateway of one process on uvicorn: binds, says where it listens, drains when it is asked to stop.
 
 Owns signals and the socket; refuses to know what the application does.
 """
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
@@ -20,7 +21,7 @@ from tierwright.core.errors import ServiceError
 from tierwright.gateway.protocol import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
 
     from tierwright.gateway.asgi import Application
@@ -30,18 +31,31 @@ if TYPE_CHECKING:
 _SWITCH_S = 0.0005
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What goes on beside the gateway, on the same event loop."""
+
+    #: What is served on a socket of its own, and where.
+    admin: tuple[Application, AdminConfig] | None = None
+    #: Runs until the gateway has ended, or ends it by returning.
+    task: Callable[[], Coroutine[None, None, None]] | None = None
+    #: Called on SIGHUP; None: the signal ends the process, as it does by default.
+    hangup: Callable[[], None] | None = None
+
+
 class Listener:
     """A bound gateway: bound when made, serving in `run`, ended by `stop`, SIGTERM or SIGINT."""
 
     def __init__(
-        self, app: Application, config: ServerConfig, *, admin: tuple[Application, AdminConfig] | None = None
+        self, app: Application, config: ServerConfig, *, beside: Beside = Beside(), shared: bool = False
     ) -> None:
-        """Binds. Raises ServiceError where an address can't be had. `admin`: what is served on a socket of its own."""
-        self._socket = _bound(config.host, config.port, "[server]")
-        self._admin = None if admin is None or not admin[1].port else _AdminServer(*admin)
-        host, port = self._socket.getsockname()[:2]
+        """Binds. Raises ServiceError where an address can't be had. `shared`: other processes listen there, too."""
+        self._socket = bound(config.host, config.port, "[server]", shared=shared)
+        self._beside = beside
+        admin = beside.admin
+        self._admin = None if admin is None or not admin[1].port else AdminServer(*admin)
         #: Where an OpenAI client finds it, without the /v1.
-        self.address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.address = address_of(self._socket)
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -71,17 +85,25 @@ class Listener:
             self._server.when_started = lambda: announce(self.address)
         with asyncio.Runner(loop_factory=self._server.config.get_loop_factory()) as runner:
             runner.run(self._serve())
+        if not self._server.started:
+            raise ServiceError("the gateway could not start; the log says why")
 
     async def _serve(self) -> None:
-        if self._admin is None:
-            await self._server.serve(sockets=[self._socket])
-            return
-        beside = asyncio.create_task(self._admin.serve(), name="tierwright-admin")
+        beside = [] if self._admin is None else [asyncio.create_task(self._admin.serve(), name="tierwright-admin")]
+        if self._beside.task is not None:
+            task = asyncio.create_task(self._beside.task(), name="tierwright-beside")
+            task.add_done_callback(lambda _: self.stop())
+            beside.append(task)
+        if self._beside.hangup is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._beside.hangup)
         try:
             await self._server.serve(sockets=[self._socket])
         finally:
-            self._admin.stop()
-            await beside
+            if self._admin is not None:
+                self._admin.stop()
+            if self._beside.task is not None:
+                beside[-1].cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
 
     def stop(self) -> None:
         """Ends `run`, gracefully; may be called from any thread, and before `run`."""
@@ -93,7 +115,8 @@ def serve(
     config: ServerConfig,
     *,
     announce: Callable[[str], None],
-    admin: tuple[Application, AdminConfig] | None = None,
+    beside: Beside = Beside(),
+    shared: bool = False,
 ) -> None:
     """Binds and serves until SIGTERM or SIGINT; `announce` is told the address when requests are taken.
 
@@ -109,14 +132,14 @@ def serve(
         gc.freeze()
         announce(address)
 
-    Listener(app, config, admin=admin).run(started)
+    Listener(app, config, beside=beside, shared=shared).run(started)
 
 
-class _AdminServer:
-    """The admin listener: bound when made, beside the gateway on the same event loop."""
+class AdminServer:
+    """The admin listener: bound when made, beside something else on the same event loop."""
 
     def __init__(self, app: Application, config: AdminConfig) -> None:
-        self._socket = _bound(config.host, config.port, "[admin]")
+        self._socket = bound(config.host, config.port, "[admin]")
         self._server = _Server(
             uvicorn.Config(
                 app,
@@ -132,9 +155,11 @@ class _AdminServer:
         self._server.takes_signals = False
 
     async def serve(self) -> None:
+        """Serves until `stop`."""
         await self._server.serve(sockets=[self._socket])
 
     def stop(self) -> None:
+        """Ends `serve`."""
         self._server.should_exit = True
 
 
@@ -169,22 +194,34 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _bound(host: str, port: int, table: str) -> socket.socket:
+def bound(host: str, port: int, table: str, *, shared: bool = False) -> socket.socket:
+    """A socket at an address, not listening yet; `shared`: other sockets of this user may have the address, too.
+
+    Raises ServiceError, which names the table of the settings, where the address can't be had.
+    """
     where = f"{host}:{port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        bound = socket.socket(family, kind, protocol)
+        made = socket.socket(family, kind, protocol)
     except OSError as error:
         raise ServiceError(f"the gateway can't listen on {where} ({error.strerror}); check host in {table}") from error
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        made.bind(address)
     except OSError as error:
-        bound.close()
+        made.close()
         raise ServiceError(
             f"the gateway can't listen on {where} ({error.strerror}); "
             f"stop the program that does, or set another port in {table}"
         ) from error
-    return bound
+    return made
+
+
+def address_of(at: socket.socket) -> str:
+    """The URL of a bound socket."""
+    host, port = at.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

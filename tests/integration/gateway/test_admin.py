@@ -13,9 +13,9 @@ import pytest
 
 from tests.integration.gateway.conftest import Running, eventually
 from tests.integration.gateway.test_specialists import ask
-from tierwright.gateway.admin import AdminApp
+from tierwright.gateway.admin import AdminApp, OneProcess
 from tierwright.gateway.config import AdminConfig, ServerConfig
-from tierwright.gateway.serving import Listener
+from tierwright.gateway.serving import Beside, Listener
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,8 @@ def admin(gateway: Running) -> Iterator[str]:
     """The address of an admin listener beside the gateway."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    app = AdminApp(gateway.app, gateway.app.metrics)
-    beside = Listener(_nothing, ServerConfig(port=0), admin=(app, AdminConfig(port=port)))
+    app = AdminApp(OneProcess(gateway.app))
+    beside = Listener(_nothing, ServerConfig(port=0), beside=Beside(admin=(app, AdminConfig(port=port))))
     ready = threading.Event()
     thread = threading.Thread(target=beside.run, args=(lambda _: ready.set(),), daemon=True)
     thread.start()

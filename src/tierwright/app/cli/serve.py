@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, say, unwritable
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, say, unwritable
+from tierwright.app.settings import load_settings
+from tierwright.app.wiring import open_parts
 
 
 def serve(
@@ -19,12 +21,15 @@ def serve(
 ) -> None:
     """Run the gateway until it is stopped."""
     import json  # noqa: PLC0415 - `--help` must not wait
+    import os  # noqa: PLC0415 - as above
     import sys  # noqa: PLC0415 - as above
 
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
 
-    from tierwright.app.wiring import build_server  # noqa: PLC0415 - as above
-    from tierwright.gateway.admin import AdminApp  # noqa: PLC0415 - as above
+    from tierwright.app.reloading import Reloading  # noqa: PLC0415 - as above
+    from tierwright.app.service import Service  # noqa: PLC0415 - as above
+    from tierwright.gateway.admin import AdminApp, OneProcess  # noqa: PLC0415 - as above
+    from tierwright.gateway.serving import Beside  # noqa: PLC0415 - as above
     from tierwright.gateway.serving import serve as run  # noqa: PLC0415 - as above
 
     def announce(address: str) -> None:
@@ -40,8 +45,22 @@ def serve(
             except OSError as error:
                 raise unwritable(ready_file, error, then="the gateway was not started") from error
 
+    settings = load_settings(config, os.environ)
+    if settings.workers > 1:
+        from tierwright.app.supervisor import Supervisor  # noqa: PLC0415 - as above
+
+        Supervisor(settings, environment=os.environ, announce=announce).run()
+        return
     # One small prediction at a time: more threads would only take the cores from the requests.
-    with opened(config) as parts, threadpool_limits(limits=1):
-        app = build_server(parts)
-        admin = (AdminApp(app, app.metrics), parts.settings.admin)
-        run(app, parts.settings.server, announce=announce, admin=admin)
+    with open_parts(settings) as parts, threadpool_limits(limits=1):
+        service = Service(parts)
+        reloading = Reloading(service, os.environ)
+        run(
+            service.app,
+            settings.server,
+            announce=announce,
+            beside=Beside(
+                admin=(AdminApp(OneProcess(service.app)), settings.admin),
+                hangup=reloading.begin,
+            ),
+        )

@@ -1,0 +1,166 @@
+"""The gateway of one process as the settings describe it, and how it takes a settings file that has changed.
+
+Owns what of the settings can change while it answers; refuses to know who asks for the change.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from tierwright.app.upstream_settings import shared_out
+from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms
+from tierwright.core.errors import SettingsError
+from tierwright.economics.count import TokenCounter
+from tierwright.gateway.backends.http import HttpBackend
+from tierwright.gateway.backends.kinds import KINDS
+from tierwright.gateway.catalogue import ServedBackend
+from tierwright.gateway.compose import Composition, GatewayConfig, Offer, Prepared, ServingParts
+from tierwright.gateway.sources import Sources
+from tierwright.gateway.trail import Pricing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tierwright.app.settings import Settings
+    from tierwright.app.wiring import Parts
+    from tierwright.core.deployment import Deployment
+    from tierwright.core.model import ModelVersion
+    from tierwright.core.protocols import Backend
+    from tierwright.gateway.config import BackendConfig
+    from tierwright.gateway.local import SpecialistTerms
+    from tierwright.gateway.server import GatewayApp
+
+#: What is read once, when the gateway starts: tables, and keys of tables, of the settings file.
+READ_ONCE = (
+    "store",
+    "admin",
+    "server.host",
+    "server.port",
+    "server.workers",
+    "server.drain_s",
+    "server.keep_alive_s",
+    "server.header_timeout_s",
+    "server.body_timeout_s",
+    "server.write_timeout_s",
+    "server.max_header_bytes",
+    "server.max_connections",
+    "routing.poll_interval_s",
+    "routing.specialist_timeout_s",
+    "capture.queue_limit",
+    "capture.queue_limit_bytes",
+    "capture.batch_limit",
+    "capture.max_delay_ms",
+    "capture.spool",
+    "training.encoder",
+    "training.weights",
+)
+
+
+class Change(NamedTuple):
+    """A change of the settings that was looked at and can be made."""
+
+    parts: Parts
+    prepared: Prepared
+
+
+class Service:
+    """The gateway of one process."""
+
+    def __init__(self, parts: Parts, *, quota_file: Path | None = None) -> None:
+        """`quota_file`: what the workers count callers' limits in; None: there is one process.
+
+        Raises SettingsError where the settings name no backend or don't fit together.
+        """
+        self._parts = parts
+        self._workers = parts.settings.workers
+        self._count = TokenCounter().estimate
+        self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
+        offer = self._offer(parts)
+        self._remember(parts, offer)
+        self._composition = Composition(
+            offer,
+            captured=parts.store,
+            feedback=parts.store,
+            serving=ServingParts(store=parts.store, loader=ArtifactLoader(parts), terms=self._terms),
+            # Many bytes a call: the gateway keeps what is left over, and asking is dear.
+            sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
+            quota_file=quota_file,
+        )
+
+    @property
+    def app(self) -> GatewayApp:
+        """The application to serve."""
+        return self._composition.app
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._parts.settings
+
+    def prepare(self, settings: Settings) -> Change:
+        """Looks whether other settings can be taken, and changes nothing; raises SettingsError where they can't."""
+        parts = replace(self._parts, settings=settings, prices=price_list(settings))
+        prepared = self._composition.prepare(self._offer(parts))
+        # Loads the list, which takes too long for the event loop.
+        parts.prices.unpriced([deployment.model for deployment in prepared.upstreams.deployments if deployment.model])
+        return Change(parts, prepared)
+
+    def adopt(self, change: Change) -> None:
+        """Answers by other settings from the next request on; on the event loop. It can't fail."""
+        self._parts = change.parts
+        self._remember(change.parts, change.prepared.offer)
+        self._composition.adopt(change.prepared)
+
+    def close(self) -> None:
+        """Gives back what this process holds; called when the application has ended."""
+        self._composition.close()
+
+    def _offer(self, parts: Parts) -> Offer:
+        settings, workers = parts.settings, self._workers
+        if settings.routing is None:
+            raise SettingsError(
+                f"{settings.path} names no model server; add a [[backends]] table with its name and base_url"
+            )
+        return Offer(
+            config=GatewayConfig(
+                routing=settings.routing,
+                capture=settings.capture,
+                server=settings.server,
+                callers=settings.callers,
+                upstreams=shared_out(settings.upstreams, workers),
+            ),
+            backends=[
+                ServedBackend(backend=self._backend(config), kind=KINDS[config.kind], models=config.models)
+                for config in settings.backends
+            ],
+            pricing=Pricing(parts.price, self._count),
+        )
+
+    def _backend(self, config: BackendConfig) -> Backend:
+        """The backend in use, with its connections, where nothing of it has changed; else a new one."""
+        known = self._backends.get(config.name)
+        return known[1] if known is not None and known[0] == config else HttpBackend(config)
+
+    def _remember(self, parts: Parts, offer: Offer) -> None:
+        served = (served.backend for served in offer.backends)
+        self._backends = {
+            config.name: (config, backend) for config, backend in zip(parts.settings.backends, served, strict=True)
+        }
+
+    def _terms(self, deployment: Deployment, version: ModelVersion) -> SpecialistTerms:
+        return specialist_terms(self._parts, deployment, version)
+
+
+def waits_for_restart(before: Settings, after: Settings) -> list[str]:
+    """What has changed in a file and is read only when the gateway starts."""
+    found = []
+    for name in READ_ONCE:
+        table, _, key = name.partition(".")
+        old, new = getattr(before.file, table), getattr(after.file, table)
+        if key:
+            old, new = getattr(old, key), getattr(new, key)
+        if old != new:
+            found.append(name)
+    return found
