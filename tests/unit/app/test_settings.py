@@ -56,6 +56,10 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
         ("[evaluation]\nmargin = 0.0\n", "evaluation.margin must lie above 0"),
         ('[[callers]]\nclient_id = "a"\nkey_sha256 = "xyz"\n', "64 lower-case hex digits"),
+        (BACKEND + 'api_key = "file:nowhere"\n', "its key from the file nowhere, which can't be read: No such file"),
+        ("[server]\nworkers = 0\n", "server.workers must lie between 1 and 32"),
+        ("[server]\nworkers = 33\n", "server.workers must lie between 1 and 32"),
+        ('[server]\nworkers = 2\n[capture]\nspool = ""\n', "set server.workers to 1"),
     ],
 )
 def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
@@ -63,6 +67,28 @@ def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says) as raised:
         load_settings(written(tmp_path, text), {})
     assert "sk-in-the-file" not in str(raised.value)
+
+
+def test_secrets_come_from_files_too(tmp_path: Path) -> None:
+    """`file:PATH`, relative to the settings file, is read whenever the settings are: a key can be replaced."""
+    secret = tmp_path / "keys" / "frontier"
+    secret.parent.mkdir()
+    text = BACKEND + 'api_key = "file:keys/frontier"\nheaders = { x-tenant = "file:keys/frontier", x-plain = "1" }\n'
+    for key in ("sk-first", "sk-second"):
+        secret.write_text(f"{key}\n", encoding="utf-8")
+        (backend,) = load_settings(written(tmp_path, text), {}).backends
+        assert backend.api_key is not None
+        assert backend.api_key.reveal() == key
+        assert backend.headers == {"x-tenant": key, "x-plain": "1"}
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"sk-1\nsk-2\n", b"sk\x00", b"\xff\xfe"])
+def test_a_file_that_holds_no_single_secret_is_refused(tmp_path: Path, content: bytes) -> None:
+    """Nothing, two lines, control characters or no UTF-8: none of it appears in the message."""
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(SettingsError, match="its key from the file secret") as raised:
+        load_settings(written(tmp_path, BACKEND + 'api_key = "file:secret"\n'), {})
+    assert "sk" not in str(raised.value)
 
 
 def test_missing_file_says_how_to_write_one(tmp_path: Path) -> None:

@@ -159,3 +159,24 @@ def test_a_gateway_that_had_keys_does_not_open_without_them() -> None:
     found = gate.caller_of({})
     assert isinstance(found, Problem)
     assert found.status == 401
+
+
+def test_callers_of_changed_settings_replace_the_old_ones() -> None:
+    """A new caller is known, one that is gone is not, and keys of the store stay."""
+    before = Authenticator([caller("desk", "key-1")], host="127.0.0.1", keys=[a_key(sha256=hashed("key-9"))])
+    after_change = before.renewed([caller("shop", "key-2")])
+    assert after_change.caller_of(sent("key-2")) == Caller(client_id="shop")
+    assert isinstance(after_change.caller_of(sent("key-1")), Problem)
+    assert isinstance(after_change.caller_of(sent("key-9")), Caller)
+    with pytest.raises(SettingsError, match="same client_id"):
+        before.renewed([caller("shop", "key-2"), caller("shop", "key-3")])
+
+
+def test_a_change_of_the_settings_opens_nothing() -> None:
+    """Without callers a gateway that asked for keys goes on asking; one that was open can be closed."""
+    closed = Authenticator([caller("desk", "key-1")], host="127.0.0.1").renewed([])
+    assert isinstance(closed.caller_of({b"host": b"localhost"}), Problem)
+    now_closed = OPEN.renewed([caller("desk", "key-1")])
+    assert isinstance(now_closed.caller_of({b"host": b"localhost"}), Problem)
+    assert isinstance(now_closed.renewed([]).caller_of({b"host": b"localhost"}), Problem)
+    assert OPEN.renewed([]).caller_of({b"host": b"localhost"}) == Caller(client_id="local")

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,34 @@ def test_a_journal_in_use_is_left_alone(tmp_path: Path) -> None:
     assert left_in(tmp_path) == []
     journal.close()
     assert left_in(tmp_path) == [b"mine"]
+
+
+def test_a_journal_appears_only_when_it_is_locked(tmp_path: Path) -> None:
+    """However often others look for journals left behind while it is being opened, it is never taken for one."""
+    stop = threading.Event()
+    seen: list[list[bytes]] = []
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.append(left_in(tmp_path))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for number in range(200):
+            journal = Journal(tmp_path, name=f"worker-{number}", segment_bytes=4096)
+            journal.open()
+            assert journal.error is None
+            assert journal.append(b"kept") is not None
+            place = journal.append(b"more")
+            assert place is not None
+            assert journal.read(place) == b"more"
+            journal.close()
+    finally:
+        stop.set()
+        looking.join()
+    found = [record for records in seen for record in records] + left_in(tmp_path)
+    assert found == [b"kept", b"more"] * 200
 
 
 def test_the_limit_holds(tmp_path: Path) -> None:
