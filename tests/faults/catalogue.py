@@ -2,8 +2,8 @@
 
 Of the forty: 15 (a name that changes to a private address) is none for a gateway whose operator names the addresses,
 many of which are private on purpose. 32 and 34 (a failing fsync, lost pages) need a disk that lies, which this process
-can't be given; the journal says that a power cut is not covered. 26 and 27 (callers that read or write slowly) and 37
-(settings that change under load) are not covered yet.
+can't be given; the journal says that a power cut is not covered. 26 and 27 (callers that read or write slowly) are not
+covered yet.
 """
 
 from __future__ import annotations

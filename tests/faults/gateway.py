@@ -7,7 +7,7 @@ import hashlib
 import os
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from tierwright.core.errors import ArtifactError
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
-from tierwright.gateway.compose import GatewayConfig, ServingParts, UpstreamSettings, build_gateway
+from tierwright.gateway.compose import Composition, GatewayConfig, Offer, ServingParts, UpstreamSettings
 from tierwright.gateway.config import (
     BackendConfig,
     CallerConfig,
@@ -31,6 +31,7 @@ from tierwright.gateway.config import (
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
+from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import ResilienceConfig
 from tierwright.store.connection import open_store
 
@@ -121,13 +122,13 @@ class Nothing:
 class Tap:
     """The application, with a hand on its event loop."""
 
-    app: GatewayApp
+    composition: Composition
     loop: asyncio.AbstractEventLoop | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As the application."""
         self.loop = asyncio.get_running_loop()
-        await self.app(scope, receive, send)
+        await self.composition.app(scope, receive, send)
 
 
 @dataclass
@@ -148,16 +149,8 @@ class Gateway:
     def start(self) -> None:
         """Builds one on the store, and waits until it takes requests."""
         server = server_config(self.plan)
-        self._tap = Tap(
-            build(
-                folder=self.folder,
-                upstream_url=self.upstream_url,
-                plan=self.plan,
-                server=server,
-                stores=(self.store, self.captured),
-                clock=self.clock,
-            )
-        )
+        self._offered = offer(folder=self.folder, upstream_url=self.upstream_url, plan=self.plan, server=server)
+        self._tap = Tap(compose(self._offered, stores=(self.store, self.captured), clock=self.clock))
         self._listener = Listener(self._tap, server)
         self.port = int(self._listener.address.rpartition(":")[2])
         ready = threading.Event()
@@ -176,6 +169,22 @@ class Gateway:
         """Keeps its event loop from doing anything else for so long."""
         assert self._tap.loop is not None
         self._tap.loop.call_soon_threadsafe(time.sleep, seconds)
+
+    def change(self, *, key: str, sound: bool = True) -> None:
+        """Has it take other settings, with another key for its model servers; not `sound`: with one that fits nowhere.
+
+        Raises SettingsError where it refuses them.
+        """
+        tap = self._tap
+        assert tap.loop is not None
+        config = self._offered.config
+        callers = config.callers if sound else config.callers * 2
+        changed = Offer(
+            config=replace(config, callers=callers),
+            backends=served(self.plan, self.upstream_url, key),
+            pricing=self._offered.pricing,
+        )
+        tap.loop.call_soon_threadsafe(tap.composition.adopt, tap.composition.prepare(changed))
 
     def inferences(self) -> list[Inference]:
         """All that is stored."""
@@ -196,11 +205,13 @@ def build(
     clock: Clock,
 ) -> GatewayApp:
     """The application; `stores`: of what is served, and of what is captured."""
-    backends = [
-        _backend("frontier", plan.base_url or upstream_url, MODEL),
-        _backend("spare", upstream_url, SOUND_MODEL),
-    ]
-    return build_gateway(
+    offered = offer(folder=folder, upstream_url=upstream_url, plan=plan, server=server)
+    return compose(offered, stores=stores, clock=clock).app
+
+
+def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) -> Offer:
+    """What the gateway is made of that can be replaced."""
+    return Offer(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
             capture=CaptureConfig(max_delay_ms=plan.capture_delay_ms, spool=folder / "spool"),
@@ -217,14 +228,29 @@ def build(
                 ),
             ),
         ),
-        backends=[ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends],
+        backends=served(plan, upstream_url, "sk-upstream"),
+        pricing=Pricing(_price, _count),
+    )
+
+
+def compose(offered: Offer, *, stores: tuple[SqlStore, InferenceStore], clock: Clock) -> Composition:
+    """The gateway; `stores`: of what is served, and of what is captured."""
+    return Composition(
+        offered,
         captured=stores[1],
         feedback=stores[0],
         serving=ServingParts(store=stores[0], loader=Nothing(), terms=_no_terms),
-        price=_price,
-        count=_count,
         sources=Sources(clock=clock, entropy=lambda: os.urandom(1000)),
     )
+
+
+def served(plan: Plan, upstream_url: str, key: str) -> list[ServedBackend]:
+    """The two model servers, the faulty one first, asked with this key."""
+    backends = [
+        _backend("frontier", plan.base_url or upstream_url, MODEL, key),
+        _backend("spare", upstream_url, SOUND_MODEL, key),
+    ]
+    return [ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends]
 
 
 def server_config(plan: Plan) -> ServerConfig:
@@ -232,11 +258,11 @@ def server_config(plan: Plan) -> ServerConfig:
     return ServerConfig(port=0, max_body_bytes=MAX_BODY_BYTES, max_answer_bytes=MAX_ANSWER_BYTES, drain_s=plan.drain_s)
 
 
-def _backend(name: str, base_url: str, model: str) -> BackendConfig:
+def _backend(name: str, base_url: str, model: str, key: str) -> BackendConfig:
     return BackendConfig(
         name=name,
         base_url=base_url,
-        api_key=Secret("sk-upstream"),
+        api_key=Secret(key),
         models=(model,),
         timeout_s=TOTAL_S,
         connect_timeout_s=0.5,

@@ -1,4 +1,4 @@
-"""Faults 31, 36, 38 and 40: stores that take nothing, clocks that jump, event loops that stall."""
+"""Faults 31, 36, 37, 38 and 40: stores that take nothing, settings that change, jumping clocks, stalled event loops."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.faults.answers import (
     DONE,
     LAST_PIECE,
+    answer_well,
     begin_stream,
     chunks,
     first,
@@ -21,7 +22,7 @@ from tests.faults.answers import (
 )
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
-from tierwright.core.errors import StoreError, StoreFull
+from tierwright.core.errors import SettingsError, StoreError, StoreFull
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,6 +65,25 @@ async def _locked(scene: Scene) -> Iterable[str]:
     return _all_good(heard, "the store was locked")
 
 
+async def _changing(scene: Scene) -> Iterable[str]:
+    """Settings are taken and refused in a random order while requests are under way: no answer suffers."""
+    asking = asyncio.create_task(scene.several(scene.rng.randint(5, 15)))
+    wrong = []
+    for turn in range(scene.rng.randint(2, 6)):
+        await asyncio.sleep(scene.rng.uniform(0, 0.1))
+        sound = scene.rng.random() < 0.6
+        try:
+            scene.gateway.change(key=f"sk-{turn}", sound=sound)
+        except SettingsError as error:
+            if sound:
+                wrong.append(f"sound settings were refused: {error}")
+        else:
+            if not sound:
+                wrong.append("settings that fit nowhere were taken")
+        wrong += _all_good(await scene.several(scene.rng.randint(1, 4)), "the settings changed")
+    return [*wrong, *_all_good(await asking, "the settings changed under it")]
+
+
 async def _jumping(scene: Scene) -> Iterable[str]:
     """The time of day jumps by an hour, back or forth, while requests are under way and upstreams cool down."""
     clock = scene.gateway.clock
@@ -77,6 +97,12 @@ async def _jumping(scene: Scene) -> Iterable[str]:
 
 def _cooling(rng: Random) -> Behaviour:
     return first(rng.randint(0, 2), refuse_with(429, "rate_limit_exceeded", retry_after="0.2"))
+
+
+async def _slowly(exchange: Exchange) -> None:
+    """Answers well, over a time in which settings change."""
+    await asyncio.sleep(0.1)
+    await answer_well(exchange)
 
 
 def _stalling(long: float) -> Behaviour:
@@ -109,6 +135,7 @@ async def _stalled(scene: Scene) -> Iterable[str]:
 PROCESS = (
     Fault(number=31, name="store full or failing", drive=_full),
     Fault(number=36, name="database locked", drive=_locked),
+    Fault(number=37, name="settings change under load", drive=_changing, behave=lambda _: _slowly),
     Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),
     Fault(number=40, name="event loop stalls", drive=_stalled),
 )

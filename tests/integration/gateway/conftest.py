@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
@@ -24,7 +25,7 @@ from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
-from tierwright.gateway.compose import GatewayConfig, ServingParts, UpstreamSettings, build_gateway
+from tierwright.gateway.compose import Composition, GatewayConfig, Offer, ServingParts, UpstreamSettings
 from tierwright.gateway.config import (
     BackendConfig,
     CallerConfig,
@@ -34,12 +35,14 @@ from tierwright.gateway.config import (
     ServerConfig,
 )
 from tierwright.gateway.local import SpecialistTerms
-from tierwright.gateway.serving import Listener
+from tierwright.gateway.serving import Beside, Listener
 from tierwright.gateway.sources import Sources
+from tierwright.gateway.trail import Pricing
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from tierwright.core.chat import Usage
@@ -92,6 +95,35 @@ class Shelf:
         return self.predictors[version.id]
 
 
+class Changes:
+    """Changes a running gateway's settings, as a reload does: on its event loop."""
+
+    def __init__(self, composition: Composition, offer: Offer) -> None:
+        self._composition = composition
+        #: What it was started with.
+        self.offer = offer
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def wait(self) -> None:
+        """Runs beside the gateway until it ends."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.Event().wait()
+
+    def make(self, offer: Offer) -> None:
+        """Takes other settings; returns when they hold. Raises SettingsError where they can't be taken."""
+        self.make_soon(offer).result(10)
+
+    def make_soon(self, offer: Offer) -> Future[None]:
+        """As `make`, without waiting."""
+        prepared = self._composition.prepare(offer)
+
+        async def adopt() -> None:
+            self._composition.adopt(prepared)
+
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(adopt(), self._loop)
+
+
 @dataclass
 class Running:
     """A running gateway and all around it."""
@@ -101,6 +133,7 @@ class Running:
     shelf: Shelf
     listener: Listener
     app: GatewayApp
+    changes: Changes
     thread: threading.Thread
     clients: list[openai.OpenAI] = field(default_factory=list)
 
@@ -203,23 +236,34 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
-            app = build_gateway(
+            offer = Offer(
                 config=config,
                 backends=[
                     ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in chosen
                 ],
+                pricing=Pricing(price, TokenCounter().estimate),
+            )
+            composition = Composition(
+                offer,
                 captured=store if captured is None else captured,
                 serving=ServingParts(store=store, loader=shelf, terms=terms),
-                price=price,
-                count=TokenCounter().estimate,
                 feedback=store,
                 sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10)),
             )
-            listener = Listener(app, bounds)
+            changes = Changes(composition, offer)
+            listener = Listener(composition.app, bounds, beside=Beside(task=changes.wait))
             ready = threading.Event()
             thread = threading.Thread(target=listener.run, args=(lambda _: ready.set(),), daemon=True)
             thread.start()
-            running = Running(upstream=upstream, store=store, shelf=shelf, listener=listener, app=app, thread=thread)
+            running = Running(
+                upstream=upstream,
+                store=store,
+                shelf=shelf,
+                listener=listener,
+                app=composition.app,
+                changes=changes,
+                thread=thread,
+            )
             stack.callback(running.stop)
             assert ready.wait(10)
             return running
