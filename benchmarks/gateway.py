@@ -127,7 +127,7 @@ def main() -> None:
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
-        upstream = start_upstream(folder / "upstream", load_core, found.nginx)
+        upstream = start_upstream(folder / "upstream", {load_core}, found.nginx)
         running.enter_context(upstream.program)
         ours = Served(
             folder / "tierwright", upstream=upstream.target.port, cores={gateway_core}, profile=chosen.profile

@@ -88,7 +88,7 @@ def main() -> None:
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
-        upstream = start_upstream(folder / "upstream", load_core, found.nginx)
+        upstream = start_upstream(folder / "upstream", {load_core}, found.nginx)
         running.enter_context(upstream.program)
         gateway = Served(folder / "tierwright", upstream=upstream.target.port, cores={gateway_core})
         running.enter_context(gateway)

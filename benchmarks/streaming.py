@@ -132,7 +132,7 @@ def main() -> None:
     os.sched_setaffinity(0, {load_core})
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
-        upstream = start_own_upstream(folder / "upstream", load_core)
+        upstream = start_own_upstream(folder / "upstream", {load_core})
         running.enter_context(upstream.program)
         gateway = Served(
             folder / "tierwright",

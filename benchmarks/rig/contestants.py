@@ -106,20 +106,20 @@ def find(chosen: argparse.Namespace) -> Installed:
     return Installed(nginx=server, litellm=litellm, portkey=portkey, versions=versions, left_out=left_out)
 
 
-def start_upstream(folder: Path, core: int, program: str | None) -> Contestant:
+def start_upstream(folder: Path, cores: set[int], program: str | None) -> Contestant:
     """A model server that answers at once: nginx where there is one, else our own."""
     port = free_port()
     if program is not None:
-        return _start_nginx(program, folder, "upstream (nginx)", core, nginx.static_server(port), port)
-    return start_own_upstream(folder, core)
+        return _start_nginx(program, folder, "upstream (nginx)", cores, nginx.static_server(port), port)
+    return start_own_upstream(folder, cores)
 
 
-def start_own_upstream(folder: Path, core: int) -> Contestant:
+def start_own_upstream(folder: Path, cores: set[int]) -> Contestant:
     """Our own model server, which streams too."""
     port = free_port()
     paths = [str(_BENCHMARKS), *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-m", "rig.upstream", str(port)]
-    running = Program(command, cores={core}, folder=folder, environment={"PYTHONPATH": os.pathsep.join(paths)})
+    running = Program(command, cores=cores, folder=folder, environment={"PYTHONPATH": os.pathsep.join(paths)})
     return _answering("upstream (own)", running, Target(port=port))
 
 
@@ -132,14 +132,14 @@ def start_rivals(found: Installed, folder: Path, core: int, upstream: int) -> It
     if found.nginx is not None:
         port = free_port()
         settings = nginx.proxy(port, upstream)
-        yield _start_nginx(found.nginx, folder / "nginx proxy", "nginx proxy", core, settings, port)
+        yield _start_nginx(found.nginx, folder / "nginx proxy", "nginx proxy", {core}, settings, port)
 
 
-def _start_nginx(program: str, folder: Path, name: str, core: int, settings: str, port: int) -> Contestant:
+def _start_nginx(program: str, folder: Path, name: str, cores: set[int], settings: str, port: int) -> Contestant:
     folder.mkdir(parents=True)
     (folder / "nginx.conf").write_text(settings, encoding="utf-8")
     command = [program, "-p", str(folder), "-e", "error.log", "-c", "nginx.conf"]
-    return _answering(name, Program(command, cores={core}, folder=folder), Target(port=port))
+    return _answering(name, Program(command, cores=cores, folder=folder), Target(port=port))
 
 
 def _start_litellm(program: str, folder: Path, name: str, core: int, upstream: int) -> Contestant:
