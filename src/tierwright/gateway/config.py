@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.backends.kinds import KINDS
@@ -76,8 +76,8 @@ class BackendConfig:
             raise SettingsError(
                 f"{where}: the name must be letters, digits, '.', '_' or '-', at most 64, and not '{SPECIALIST}'"
             )
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        parts = _address(self.base_url)
+        if parts is None or parts.query or parts.fragment:
             raise SettingsError(f"{where}: base_url must look like https://host/v1, without a query")
         if parts.username is not None or parts.password is not None:
             raise SettingsError(f"{where}: base_url must hold no password; give it as api_key")
@@ -218,6 +218,16 @@ class AdminConfig:
     def __post_init__(self) -> None:
         if not self.host or not 0 <= self.port <= 65_535:
             raise SettingsError("admin: host must not be empty, and port must lie between 0 and 65535")
+
+
+def _address(url: str) -> SplitResult | None:
+    """The parts of an address that HTTP can be spoken to; None: it is none."""
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool((parts.hostname or "").encode("idna")) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if sound else None
 
 
 def _positive(where: str, **numbers: float) -> None:

@@ -1,65 +1,78 @@
-"""A model server, asked over aiohttp.
+"""A model server, asked over HTTP/1.1.
 
-Owns the connection, its deadlines and the mapping of what aiohttp raises to `core.errors`. Sends its own key and never
-the caller's; follows no redirects, reads no environment, keeps no cookies. Knows nothing about what is in a body.
+Owns what is sent besides a body, and what it means that an answer does not come. Sends its own key and never the
+caller's; follows no redirects, reads no environment, keeps no cookies. Knows nothing about what is in a body.
 """
 
 from __future__ import annotations
 
-import io
+import asyncio
+import zlib
 from typing import TYPE_CHECKING
-
-import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
-from yarl import URL
+from urllib.parse import quote, urlsplit
 
 from tierwright import __version__
-from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout, BackendUnavailable
+from tierwright.core.errors import (
+    BackendBroken,
+    BackendError,
+    BackendLost,
+    BackendTimeout,
+    BackendUnavailable,
+    SettingsError,
+)
+from tierwright.gateway.backends.connection import ExchangeError, Late, Lost
+from tierwright.gateway.backends.inflate import ACCEPTED, Inflater
 from tierwright.gateway.backends.kinds import KINDS
+from tierwright.gateway.backends.pool import Pool, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from tierwright.core.protocols import Reply
+    from tierwright.gateway.backends.connection import Connection
     from tierwright.gateway.config import BackendConfig
 
-#: Everything aiohttp raises while it talks to a server; tests/unit/gateway proves it complete.
-FOREIGN = (aiohttp.ClientError, HttpProcessingError, TimeoutError, OSError)
-#: Tried in this order: a timeout is an OSError, and some of aiohttp's are connection errors, too. What is known to have
-#: failed before anything was sent comes first; of everything else the server may have seen the request.
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[BackendError]], ...] = (
-    ((aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError), BackendUnavailable),
-    ((TimeoutError,), BackendTimeout),
-    ((aiohttp.InvalidURL, aiohttp.ClientResponseError, aiohttp.ClientPayloadError), BackendBroken),
-    ((aiohttp.ClientConnectionError, aiohttp.UploadAbortedError, OSError), BackendLost),
-    ((aiohttp.ClientError, HttpProcessingError), BackendBroken),
-)
 #: Answer headers worth passing on, besides those that begin with one of the prefixes. Everything else is either the
 #: connection's own (transfer-encoding, content-encoding and length: the body arrives decoded) or the server's business.
-_PASSED_ON = frozenset({"content-type", "retry-after", "retry-after-ms", "x-request-id", "x-should-retry"})
-_PASSED_ON_PREFIXES = ("x-ratelimit-", "openai-", "anthropic-")
-#: aiohttp warns of larger bodies that are sent from bytes in one piece.
-_WHOLE_BODY_BYTES = 1024 * 1024
-#: Below the five seconds after which many servers close an idle connection, so that no request meets one just closed.
-_KEEP_ALIVE_S = 4.0
-_PING_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_PASSED_ON = frozenset({b"content-type", b"retry-after", b"retry-after-ms", b"x-request-id", b"x-should-retry"})
+_PASSED_ON_PREFIXES = (b"x-ratelimit-", b"openai-", b"anthropic-")
+_INFLATED = frozenset({b"gzip", b"x-gzip", b"deflate"})
+_PING_TIMEOUT_S = 5.0
+_PORTS = {"http": 80, "https": 443}
+#: What a path may hold besides letters and digits, percent signs of what is encoded already included (RFC 3986).
+_PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
 
 class HttpBackend:
     """One server; its connections are opened with the first request."""
 
     def __init__(self, config: BackendConfig) -> None:
+        """Raises SettingsError where a header could not be sent as one."""
         self._config = config
-        self._base_url = config.base_url.rstrip("/")
+        parts = urlsplit(config.base_url)
+        assert parts.hostname is not None
+        self._path = quote(parts.path.rstrip("/"), safe=_PATH_CHARACTERS)
         self._query = f"?{config.query}" if config.query else ""
-        self._urls: dict[str, URL] = {}
+        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+        port = parts.port or _PORTS[parts.scheme]
+        self._pool = Pool(host, port, tls=parts.scheme == "https", connect_timeout_s=config.connect_timeout_s)
         kind = KINDS[config.kind]
-        self._headers = {"content-type": "application/json", "user-agent": f"tierwright/{__version__}"}
-        self._headers |= kind.headers
-        self._headers |= config.headers
+        named = f"[{host}]" if ":" in host else host
+        headers = {
+            "host": named if port == _PORTS[parts.scheme] else f"{named}:{port}",
+            "accept": "*/*",
+            "accept-encoding": ACCEPTED,
+            "content-type": "application/json",
+            "user-agent": f"tierwright/{__version__}",
+        }
+        headers |= {name.lower(): value for name, value in {**kind.headers, **config.headers}.items()}
         if config.api_key is not None:
-            self._headers[kind.key_header] = kind.key_prefix + config.api_key.reveal()
-        self._session: aiohttp.ClientSession | None = None
+            headers[kind.key_header.lower()] = kind.key_prefix + config.api_key.reveal()
+        self._own = frozenset(headers)
+        self._headers = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+        if self._headers.count(b"\n") != len(headers) or not self._headers.replace(b"\r\n", b"").isascii():
+            raise SettingsError(f"backend '{self.name}': a header or the key holds a line end or is not ASCII")
+        self._heads: dict[str, bytes] = {}
 
     @property
     def name(self) -> str:
@@ -71,142 +84,173 @@ class HttpBackend:
 
         BackendBroken stands for an answer that is no HTTP or a redirect.
         """
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = URL(self._base_url + path + self._query)
-        try:
-            response = await self._open().request(
-                "POST",
-                url,
-                data=body if len(body) < _WHOLE_BODY_BYTES else io.BytesIO(body),
-                headers={**headers, **self._headers},
-                allow_redirects=False,
-                timeout=self._within(timeout_s),
-            )
-        except FOREIGN as error:
-            raise self._meaning(error) from error
-        if 300 <= response.status < 400:
-            response.close()
+        head = self._heads.get(path)
+        if head is None:
+            head = self._heads[path] = self._head("POST", path)
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if name not in self._own)
+        head = b"%b%bcontent-length: %d\r\n\r\n" % (head, more.encode("latin-1"), len(body))
+        connection = await self._ask(head, body, min(timeout_s, self._config.timeout_s))
+        if 300 <= connection.status < 400:
+            self._pool.give_back(connection)
             raise BackendBroken(
-                f"the backend '{self.name}' answers with a redirect (HTTP {response.status}); "
+                f"the backend '{self.name}' answers with a redirect (HTTP {connection.status}); "
                 "set its base_url to where it really is"
             )
-        return _HttpReply(self, response)
+        return _HttpReply(self, connection)
 
     async def ping(self) -> str:
         """One line on how the server is doing; raises BackendError where it is not."""
+        connection = await self._ask(self._head("GET", "/models") + b"\r\n", b"", _PING_TIMEOUT_S)
         try:
-            async with self._open().get(
-                URL(self._base_url + "/models" + self._query),
-                headers=self._headers,
-                allow_redirects=False,
-                timeout=_PING_TIMEOUT,
-            ) as response:
-                await response.read()
-                status = response.status
-        except FOREIGN as error:
-            raise self._meaning(error) from error
+            while await connection.read():
+                pass
+        except ExchangeError as error:
+            raise self.meaning(error, begun=True) from error
+        finally:
+            self._pool.give_back(connection)
+        status = connection.status
         if status in (401, 403):
             raise BackendBroken(f"the backend '{self.name}' refuses the key (HTTP {status}); check its api_key")
+        base_url = self._config.base_url.rstrip("/")
         # Servers without a list of models answer 404 and serve chats all the same.
         if status >= 500 or 300 <= status < 400:
-            raise BackendBroken(f"the backend '{self.name}' answers HTTP {status} to GET {self._base_url}/models")
-        return f"{self.name}: reachable at {self._base_url} (HTTP {status})"
+            raise BackendBroken(f"the backend '{self.name}' answers HTTP {status} to GET {base_url}/models")
+        return f"{self.name}: reachable at {base_url} (HTTP {status})"
 
     async def aclose(self) -> None:
-        """Closes its connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        """Closes its connections; those in use, when their answers have ended."""
+        self._pool.close()
 
-    def _within(self, seconds: float) -> aiohttp.ClientTimeout:
-        config = self._config
-        return aiohttp.ClientTimeout(
-            total=min(seconds, config.timeout_s),
-            sock_connect=config.connect_timeout_s,
-            sock_read=config.idle_timeout_s,
-        )
+    def give_back(self, connection: Connection) -> None:
+        """Takes a connection back whose answer is not wanted any more."""
+        self._pool.give_back(connection)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            config = self._config
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=config.max_connections, keepalive_timeout=_KEEP_ALIVE_S),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-            )
-        return self._session
-
-    def _meaning(self, error: BaseException, *, begun: bool = False) -> BackendError:
-        """What an exception of aiohttp says; `begun`: it came after the status."""
-        meaning = meaning_of(type(error))
-        why = error.__class__.__name__
-        if meaning is BackendTimeout:
+    def meaning(self, error: ExchangeError, *, begun: bool) -> BackendError:
+        """What a failed exchange is to others; `begun`: it failed after the status."""
+        if isinstance(error, Late):
             return BackendTimeout(
-                f"the backend '{self.name}' did not answer within its deadline ({why}); "
+                f"the backend '{self.name}' did not answer within its deadline ({error}); "
                 "try again, or raise timeout_s of this backend"
             )
         if begun:
-            return BackendBroken(f"the answer of the backend '{self.name}' stopped half-way ({why}); try again")
-        if meaning is BackendUnavailable:
-            return BackendUnavailable(
-                f"the backend '{self.name}' can't be reached ({why}); check that it runs and that its base_url is right"
-            )
-        if meaning is BackendLost:
+            return BackendBroken(f"the answer of the backend '{self.name}' stopped half-way ({error}); try again")
+        if isinstance(error, Lost):
             return BackendLost(
-                f"the connection to the backend '{self.name}' was lost after the request was sent ({why}); "
+                f"the connection to the backend '{self.name}' was lost after the request was sent ({error}); "
                 "whether it was answered there is not known"
             )
-        return BackendBroken(f"the backend '{self.name}' does not speak HTTP as it should ({why}); check its base_url")
+        return BackendBroken(
+            f"the backend '{self.name}' does not speak HTTP as it should ({error}); check its base_url"
+        )
 
+    async def _ask(self, head: bytes, body: bytes, timeout_s: float) -> Connection:
+        """A connection on which the head of the answer has come."""
+        now = asyncio.get_running_loop().time()
+        connection = self._pool.take(now)
+        if connection is None:
+            try:
+                connection = await self._pool.open(timeout_s)
+            except Unreachable as error:
+                raise BackendUnavailable(
+                    f"the backend '{self.name}' can't be reached ({error}); "
+                    "check that it runs and that its base_url is right"
+                ) from error
+        try:
+            await connection.ask(head, body, deadline=now + timeout_s, idle_s=self._config.idle_timeout_s)
+        except BaseException as error:
+            self._pool.give_back(connection)
+            if isinstance(error, ExchangeError):
+                raise self.meaning(error, begun=False) from error
+            raise
+        return connection
 
-def meaning_of(error: type[BaseException]) -> type[BackendError]:
-    """Which of our errors an exception class of aiohttp stands for, before a status was received."""
-    return next((meaning for classes, meaning in _MEANINGS if issubclass(error, classes)), BackendBroken)
+    def _head(self, method: str, path: str) -> bytes:
+        target = self._path + quote(path, safe=_PATH_CHARACTERS) + self._query
+        return f"{method} {target} HTTP/1.1\r\n".encode("ascii") + self._headers
 
 
 class _HttpReply:
-    """A `Reply` on an aiohttp response."""
+    """A `Reply` on a connection."""
 
-    __slots__ = ("_backend", "_response", "headers", "status")
+    __slots__ = ("_backend", "_connection", "_encoding", "headers", "status")
 
-    def __init__(self, backend: HttpBackend, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, backend: HttpBackend, connection: Connection) -> None:
         self._backend = backend
-        self._response = response
-        self.status: int = response.status
-        self.headers: Mapping[str, str] = {
-            lowered: value
-            for name, value in response.headers.items()
-            if (lowered := name.lower()) in _PASSED_ON or lowered.startswith(_PASSED_ON_PREFIXES)
-        }
+        self._connection: Connection | None = connection
+        self._encoding = b""
+        self.status = connection.status
+        self.headers: dict[str, str] = {}
+        for name, value in connection.headers:
+            if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES):
+                self.headers[name.decode("latin-1")] = value.decode("latin-1")
+            elif name == b"content-encoding":
+                self._encoding = value.strip().lower()
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return _Chunks(self._backend, self._response)
+        assert self._connection is not None
+        if self._encoding in (b"", b"identity"):
+            return _Chunks(self._backend, self._connection)
+        if self._encoding in _INFLATED:
+            return _InflatedChunks(self._backend, self._connection)
+        raise BackendBroken(
+            f"the backend '{self._backend.name}' answers in an encoding that was not asked for "
+            f"({self._encoding.decode('latin-1')!r})"
+        )
 
     async def aclose(self) -> None:
-        if self._response.content.at_eof():
-            self._response.release()
-        else:
-            self._response.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._backend.give_back(connection)
 
 
 class _Chunks:
     """The body as it arrives; a class, since a generator that is not read to its end would have to be closed."""
 
-    __slots__ = ("_backend", "_content")
+    __slots__ = ("_backend", "_connection")
 
-    def __init__(self, backend: HttpBackend, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, backend: HttpBackend, connection: Connection) -> None:
         self._backend = backend
-        self._content = response.content
+        self._connection = connection
 
     def __aiter__(self) -> _Chunks:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            data = await self._content.readany()
-        except FOREIGN as error:
-            raise self._backend._meaning(error, begun=True) from error  # noqa: SLF001 - one class in three pieces
+            data = await self._connection.read()
+        except ExchangeError as error:
+            raise self._backend.meaning(error, begun=True) from error
         if not data:
             raise StopAsyncIteration
         return data
+
+
+class _InflatedChunks:
+    """As `_Chunks`, decompressed."""
+
+    __slots__ = ("_backend", "_chunks", "_inflater", "_steps")
+
+    def __init__(self, backend: HttpBackend, connection: Connection) -> None:
+        self._backend = backend
+        self._chunks = _Chunks(backend, connection)
+        self._inflater = Inflater()
+        self._steps: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> _InflatedChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            while (found := next(self._steps, None)) is None:
+                try:
+                    self._steps = self._inflater.steps(await anext(self._chunks))
+                except StopAsyncIteration:
+                    if not self._inflater.finished():
+                        raise self._damaged("it breaks off") from None
+                    raise
+        except zlib.error as error:
+            raise self._damaged(str(error)) from error
+        return found
+
+    def _damaged(self, why: str) -> BackendBroken:
+        return BackendBroken(f"the answer of the backend '{self._backend.name}' is damaged compression ({why})")
