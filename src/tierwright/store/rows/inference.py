@@ -65,67 +65,72 @@ CALL_COLUMNS = (
     model_calls.c.answered,
 )
 
+#: The columns of `inference_values`, `content_values` and `call_values`, in their order.
+INFERENCE_INSERT = (*INFERENCE_COLUMNS[:-2], inferences.c.answering_place)
+CONTENT_INSERT = (contents.c.inference_id, contents.c.request, contents.c.response)
+CALL_INSERT = (CALL_COLUMNS[0], model_calls.c.place, *CALL_COLUMNS[1:])
 
-def inference_row(inference: Inference) -> dict[str, Any]:
-    """The row of `inferences`."""
+
+def inference_values(inference: Inference) -> tuple[object, ...]:
+    """The row of `inferences`, in the order of `INFERENCE_INSERT`."""
     route = inference.route
-    return {
-        "id": to_name(inference.id),
-        "created_at_us": to_us(inference.created_at),
-        "client_id": to_name(inference.client_id),
-        "workload_id": to_name_or_none(inference.workload_id),
-        "task_id": to_name_or_none(inference.task_id),
-        "model": to_name(inference.model),
-        "status": inference.status,
-        "error_code": to_name_or_none(inference.error_code),
-        "streamed": inference.streamed,
-        "latency_ms": inference.latency_ms,
-        "overhead_ms": inference.overhead_ms,
-        "route_reason": route.reason.value,
-        "propensity": route.propensity,
-        "deployment_id": to_name_or_none(route.deployment_id),
-        "confidence": route.confidence,
-        "threshold": route.threshold,
-        "endpoint": inference.endpoint.value,
-        "key_id": inference.key_id,
-        "content": inference.content.value,
-        "answering_place": next((place for place, call in enumerate(inference.calls) if call.answered), None),
-    }
+    return (
+        to_name(inference.id),
+        to_us(inference.created_at),
+        to_name(inference.client_id),
+        to_name_or_none(inference.workload_id),
+        to_name_or_none(inference.task_id),
+        to_name(inference.model),
+        inference.status,
+        to_name_or_none(inference.error_code),
+        inference.streamed,
+        inference.latency_ms,
+        inference.overhead_ms,
+        route.reason.value,
+        route.propensity,
+        to_name_or_none(route.deployment_id),
+        route.confidence,
+        route.threshold,
+        inference.endpoint.value,
+        inference.key_id,
+        inference.content.value,
+        next((place for place, call in enumerate(inference.calls) if call.answered), None),
+    )
 
 
-def content_row(inference: Inference) -> dict[str, Any] | None:
-    """The row of `contents`; None where no content is kept."""
+def content_values(inference: Inference) -> tuple[object, ...] | None:
+    """The row of `contents`, in the order of `CONTENT_INSERT`; None where no content is kept."""
     if inference.request is None and inference.response is None:
         return None
-    return {"inference_id": to_name(inference.id), "request": inference.request, "response": inference.response}
+    return to_name(inference.id), inference.request, inference.response
 
 
-def call_rows(inference: Inference) -> list[dict[str, Any]]:
-    """The rows of `model_calls`, in the order made."""
+def call_values(inference: Inference) -> list[tuple[object, ...]]:
+    """The rows of `model_calls`, in the order made, each in the order of `CALL_INSERT`."""
     inference_id = to_name(inference.id)
     return [
-        {
-            "inference_id": inference_id,
-            "place": place,
-            "role": call.role.value,
-            "backend": to_name(call.backend),
-            "model": to_name(call.model),
-            "model_version_id": call.model_version_id,
-            "upstream_id": to_name_or_none(call.upstream_id),
-            "started_at_us": to_us(call.started_at),
-            "latency_ms": call.latency_ms,
-            "status": call.status,
-            "error_code": to_name_or_none(call.error_code),
-            "prompt_tokens": call.prompt_tokens,
-            "completion_tokens": call.completion_tokens,
-            "cached_tokens": call.cached_tokens,
-            "cache_write_tokens": call.cache_write_tokens,
-            "reasoning_tokens": call.reasoning_tokens,
-            "usage_estimated": call.usage_estimated,
-            "first_token_ms": call.first_token_ms,
-            "cost_pico_usd": None if call.cost_usd is None else to_pico(call.cost_usd),
-            "answered": call.answered,
-        }
+        (
+            inference_id,
+            place,
+            call.role.value,
+            to_name(call.backend),
+            to_name(call.model),
+            call.model_version_id,
+            to_name_or_none(call.upstream_id),
+            to_us(call.started_at),
+            call.latency_ms,
+            call.status,
+            to_name_or_none(call.error_code),
+            call.prompt_tokens,
+            call.completion_tokens,
+            call.cached_tokens,
+            call.cache_write_tokens,
+            call.reasoning_tokens,
+            call.usage_estimated,
+            call.first_token_ms,
+            None if call.cost_usd is None else to_pico(call.cost_usd),
+            call.answered,
+        )
         for place, call in enumerate(inference.calls)
     ]
 
