@@ -157,6 +157,9 @@ class Exchange:
         if trail.captured:
             return
         trail.captured = True
+        if trail.counts_early:
+            # Its caller was cut off, so that nobody waits for this.
+            trail.take(trail.counted_calls())
         trail.ended = self.sources.timer()
         trail.settle()
         self.capture.put(trail.draft())

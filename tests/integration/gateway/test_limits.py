@@ -13,7 +13,10 @@ import pytest
 
 from tests.fakes import a_key
 from tests.integration.gateway.conftest import Running, Sure, eventually
+from tests.integration.gateway.test_capture import uncounted
+from tests.integration.gateway.test_endpoints import failing
 from tests.integration.gateway.test_specialists import MESSAGES, deploy, seen
+from tests.integration.gateway.upstream import plain
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import Content
@@ -116,6 +119,30 @@ def test_content_of_a_key_can_be_switched_off(gateway: Running, let_in: Callable
     ask(let_in(keep_content=False))
     (kept,) = gateway.captured()
     assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
+
+
+def test_an_answer_without_counts_is_settled_by_an_estimate(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Where the provider sends no usage a caller's tokens and dollars are used up all the same."""
+    client = let_in(keep_content=False, limits=Limits(tokens_per_minute=4000, budget_usd=Decimal("0.004")))
+    gateway.upstream.script = uncounted("word " * 1500)
+    first = ask(client, max_tokens=3000)
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(client, max_tokens=3000)
+    assert caught.value.code == "insufficient_quota"
+    (kept, _) = gateway.captured(2)
+    assert kept.id == first.parse().id
+    assert 1500 <= (kept.calls[0].completion_tokens or 0) <= 1600
+
+
+def test_an_error_of_the_provider_costs_nothing(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """What was reserved for a request that the provider refused can be spent by the next one."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.004")))
+    gateway.upstream.script = failing(400)
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError):
+            ask(client, max_tokens=3000)
+    gateway.upstream.script = plain
+    assert ask(client, max_tokens=3000).parse().id
 
 
 def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> None:
