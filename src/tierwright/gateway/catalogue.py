@@ -16,7 +16,7 @@ from tierwright.gateway.upstreams.config import DeploymentConfig
 from tierwright.gateway.wire import TASK_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tierwright.core.protocols import Backend
     from tierwright.gateway.upstreams.upstreams import Upstreams
@@ -78,9 +78,11 @@ class Catalogue:
         backend = self._upstreams.owner(model)
         return None if backend is None else self.backends[backend].kind
 
-    def listing(self, live_tasks: Sequence[str], *, created: int) -> list[dict[str, object]]:
-        """What GET /v1/models lists: the models configured, and the tasks that have a specialist."""
-        owners = self._upstreams.models()
+    def listing(
+        self, live_tasks: Iterable[str], *, created: int, named: Callable[[str], bool] = lambda _: True
+    ) -> list[dict[str, object]]:
+        """What GET /v1/models lists: the configured models that may be `named`, and tasks that have a specialist."""
+        owners = [(model, owner) for model, owner in self._upstreams.models() if named(model)]
         owners += [(TASK_PREFIX + task, _OURS) for task in live_tasks]
         return [{"id": model, "object": "model", "created": created, "owned_by": owner} for model, owner in owners]
 

@@ -27,7 +27,7 @@ from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.recognise import Recognised
-from tierwright.gateway.tenancy.caller import permitted
+from tierwright.gateway.tenancy.caller import may_ask, may_name, permitted
 from tierwright.gateway.trail import Trail
 
 if TYPE_CHECKING:
@@ -134,6 +134,21 @@ class Exchange:
             raise
         finally:
             self._finish(trail)
+
+    async def models(self, caller: Caller, *, created: int) -> list[dict[str, object]]:
+        """What GET /v1/models lists for a caller: the models and the live tasks that its key is for, and no others.
+
+        A key for certain tasks may name its models as long as one of the tasks is known.
+        """
+        snapshot = self.specialists.snapshot
+        live = [snapshot.tasks[name] for name in snapshot.live_tasks if may_ask(caller, name)]
+        tasks = [task.name for task in live if may_name(caller, await self._model_of(task) or "")]
+        any_work = may_ask(caller, None) or any(may_ask(caller, name) for name in snapshot.tasks)
+        return self.catalogue.listing(tasks, created=created, named=lambda model: any_work and may_name(caller, model))
+
+    async def _model_of(self, task: Task) -> str | None:
+        """The model that answers a task's requests where its specialist does not; None: there is none."""
+        return await self.specialists.incumbent(task) or self.catalogue.default_model
 
     def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> Trail:
         now = self.sources.clock()
@@ -258,7 +273,7 @@ class Exchange:
                 return problems.task_not_found(asked.model)
             found = Recognised(task, _input_of(task, chat))
             if number is None:
-                model = await self.specialists.incumbent(task) or self.catalogue.default_model
+                model = await self._model_of(task)
                 return problems.task_not_found(asked.model) if model is None else _Target(model, found)
             pinned = await self.specialists.pinned(task, number)
             return problems.task_not_found(asked.model) if pinned is None else _Target(asked.model, found, pinned)

@@ -76,6 +76,39 @@ def test_a_key_for_some_models_is_refused_others(let_in: Callable[..., Any]) -> 
     assert caught.value.code == "model_not_allowed"
 
 
+@pytest.mark.parametrize(
+    ("changes", "listed"),
+    [
+        ({}, ["gpt-4o", "gpt-4o-mini", "task:card-intent"]),
+        ({"models": ("gpt-4o",)}, ["gpt-4o", "task:card-intent"]),
+        # The task's incumbent is a model that the key is not for.
+        ({"models": ("gpt-4o-m*",)}, ["gpt-4o-mini"]),
+        ({"models": ()}, []),
+        ({"tasks": ("card-intent",)}, ["gpt-4o", "gpt-4o-mini", "task:card-intent"]),
+        ({"tasks": ("card-intent",), "models": ("gpt-4o-mini",)}, ["gpt-4o-mini"]),
+        # A key for a task that is not known may ask for nothing.
+        ({"tasks": ("other",)}, []),
+    ],
+)
+def test_only_what_a_key_is_for_is_listed(
+    gateway: Running, let_in: Callable[..., Any], changes: dict[str, Any], listed: list[str]
+) -> None:
+    """GET /v1/models and /v1/models/NAME know what the key may ask for; anything else is as if it were not there."""
+    deploy(gateway, Sure())
+    client = let_in(**changes)
+    assert [model.id for model in client.models.list()] == listed
+    for name in ("gpt-4o", "gpt-4o-mini", "task:card-intent"):
+        if name in listed:
+            assert client.models.retrieve(name).id == name
+        else:
+            with pytest.raises(openai.NotFoundError) as caught:
+                client.models.retrieve(name)
+            assert caught.value.code == "model_not_found"
+    for name in listed:
+        request = {"messages": MESSAGES, "extra_headers": {"x-tierwright-task": "card-intent"}}
+        assert client.chat.completions.create(model=name, max_tokens=10, **request).id
+
+
 def test_requests_a_minute_are_counted_exactly(gateway: Running, let_in: Callable[..., Any]) -> None:
     """Of 20 at the same time just five are let in; the others are told when to come back, as OpenAI would."""
     client = let_in(limits=Limits(requests_per_minute=5))
