@@ -228,7 +228,7 @@ class GatewayApp:
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
                 elif path == _FEEDBACK:
-                    status, answer = await self._feedback.take(body, headers, caller.client_id)
+                    status, answer = await self._feedback.take(body, headers, caller)
                     await _send_bytes(status, answer, send)
                 else:
                     await fittings.exchange.answer(DIALECTS[path], body, headers, caller, receive=receive, send=send)

@@ -192,6 +192,33 @@ def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> Non
     assert caught.value.code == "invalid_feedback"
 
 
+def test_feedback_is_for_the_client_that_got_the_answer(gateway: Running) -> None:
+    """Any key of that client will do, at once; another client's answer is told from an unknown one by nothing."""
+    clients = {}
+    for name, client_id in (("k1", "shop"), ("k2", "shop"), ("k3", "desk2")):
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        gateway.store.add_key(a_key(name, client_id=client_id, sha256=digest, expires_at=None))
+        clients[name] = openai.OpenAI(base_url=gateway.url, api_key=name, max_retries=0)
+    seen(gateway)
+    answer = ask(clients["k1"]).parse()
+    for name in ("k1", "k2"):
+        said = clients[name].post("/feedback", body={"id": answer.id, "score": 1, "comment": name}, cast_to=object)
+        assert said["new"] is True  # type: ignore[index]
+    bodies = []
+    for inference_id in (answer.id, "chatcmpl-nobody"):
+        with pytest.raises(openai.NotFoundError) as caught:
+            clients["k3"].post("/feedback", body={"id": inference_id, "output": "wrong"}, cast_to=object)
+        assert caught.value.code == "inference_not_found"
+        bodies.append(caught.value.response.content)
+    assert bodies[0] == bodies[1]
+    # A caller of the settings file is a client like any other.
+    with pytest.raises(openai.NotFoundError):
+        gateway.client().post("/feedback", body={"id": answer.id, "score": 0}, cast_to=object)
+    assert sorted(score.comment or "" for score in gateway.store.scores_of([answer.id])) == ["k1", "k2"]
+    for client in clients.values():
+        client.close()
+
+
 def test_a_refused_request_of_a_task_without_content_keeps_none(start: Callable[..., Running]) -> None:
     """Also where the caller's key is not for it: the task's word on content comes first."""
     gateway = start(capture={"no_content_tasks": ("card-intent",)})

@@ -25,6 +25,8 @@ class Caller:
     client_id: str
     #: The key of the store that was sent; None: one of the settings file, or none was needed. Nothing limits it then.
     key: CallerKey | None = None
+    #: Whether nobody needs a key: all who call are one then, and everything stored is theirs.
+    alone: bool = False
 
 
 def permitted(caller: Caller, *, model: str, task_name: str | None) -> Problem | None:
