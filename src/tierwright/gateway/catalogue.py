@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import SettingsError
-from tierwright.gateway.backends.kinds import KINDS, BackendKind
+from tierwright.gateway.backends.kinds import KINDS, BackendKind, Speech
+from tierwright.gateway.dialects.to_anthropic import MOST_TOKENS
+from tierwright.gateway.tenancy.bounds import Answerer
 from tierwright.gateway.upstreams.config import DeploymentConfig
 from tierwright.gateway.wire import TASK_PREFIX
 
@@ -77,6 +79,20 @@ class Catalogue:
         """What make of server is asked first for a model; None: nobody serves it."""
         backend = self._upstreams.owner(model)
         return None if backend is None else self.backends[backend].kind
+
+    def answerers(self, model: str) -> tuple[Answerer, ...]:
+        """Whoever may answer a request for a model, with what is known of the length of an answer; empty: nobody."""
+        return tuple(
+            Answerer(name, deployment.upstream_model or name, self._most_tokens(deployment))
+            for name, deployment in self._upstreams.deployments(model)
+        )
+
+    def _most_tokens(self, deployment: DeploymentConfig) -> int | None:
+        if deployment.max_output_tokens is None:
+            # Anthropic's servers are told a limit where the caller has none.
+            speaks = self.backends[deployment.backend].kind.speaks
+            return MOST_TOKENS if speaks is Speech.ANTHROPIC else None
+        return deployment.max_output_tokens
 
     def listing(
         self, live_tasks: Iterable[str], *, created: int, named: Callable[[str], bool] = lambda _: True

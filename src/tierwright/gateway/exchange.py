@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.chat import Usage
 from tierwright.core.ids import InferenceId, TaskId, uuid7
 from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, RouteReason
-from tierwright.economics.count import prompt_estimate
 from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
@@ -27,6 +25,7 @@ from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.recognise import Recognised
+from tierwright.gateway.tenancy import bounds
 from tierwright.gateway.tenancy.caller import may_ask, may_name, permitted
 from tierwright.gateway.trail import Trail
 
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Conversations stay with one deployment of a model whatever the task.
 _NO_TASK = TaskId("")
-#: What is reserved for an answer where the request does not say how long it may be.
-_USUAL_ANSWER_TOKENS = 1024
 #: What an answer's id begins with, as callers know it from the API they speak.
 _ID_PREFIXES = {
     Endpoint.CHAT: "chatcmpl-",
@@ -235,13 +232,13 @@ class Exchange:
         if refusal is not None:
             return refusal
         now = self.sources.clock()
-        # Text has at most about a token for three characters, and JSON around it only adds to them.
-        usage = Usage(
-            prompt_tokens=prompt_estimate(len(asked.body)),
-            completion_tokens=asked.max_completion_tokens or _USUAL_ANSWER_TOKENS,
-        )
-        cost = self.pricing.price(target.model, usage, now) or Decimal(0)
-        admitted = self.quotas.admit(key, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=cost, now=now)
+        # A version that was named answers alone, on this machine.
+        answerers = self.catalogue.answerers(target.model) if target.pinned is None else ()
+        tokens = bounds.expected(asked, trail.endpoint, answerers)
+        cost = Decimal(0)
+        if key.limits.budget_usd is not None:
+            cost = bounds.most_usd(tokens, asked, answerers, self.pricing.price, now)
+        admitted = self.quotas.admit(key, tokens=tokens.usual, cost_usd=cost, now=now)
         if isinstance(admitted, Problem):
             return admitted
         trail.reservation, trail.limit_headers = admitted, admitted.headers(now)

@@ -6,6 +6,7 @@ bytes that travel.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,13 @@ def object_in(body: bytes) -> dict[str, Any] | None:
 def text_or_none(value: object) -> str | None:
     """What a server sent where a text belongs; None: something else."""
     return value if isinstance(value, str) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A number that servers take for a whole one, rounded up; None: it is none. Some take 3.0 for 3."""
+    if isinstance(value, float) and math.isfinite(value):
+        return math.ceil(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def named_task(payload: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str | None:

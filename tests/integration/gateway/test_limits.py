@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from aiohttp import web
 
 from tests.fakes import a_key
 from tests.integration.gateway.conftest import Running, Sure, eventually
 from tests.integration.gateway.test_capture import uncounted
 from tests.integration.gateway.test_endpoints import failing
 from tests.integration.gateway.test_specialists import MESSAGES, deploy, seen
-from tests.integration.gateway.upstream import plain
+from tests.integration.gateway.upstream import completion, plain
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import Content
+from tierwright.gateway.upstreams.config import DeploymentConfig, ResilienceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,6 +154,71 @@ def test_content_of_a_key_can_be_switched_off(gateway: Running, let_in: Callable
     ask(let_in(keep_content=False))
     (kept,) = gateway.captured()
     assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
+
+
+@pytest.mark.parametrize(
+    ("settings", "members", "refused"),
+    [
+        # 8,000 tokens are too many for a budget of 0.005 dollars at a micro-dollar a token, 4,000 are not.
+        ({}, {"max_tokens": 4000}, False),
+        ({}, {"max_tokens": 8000}, True),
+        ({}, {"max_tokens": 4000, "n": 2}, True),
+        ({"deployments": (DeploymentConfig(name="d", backend="frontier", model="gpt-4o"),)}, {}, False),
+        (
+            {"deployments": (DeploymentConfig(name="d", backend="frontier", model="gpt-4o", max_output_tokens=8000),)},
+            {},
+            True,
+        ),
+        # The model's own name has no price, and its fallback or what its server knows it as has one.
+        (
+            {"resilience": ResilienceConfig(fallbacks={"gpt-4o-mini": ("gpt-4o",)})},
+            {"model": "gpt-4o-mini", "max_tokens": 8000},
+            True,
+        ),
+        (
+            {"deployments": (DeploymentConfig(name="d", backend="frontier", model="fast", upstream_model="gpt-4o"),)},
+            {"model": "fast", "max_tokens": 8000},
+            True,
+        ),
+        ({}, {"model": "gpt-4o-mini", "max_tokens": 8000}, False),
+    ],
+)
+def test_what_a_request_may_cost_is_reserved(
+    start: Callable[..., Running], settings: dict[str, Any], members: dict[str, Any], *, refused: bool
+) -> None:
+    """All answers wanted, as long as they may be, at the dearest of those who may answer: before a model is asked."""
+    gateway = start(**settings)
+    digest = hashlib.sha256(PLAIN.encode()).hexdigest()
+    limits = Limits(budget_usd=Decimal("0.005"))
+    gateway.store.add_key(a_key(sha256=digest, expires_at=None, limits=limits))
+    seen(gateway)
+    with openai.OpenAI(base_url=gateway.url, api_key=PLAIN, max_retries=0) as client:
+        asked: Any = {"model": "gpt-4o", "messages": MESSAGES, **members}
+        if refused:
+            with pytest.raises(openai.RateLimitError) as caught:
+                client.chat.completions.create(**asked)
+            assert caught.value.code == "insufficient_quota"
+        else:
+            assert client.chat.completions.create(**asked).id
+    assert len(gateway.upstream.seen) == (0 if refused else 1)
+
+
+def test_what_exceeds_its_reservation_stops_the_next_request(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Where nobody says how long an answer may be, the true cost is settled, and the budget is passed once."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.005")))
+    usage = {"prompt_tokens": 100, "completion_tokens": 9000, "total_tokens": 9100}
+
+    async def long(_: web.Request) -> web.StreamResponse:
+        return web.json_response(completion(usage=usage))
+
+    gateway.upstream.script = long
+    unlimited: Any = {"model": "gpt-4o", "messages": MESSAGES}
+    assert client.chat.completions.create(**unlimited).id
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.chat.completions.create(**unlimited, max_tokens=1)
+        assert caught.value.code == "insufficient_quota"
+    assert len(gateway.upstream.seen) == 1
 
 
 def test_an_answer_without_counts_is_settled_by_an_estimate(gateway: Running, let_in: Callable[..., Any]) -> None:

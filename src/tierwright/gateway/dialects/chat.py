@@ -20,7 +20,7 @@ from tierwright.gateway.dialects.to_anthropic import ToAnthropic
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.splice import add_member, replace_id
 from tierwright.gateway.sse import ChunkStream
-from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of
+from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,9 +156,6 @@ def wants_usage(payload: Mapping[str, Any]) -> bool:
 
 
 def most_tokens(payload: Mapping[str, Any]) -> int | None:
-    """Tokens an answer may have at most; None: not said."""
-    for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
-        value = payload.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None
+    """Tokens an answer may have at most; None: not said. Of several the largest: servers differ in which holds."""
+    limits = [whole_number(payload.get(name)) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+    return max((limit for limit in limits if limit is not None and limit > 0), default=None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.dialects.dialect import Asked
 
 #: What an Anthropic server is told where a chat does not say how long its answer may be: it must be told something.
-_MOST_TOKENS = 8192
+MOST_TOKENS = 8192
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -36,7 +36,7 @@ class ToAnthropic:
 
     def __init__(self, asked: Asked, *, model: str, inference_id: str, created_at: int) -> None:
         """`created_at` is in Unix seconds: Anthropic does not say."""
-        request = messages_request({**asked.payload, "model": model}, default_max_tokens=_MOST_TOKENS)
+        request = messages_request({**asked.payload, "model": model}, default_max_tokens=MOST_TOKENS)
         self.body = msgspec.json.encode(request)
         self._id = inference_id
         self._include_usage = asked.include_usage
