@@ -17,7 +17,6 @@ from tierwright.core.inference import CallRole, Content, Endpoint, Inference, Mo
 from tierwright.gateway import problems
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.record import Record, decode, encode
-from tierwright.gateway.splice import replace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -274,8 +273,8 @@ class Draft:
         held = (0 if bare.request is None else len(bare.request)) + (0 if bare.response is None else len(bare.response))
         return held + sum(map(len, self.payloads))
 
-    def record(self) -> bytes:
-        """The same as bytes, for the journal."""
+    def record(self) -> list[bytes]:
+        """The same as bytes, in parts, for the journal."""
         return encode(Record(self.bare, self.payloads))
 
     def without_content(self) -> Draft:
@@ -289,9 +288,7 @@ class Draft:
         bare = self.bare
         response = bare.response
         if self.payloads:
-            response = reassemble(self.payloads).body
-            spliced = None if response is None else replace_id(response, bare.id)
-            response = response if spliced is None else spliced.body
+            response = reassemble(self.payloads, answer_id=bare.id).body
             bare = replace(bare, response=response)
         if response is None or bare.request is None or not _lacks_usage(bare.calls, bare.endpoint):
             return bare

@@ -16,6 +16,7 @@ import msgspec
 
 from tierwright.core.chat import read_usage
 from tierwright.gateway import problems
+from tierwright.gateway.splice import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,10 +128,9 @@ def header_text(text: str) -> bytes:
 
 def usage_of(head: Head) -> Usage | None:
     """The usage a model server sent; None where it sent none that can be counted."""
-    raw = bytes(head.usage)
-    if raw == b"null":
+    if head.usage == NULL:
         return None
-    return read_usage(msgspec.json.decode(raw), service_tier=msgspec.json.decode(head.service_tier))
+    return read_usage(msgspec.json.decode(head.usage), service_tier=msgspec.json.decode(head.service_tier))
 
 
 def model_of(head: Head) -> str | None:

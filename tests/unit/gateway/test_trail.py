@@ -56,7 +56,7 @@ def test_content_dropped_for_want_of_room_is_counted_first() -> None:
     """Only its ledger line is left, with the estimate and the price in it; so is what a journal gives back of it."""
     pricing = Pricing(lambda *_: Decimal("0.5"), counted)
     left = Draft(uncounted(), (), pricing).without_content()
-    for made in (left.inference(), pricing.restored(left.record()).inference()):
+    for made in (left.inference(), pricing.restored(b"".join(left.record())).inference()):
         call = made.calls[-1]
         assert (made.request, made.response, made.content) == (None, None, Content.DROPPED)
         assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))

@@ -18,7 +18,7 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.to_anthropic import ToAnthropic
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import add_member, replace_id
+from tierwright.gateway.splice import NULL, add_member, replace_id
 from tierwright.gateway.sse import ChunkStream
 from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of, whole_number
 
@@ -102,7 +102,7 @@ class ChatPassage:
     def whole(self, body: bytes) -> Carried | None:
         """As `Passage.whole`."""
         spliced = replace_id(body, self._id)
-        if spliced is None or bytes(spliced.head.choices) == b"null":
+        if spliced is None or spliced.head.choices == NULL:
             return None
         head = spliced.head
         return Carried(spliced.body, spliced.body, spliced.upstream_id, model_of(head), usage_of(head))
