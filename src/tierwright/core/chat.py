@@ -95,6 +95,8 @@ class Usage:
     service_tier: str | None = None
     #: Whether the provider sent no counts and they are an estimate of ours.
     estimated: bool = False
+    #: Whether the answer broke off before the provider had counted `completion_tokens`, which then say nothing.
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

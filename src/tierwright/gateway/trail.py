@@ -245,6 +245,8 @@ class Pricing:
         """The tokens of an answer, priced as the model that was asked for, or else as the one that says it answered."""
         if usage is None:
             return _UNCOUNTED
+        if usage.partial:
+            return Tally(usage, None)
         cost = self.price(asked, usage, at)
         if cost is None and answered_by is not None and answered_by != asked:
             cost = self.price(answered_by, usage, at)
@@ -306,6 +308,10 @@ class Draft:
         except Exception as error:  # noqa: BLE001 - whatever a tokenizer does, its call stays in the ledger, unpriced
             _LOG.error("tokens could not be counted (%s); the call is kept unpriced", error.__class__.__name__)
             return call
+        if call.prompt_tokens is not None:
+            # The provider has counted what was asked, and the answer broke off.
+            read, write = call.cached_tokens or 0, call.cache_write_tokens or 0
+            usage = replace(usage, prompt_tokens=call.prompt_tokens, cached_tokens=read, cache_write_tokens=write)
         answered_by = decode_answer(response).model
         return _tallied(call, self.pricing.tally(usage, call.model, answered_by, self.bare.created_at))
 
@@ -315,7 +321,7 @@ def _lacks_usage(calls: Sequence[ModelCall], endpoint: Endpoint) -> bool:
     if not calls or endpoint not in _CHATS:
         return False
     call = calls[-1]
-    return call.answered and call.prompt_tokens is None and call.status is not None and call.status < 300
+    return call.answered and call.completion_tokens is None and call.status is not None and call.status < 300
 
 
 def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
@@ -324,7 +330,7 @@ def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
     return replace(
         call,
         prompt_tokens=tally.usage.prompt_tokens,
-        completion_tokens=tally.usage.completion_tokens,
+        completion_tokens=None if tally.usage.partial else tally.usage.completion_tokens,
         cached_tokens=tally.usage.cached_tokens,
         cache_write_tokens=tally.usage.cache_write_tokens,
         reasoning_tokens=tally.usage.reasoning_tokens,

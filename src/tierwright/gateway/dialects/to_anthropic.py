@@ -5,6 +5,7 @@ Refuses to know how the two APIs differ (`gateway.anthropic`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 #: What an Anthropic server is told where a chat does not say how long its answer may be: it must be told something.
 MOST_TOKENS = 8192
 _DONE = b"data: [DONE]\n\n"
+
+
+def so_far(usage: Usage | None, *, ended: bool) -> Usage | None:
+    """The counts of a stream: `message_start` knows the prompt, and the last event but one what was written."""
+    return usage if usage is None or ended else replace(usage, partial=True)
 
 
 class ToAnthropic:
@@ -85,7 +91,7 @@ class FromAnthropicStream:
     @property
     def usage(self) -> Usage | None:
         """As `StreamPassage.usage`."""
-        return read_usage(self._chunks.native_usage)
+        return so_far(read_usage(self._chunks.native_usage), ended=self.done)
 
     def feed(self, data: bytes) -> bytes:
         """As `StreamPassage.feed`."""
