@@ -186,6 +186,15 @@ class TestInferences:
         assert store.append(inferences(3000)) == 3000
         assert store.append(inferences(3001)) == 1
 
+    def test_owners_are_told_of_those_that_there_are(self, store: SqlStore) -> None:
+        """By id; what is unknown is left out, and asking for nothing or for many is fine."""
+        store.append([*inferences(2, client_id="shop"), *inferences(1, prefix="j", client_id="desk")])
+        asked = [InferenceId(name) for name in ("i-000000", "i-000001", "j-000000", "x")]
+        assert store.owners(asked) == {"i-000000": "shop", "i-000001": "shop", "j-000000": "desk"}
+        assert store.known(asked) == set(asked[:3])
+        assert store.owners([]) == {}
+        assert len(store.owners([*asked, *(InferenceId(f"n-{number}") for number in range(40_000))])) == 3
+
     def test_an_unknown_id_is_not_found(self, store: SqlStore) -> None:
         """The message names the id."""
         with pytest.raises(NotFound, match="nowhere"):

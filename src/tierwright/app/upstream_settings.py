@@ -54,6 +54,8 @@ class DeploymentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     upstream_model: str = ""
     weight: float = 1.0
     priority: int = 0
+    #: Tokens the model writes at most in one answer; None: not known.
+    max_output_tokens: int | None = None
 
 
 class ResilienceSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

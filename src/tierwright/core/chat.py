@@ -15,6 +15,8 @@ from tierwright.core.errors import InputError
 _SYSTEM_ROLES = frozenset({"system", "developer"})
 #: What providers call their normal price class: OpenAI, Anthropic, Groq.
 _NORMAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
+#: Members of a message that hold what a model wrote besides its content; servers name thoughts differently.
+_ALOUD = ("refusal", "reasoning_content", "reasoning")
 _NO_MEMBERS: Mapping[str, object] = {}
 
 
@@ -93,6 +95,8 @@ class Usage:
     service_tier: str | None = None
     #: Whether the provider sent no counts and they are an estimate of ours.
     estimated: bool = False
+    #: Whether the answer broke off before the provider had counted `completion_tokens`, which then say nothing.
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +245,27 @@ def decode_answer(raw: bytes) -> ChatAnswer:
         return read_answer(None)
 
 
+def written(raw: bytes) -> str | None:
+    """Everything that the model wrote in the bytes of a chat.completion, one piece a line; None: nothing.
+
+    Text, refusals and thoughts of every choice, and the names and arguments of tool calls: what it is paid for.
+    """
+    try:
+        payload = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    choices = payload.get("choices") if isinstance(payload, Mapping) else None
+    pieces: list[str] = []
+    for choice in choices if isinstance(choices, list) else ():
+        message = _members(_members(choice).get("message"))
+        pieces += _texts([_answer_text(message.get("content")), *(message.get(name) for name in _ALOUD)])
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            function = _members(_members(call).get("function"))
+            pieces += _texts([function.get("name"), function.get("arguments")])
+    return "\n".join(pieces) or None
+
+
 def canonical_json(value: object) -> str:
     """The one JSON text of a value: keys sorted, no spaces, no escapes that are not needed."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -281,6 +306,10 @@ def _tool_names(tools: object) -> list[str]:
         name = function.get("name") if isinstance(function, Mapping) else None
         names.append(name if isinstance(name, str) else canonical_json(tool))
     return names
+
+
+def _texts(values: Sequence[object]) -> list[str]:
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def _text_or_none(value: object) -> str | None:

@@ -134,6 +134,9 @@ class InferenceStore(Protocol):
     def known(self, inference_ids: Sequence[InferenceId]) -> set[InferenceId]:
         """Those of them that there are."""
 
+    def owners(self, inference_ids: Sequence[InferenceId]) -> Mapping[InferenceId, str]:
+        """The client of each of them that there is."""
+
     def count(self) -> int:
         """How many there are."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOOPBACK = "127.0.0.1"
 #: What a caller is called where no callers are configured.
 LOCAL = "local"
-_LOCAL = Caller(client_id=LOCAL)
+_LOCAL = Caller(client_id=LOCAL, alone=True)
 _BEARER = b"bearer "
 
 

@@ -5,6 +5,7 @@ Owns the order at the end: what the headers say, then the record, then the last 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,12 @@ class Call:
     #: Records the request, once: what becomes of it afterwards is not told any more.
     finish: Callable[[], None]
 
+    async def record(self) -> None:
+        """Records the request as `finish` does; what has to be counted before that is counted off the event loop."""
+        if self.trail.counts_early:
+            self.trail.take(await asyncio.to_thread(self.trail.counted_calls))
+        self.finish()
+
     async def begin(self, content_type: bytes, more: tuple[tuple[bytes, bytes], ...]) -> None:
         """Sends the status and the headers of a stream, whose end is not known yet."""
         await self.send(self._start(content_type, more))
@@ -53,7 +60,7 @@ class Call:
         self.trail.status, self.trail.error_code = status, code
         start = self._start(content_type, (*more, (b"content-length", b"%d" % len(body))))
         # Nothing of the answer may leave before the request is recorded.
-        self.finish()
+        await self.record()
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 

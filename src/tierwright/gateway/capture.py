@@ -66,8 +66,8 @@ class Draft(Protocol):
     def size_bytes(self) -> int:
         """Bytes of content held."""
 
-    def record(self) -> bytes:
-        """The same as bytes, in microseconds."""
+    def record(self) -> Sequence[bytes]:
+        """The same as bytes, in parts that belong one behind the other; in microseconds."""
 
     def without_content(self) -> Draft:
         """The ledger's part of it."""
@@ -141,7 +141,7 @@ class Capture:
         """Takes a draft, which is in the journal on return if there is one; False: it is lost, which is counted."""
         config = self._config
         size_bytes = draft.size_bytes
-        place = None if self._journal is None else self._journal.append(draft.record())
+        place = None if self._journal is None else self._journal.append(*draft.record())
         with self._changed:
             full = self._waiting_count - len(self._spilled) >= config.queue_limit
             if self._closing or full or self._spilled:
@@ -246,17 +246,18 @@ class Capture:
     def _is_due(self) -> bool:
         return self._closing or self._hurry or len(self._queue) >= self._config.batch_limit
 
-    def _take(self, limit: int) -> list[_Item]:
-        taken = [self._queue.popleft() for _ in range(min(limit, len(self._queue)))]
+    def _take(self, limit: int) -> deque[_Item]:
+        taken = deque(self._queue.popleft() for _ in range(min(limit, len(self._queue))))
         while self._journal is not None and self._spilled and len(taken) < limit and not self._queue:
             place = self._spilled.popleft()
             taken.append(_Item(self._restored(self._journal.read(place)), 0, place, 0.0))
         return taken
 
-    def _drawn(self, items: list[_Item]) -> deque[_Waiting]:
-        """The inferences of drafts; a draft that fails is counted as dropped."""
+    def _drawn(self, items: deque[_Item]) -> deque[_Waiting]:
+        """The inferences of drafts, each of which is let go when it is drawn; one that fails is counted as dropped."""
         drawn: deque[_Waiting] = deque()
-        for item in items:
+        while items:
+            item = items.popleft()
             try:
                 drawn.append(_Waiting(item.draft.inference(), item.size_bytes, item.place))
             except Exception as error:  # noqa: BLE001 - a worker's loop: one broken draft must not end the capture

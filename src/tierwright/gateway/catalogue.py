@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import SettingsError
-from tierwright.gateway.backends.kinds import KINDS, BackendKind
+from tierwright.gateway.backends.kinds import KINDS, BackendKind, Speech
+from tierwright.gateway.dialects.to_anthropic import MOST_TOKENS
+from tierwright.gateway.tenancy.bounds import Answerer
 from tierwright.gateway.upstreams.config import DeploymentConfig
 from tierwright.gateway.wire import TASK_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tierwright.core.protocols import Backend
     from tierwright.gateway.upstreams.upstreams import Upstreams
@@ -78,9 +80,25 @@ class Catalogue:
         backend = self._upstreams.owner(model)
         return None if backend is None else self.backends[backend].kind
 
-    def listing(self, live_tasks: Sequence[str], *, created: int) -> list[dict[str, object]]:
-        """What GET /v1/models lists: the models configured, and the tasks that have a specialist."""
-        owners = self._upstreams.models()
+    def answerers(self, model: str) -> tuple[Answerer, ...]:
+        """Whoever may answer a request for a model, with what is known of the length of an answer; empty: nobody."""
+        return tuple(
+            Answerer(name, deployment.upstream_model or name, self._most_tokens(deployment))
+            for name, deployment in self._upstreams.deployments(model)
+        )
+
+    def _most_tokens(self, deployment: DeploymentConfig) -> int | None:
+        if deployment.max_output_tokens is None:
+            # Anthropic's servers are told a limit where the caller has none.
+            speaks = self.backends[deployment.backend].kind.speaks
+            return MOST_TOKENS if speaks is Speech.ANTHROPIC else None
+        return deployment.max_output_tokens
+
+    def listing(
+        self, live_tasks: Iterable[str], *, created: int, named: Callable[[str], bool] = lambda _: True
+    ) -> list[dict[str, object]]:
+        """What GET /v1/models lists: the configured models that may be `named`, and tasks that have a specialist."""
+        owners = [(model, owner) for model, owner in self._upstreams.models() if named(model)]
         owners += [(TASK_PREFIX + task, _OURS) for task in live_tasks]
         return [{"id": model, "object": "model", "created": created, "owned_by": owner} for model, owner in owners]
 

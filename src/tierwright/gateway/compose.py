@@ -115,7 +115,7 @@ class Composition:
         sources: Sources,
         quota_file: Path | None = None,
     ) -> None:
-        """`captured` is called from one thread, `serving` from another.
+        """`captured` is written to from one thread and read from others, `serving` is called from another.
 
         The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
         several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit
@@ -151,9 +151,8 @@ class Composition:
             renewed=self._renew_keys,
         )
         self._entropy = EntropyPool(sources.entropy)
-        self.app = GatewayApp(
-            self._fittings(offer), feedback=FeedbackDesk(feedback, sources.clock), metrics=self._metrics
-        )
+        desk = FeedbackDesk(feedback, inferences=captured, flush=self._capture.flush, clock=sources.clock)
+        self.app = GatewayApp(self._fittings(offer), feedback=desk, metrics=self._metrics)
 
     @staticmethod
     def prepare(offer: Offer) -> Prepared:

@@ -12,10 +12,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.chat import Usage
 from tierwright.core.ids import InferenceId, TaskId, uuid7
 from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, RouteReason
-from tierwright.economics.count import prompt_estimate
 from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
@@ -27,7 +25,8 @@ from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.recognise import Recognised
-from tierwright.gateway.tenancy.caller import permitted
+from tierwright.gateway.tenancy import bounds
+from tierwright.gateway.tenancy.caller import may_ask, may_name, permitted
 from tierwright.gateway.trail import Trail
 
 if TYPE_CHECKING:
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
 
 #: Conversations stay with one deployment of a model whatever the task.
 _NO_TASK = TaskId("")
-#: What is reserved for an answer where the request does not say how long it may be.
-_USUAL_ANSWER_TOKENS = 1024
 #: What an answer's id begins with, as callers know it from the API they speak.
 _ID_PREFIXES = {
     Endpoint.CHAT: "chatcmpl-",
@@ -135,6 +132,21 @@ class Exchange:
         finally:
             self._finish(trail)
 
+    async def models(self, caller: Caller, *, created: int) -> list[dict[str, object]]:
+        """What GET /v1/models lists for a caller: the models and the live tasks that its key is for, and no others.
+
+        A key for certain tasks may name its models as long as one of the tasks is known.
+        """
+        snapshot = self.specialists.snapshot
+        live = [snapshot.tasks[name] for name in snapshot.live_tasks if may_ask(caller, name)]
+        tasks = [task.name for task in live if may_name(caller, await self._model_of(task) or "")]
+        any_work = may_ask(caller, None) or any(may_ask(caller, name) for name in snapshot.tasks)
+        return self.catalogue.listing(tasks, created=created, named=lambda model: any_work and may_name(caller, model))
+
+    async def _model_of(self, task: Task) -> str | None:
+        """The model that answers a task's requests where its specialist does not; None: there is none."""
+        return await self.specialists.incumbent(task) or self.catalogue.default_model
+
     def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> Trail:
         now = self.sources.clock()
         workload = headers.get(wire.WORKLOAD)
@@ -157,6 +169,9 @@ class Exchange:
         if trail.captured:
             return
         trail.captured = True
+        if trail.counts_early:
+            # Its caller was cut off, so that nobody waits for this.
+            trail.take(trail.counted_calls())
         trail.ended = self.sources.timer()
         trail.settle()
         self.capture.put(trail.draft())
@@ -217,13 +232,13 @@ class Exchange:
         if refusal is not None:
             return refusal
         now = self.sources.clock()
-        # Text has at most about a token for three characters, and JSON around it only adds to them.
-        usage = Usage(
-            prompt_tokens=prompt_estimate(len(asked.body)),
-            completion_tokens=asked.max_completion_tokens or _USUAL_ANSWER_TOKENS,
-        )
-        cost = self.pricing.price(target.model, usage, now) or Decimal(0)
-        admitted = self.quotas.admit(key, tokens=usage.prompt_tokens + usage.completion_tokens, cost_usd=cost, now=now)
+        # A version that was named answers alone, on this machine.
+        answerers = self.catalogue.answerers(target.model) if target.pinned is None else ()
+        tokens = bounds.expected(asked, trail.endpoint, answerers)
+        cost = Decimal(0)
+        if key.limits.budget_usd is not None:
+            cost = bounds.most_usd(tokens, asked, answerers, self.pricing.price, now)
+        admitted = self.quotas.admit(key, tokens=tokens.usual, cost_usd=cost, now=now)
         if isinstance(admitted, Problem):
             return admitted
         trail.reservation, trail.limit_headers = admitted, admitted.headers(now)
@@ -255,7 +270,7 @@ class Exchange:
                 return problems.task_not_found(asked.model)
             found = Recognised(task, _input_of(task, chat))
             if number is None:
-                model = await self.specialists.incumbent(task) or self.catalogue.default_model
+                model = await self._model_of(task)
                 return problems.task_not_found(asked.model) if model is None else _Target(model, found)
             pinned = await self.specialists.pinned(task, number)
             return problems.task_not_found(asked.model) if pinned is None else _Target(asked.model, found, pinned)

@@ -1,8 +1,8 @@
 """`POST /v1/feedback`: people's and programs' words on answers, one or a list.
 
 Owns the three shapes that are read: Tierwright's own, TensorZero's (`metric_name`) and Langfuse's scores (`traceId`,
-`observationId`). Refuses to know whether a word fits a task's contract, and whether its inference is known yet: late
-feedback and feedback that overtakes the capture are kept alike. Fails closed: 200 means that the word is stored.
+`observationId`), and that callers judge their own answers only: somebody else's is answered as one that is not there.
+Refuses to know whether a word fits a task's contract. Fails closed: 200 means that the word is stored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
 from tierwright.gateway.log_format import read_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
-    from tierwright.core.protocols import FeedbackStore
+    from tierwright.core.protocols import FeedbackStore, InferenceStore
     from tierwright.gateway.problems import Problem
+    from tierwright.gateway.tenancy.caller import Caller
 
 _LOG = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = b"idempotency-key"
@@ -38,6 +39,9 @@ _IDEMPOTENCY_KEY = b"idempotency-key"
 _MOST_ITEMS = 1_000
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 100_000
+#: Seconds until what another process has answered is stored, where the store is well; what this one has is hurried.
+_SOON_S = 0.25
+_FLUSH_S = 2.0
 #: Langfuse's words for what a value is.
 _DATA_TYPES = {kind.value.upper(): kind for kind in ScoreKind}
 
@@ -48,6 +52,8 @@ class Words:
 
     #: A demonstration or a score each.
     said: tuple[Feedback | Score, ...]
+    #: Of each word the member that names its inference, as an error's `param` says it.
+    members: tuple[str, ...]
     #: Whether the body was a list.
     many: bool
     #: Whether nothing is to be kept: TensorZero's `dryrun`, in any item.
@@ -57,24 +63,48 @@ class Words:
 class FeedbackDesk:
     """Takes feedback in and stores it."""
 
-    def __init__(self, store: FeedbackStore, clock: Callable[[], datetime]) -> None:
-        """`clock` tells the aware present."""
+    def __init__(
+        self,
+        store: FeedbackStore,
+        *,
+        inferences: InferenceStore,
+        flush: Callable[[float], Awaitable[bool]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """`flush` stores what is captured and not in `inferences` yet, within so many seconds.
+
+        `clock` tells the aware present.
+        """
         self._store = store
+        self._inferences = inferences
+        self._flush = flush
         self._clock = clock
 
-    async def take(self, body: bytes, headers: Mapping[bytes, bytes], client_id: str) -> tuple[int, bytes]:
+    async def take(self, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> tuple[int, bytes]:
         """HTTP status and JSON body of the answer; the word is durable when it is 200. Header names in lower case.
 
         One word is answered by `{"feedback_id", "new"}`, a list by `{"accepted", "new", "feedback_ids"}`. What was said
-        before is not new, and no error.
+        before is not new, and no error. 404: an inference is unknown, or another client's.
         """
         key = headers.get(_IDEMPOTENCY_KEY)
         words = read_feedback(
-            body, client_id=client_id, now=self._clock(), idempotency_key=None if key is None else key.decode("latin-1")
+            body,
+            client_id=caller.client_id,
+            now=self._clock(),
+            idempotency_key=None if key is None else key.decode("latin-1"),
         )
         if not isinstance(words, Words):
             return words.status, words.body()
         try:
+            foreign = await self._foreign({word.inference_id for word in words.said}, caller)
+            if foreign:
+                member = next(
+                    member
+                    for word, member in zip(words.said, words.members, strict=True)
+                    if word.inference_id in foreign
+                )
+                problem = problems.inference_not_found(member)
+                return problem.status, problem.body()
             new = 0 if words.dry else await asyncio.to_thread(self._keep, words.said)
         except StoreError as error:
             _LOG.warning("feedback could not be stored: %s", error)
@@ -84,6 +114,24 @@ class FeedbackDesk:
         if words.many:
             return 200, msgspec.json.encode({"accepted": len(ids), "new": new, "feedback_ids": ids})
         return 200, msgspec.json.encode({"feedback_id": ids[0], "new": new > 0})
+
+    async def _foreign(self, asked: set[InferenceId], caller: Caller) -> set[InferenceId]:
+        """Those that are not known as the caller's. Looks again where the answer may not be stored yet.
+
+        Another client's is looked for as long as an unknown one, so that the time tells them apart as little.
+        """
+        foreign = await asyncio.to_thread(self._not_of, caller, asked)
+        if foreign:
+            await self._flush(_FLUSH_S)
+            foreign = await asyncio.to_thread(self._not_of, caller, foreign)
+        if foreign:
+            await asyncio.sleep(_SOON_S)
+            foreign = await asyncio.to_thread(self._not_of, caller, foreign)
+        return foreign
+
+    def _not_of(self, caller: Caller, asked: set[InferenceId]) -> set[InferenceId]:
+        owners = self._inferences.owners(sorted(asked))
+        return {one for one in asked if one not in owners or not (caller.alone or owners[one] == caller.client_id)}
 
     def _keep(self, said: Sequence[Feedback | Score]) -> int:
         return self._store.add_feedback([word for word in said if isinstance(word, Feedback)]) + self._store.add_scores(
@@ -108,6 +156,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
     if not 1 <= len(items) <= _MOST_ITEMS:
         return _wrong(f"the list has {len(items)} items; send 1 to {_MOST_ITEMS}", None)
     said: list[Feedback | Score] = []
+    members: list[str] = []
     dry = False
     for place, item in enumerate(items):
         reader = _Reader(
@@ -117,12 +166,15 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
             key=None if idempotency_key is None else f"{idempotency_key}\x00{place}",
         )
         try:
-            said += reader.words(item)
+            found = reader.words(item)
         except _WrongMemberError as error:
             where = f"item {place}: " if many else ""
             return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)
+        said += found
+        member = _id_member(item)
+        members += [f"[{place}].{member}" if many else member] * len(found)
         dry = dry or item.get("dryrun") is True
-    return Words(said=tuple(said), many=many, dry=dry)
+    return Words(said=tuple(said), members=tuple(members), many=many, dry=dry)
 
 
 class _WrongMemberError(InputError):
@@ -150,14 +202,12 @@ class _Reader:
         """At least one; raises _WrongMemberError."""
         if not isinstance(item, Mapping):
             raise _WrongMemberError("", "feedback is not a JSON object; send an id and what you say of the answer")
-        if "metric_name" in item:
+        if _is_tensorzero(item):
             return self._tensorzero(item)
-        if "traceId" in item or "observationId" in item or "dataType" in item:
-            return self._langfuse(item)
-        return self._own(item)
+        return self._langfuse(item) if _is_langfuse(item) else self._own(item)
 
     def _own(self, item: Mapping[str, object]) -> list[Feedback | Score]:
-        id_member = next((name for name in ("inference_id", "response_id", "id") if item.get(name)), "inference_id")
+        id_member = _id_member(item)
         inference_id = _id(item, id_member)
         author = _text(item, "author", _LONGEST_NAME)
         key = _text(item, "idempotency_key", _LONGEST_NAME) or (
@@ -183,7 +233,7 @@ class _Reader:
         return self._with_key(said, key)
 
     def _tensorzero(self, item: Mapping[str, object]) -> list[Feedback | Score]:
-        inference_id = _id(item, "inference_id")
+        inference_id = _id(item, _id_member(item))
         name, value = _required_text(item, "metric_name"), item.get("value")
         word: Feedback | Score
         if name == "demonstration":
@@ -195,7 +245,7 @@ class _Reader:
         return self._with_key([word], None)
 
     def _langfuse(self, item: Mapping[str, object]) -> list[Feedback | Score]:
-        inference_id = _id(item, "observationId" if item.get("observationId") else "traceId")
+        inference_id = _id(item, _id_member(item))
         data_type = item.get("dataType")
         if data_type is not None and data_type not in _DATA_TYPES:
             raise _WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
@@ -260,6 +310,23 @@ class _Reader:
 
 def _renamed(word: Feedback | Score, word_id: str) -> Feedback | Score:
     return replace(word, id=ScoreId(word_id)) if isinstance(word, Score) else replace(word, id=FeedbackId(word_id))
+
+
+def _is_tensorzero(item: Mapping[str, object]) -> bool:
+    return "metric_name" in item
+
+
+def _is_langfuse(item: Mapping[str, object]) -> bool:
+    return "traceId" in item or "observationId" in item or "dataType" in item
+
+
+def _id_member(item: Mapping[str, object]) -> str:
+    """The member that names the inference."""
+    if _is_tensorzero(item):
+        return "inference_id"
+    if _is_langfuse(item):
+        return "observationId" if item.get("observationId") else "traceId"
+    return next((name for name in ("inference_id", "response_id", "id") if item.get(name)), "inference_id")
 
 
 def _id(item: Mapping[str, object], member: str) -> InferenceId:

@@ -83,9 +83,10 @@ class Journal:
         except OSError as error:
             self._fail(error)
 
-    def append(self, record: bytes) -> Place | None:
-        """Keeps a record; None: it can't. Takes microseconds, but for a record that outgrows a whole segment."""
-        size = _HEAD.size + len(record)
+    def append(self, *parts: bytes) -> Place | None:
+        """Keeps a record, given in parts; None: it can't. Takes microseconds, but for one that outgrows a segment."""
+        length = sum(map(len, parts))
+        size = _HEAD.size + length
         with self._guard:
             segment = self._segments.get(self._number)
             if segment is None or self.error is not None:
@@ -94,13 +95,17 @@ class Journal:
                 segment = self._turned(size)
                 if segment is None:
                     return None
-            start = segment.used + _HEAD.size
-            segment.memory[start : start + len(record)] = record
+            start = end = segment.used + _HEAD.size
+            checksum = 0
+            for part in parts:
+                segment.memory[end : end + len(part)] = part
+                end += len(part)
+                checksum = zlib.crc32(part, checksum)
             # The head makes it a record, so it comes last.
-            _HEAD.pack_into(segment.memory, segment.used, len(record), zlib.crc32(record))
+            _HEAD.pack_into(segment.memory, segment.used, length, checksum)
             segment.used += size
             segment.open += 1
-            return Place(self._number, start, len(record))
+            return Place(self._number, start, length)
 
     def read(self, place: Place) -> bytes:
         """The record at a place that is not settled."""

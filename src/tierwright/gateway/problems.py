@@ -37,6 +37,7 @@ HEAD_TOO_LARGE = "request_header_fields_too_large"
 REQUEST_TIMEOUT = "request_timeout"
 TOO_MANY_CONNECTIONS = "too_many_connections"
 INVALID_FEEDBACK = "invalid_feedback"
+INFERENCE_NOT_FOUND = "inference_not_found"
 STORE_UNAVAILABLE = "store_unavailable"
 
 # Codes of what went wrong that only captures hold: no body of ours says them.
@@ -282,6 +283,18 @@ def task_not_found(name: str) -> Problem:
         type=_CALLER,
         message=f"there is no task or version {name[:100]!r}; see `tierwright task list` and `tierwright model list`",
         param="model",
+    )
+
+
+def inference_not_found(param: str) -> Problem:
+    """404: no inference of that id is the caller's; somebody else's is told from none at all by nothing."""
+    return Problem(
+        status=404,
+        code=INFERENCE_NOT_FOUND,
+        type=_CALLER,
+        message="no answer that this caller was given has this id; send the answer's 'id', or its header "
+        "x-tierwright-inference-id",
+        param=param,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: Members of a chunk that say nothing about the whole answer: padding that hides how long its text is.
 _OF_CHUNKS = frozenset({"obfuscation", "p"})
@@ -42,31 +42,62 @@ class _Text:
         self.pieces = list(pieces)
 
 
-def reassemble(payloads: Sequence[bytes]) -> Reassembled:
-    """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out."""
+def reassemble(payloads: Sequence[bytes], *, answer_id: str | None = None) -> Reassembled:
+    """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out.
+
+    `answer_id`: its id, whatever the chunks say; None: as they say. Needs about three times the memory of the text.
+    """
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
-    for payload in payloads:
-        chunk = _decoded(payload)
-        if chunk is None or not isinstance(parts := chunk.get("choices"), list):
-            continue
+    for chunk in _chunks(payloads):
         for name, value in chunk.items():
             if name not in _OF_CHUNKS and (value is not None or name not in whole):
                 whole[name] = value
-        for place, part in enumerate(parts):
-            if isinstance(part, Mapping):
-                index = part.get("index")
-                _merge_choice(choices, index if isinstance(index, int) else place, part)
+        for index, part in _parts(chunk):
+            _merge_choice(choices, index, part)
     if not whole:
         return Reassembled(body=None, finished=False)
     whole["object"] = "chat.completion"
-    whole["choices"] = [_closed(choices[index]) for index in sorted(choices)]
+    # Each is let go when its text is joined.
+    whole["choices"] = [_closed(choices.pop(index)) for index in sorted(choices)]
     if whole.get("usage") is None:
         whole.pop("usage", None)
+    if answer_id is not None:
+        whole = {**whole, "id": answer_id} if "id" in whole else {"id": answer_id, **whole}
     return Reassembled(
-        body=_encoded(whole),
-        finished=bool(choices) and all(choice["finish_reason"] is not None for choice in choices.values()),
+        body=_encoded(whole), finished=_all_ended(choice["finish_reason"] for choice in whole["choices"])
     )
+
+
+def finished(payloads: Sequence[bytes]) -> bool:
+    """As `Reassembled.finished`, without putting the answer together."""
+    reasons: dict[int, object] = {}
+    for chunk in _chunks(payloads):
+        for index, part in _parts(chunk):
+            reason = part.get("finish_reason")
+            reasons[index] = reasons.get(index) if reason is None else reason
+    return _all_ended(reasons.values())
+
+
+def _all_ended(reasons: Iterable[object]) -> bool:
+    found = list(reasons)
+    return bool(found) and None not in found
+
+
+def _chunks(payloads: Sequence[bytes]) -> Iterator[dict[str, Any]]:
+    """The chunks of an answer among what was sent."""
+    for payload in payloads:
+        chunk = _decoded(payload)
+        if chunk is not None and isinstance(chunk.get("choices"), list):
+            yield chunk
+
+
+def _parts(chunk: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The choices of a chunk with their numbers."""
+    for place, part in enumerate(chunk["choices"]):
+        if isinstance(part, Mapping):
+            index = part.get("index")
+            yield (index if isinstance(index, int) else place), part
 
 
 def _decoded(payload: bytes) -> dict[str, Any] | None:

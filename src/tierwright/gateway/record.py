@@ -5,8 +5,11 @@ Owns the form; a version stands in front, and what a newer program wrote is refu
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -17,7 +20,10 @@ from tierwright.core.inference import CallRole, Content, Endpoint, Inference, Mo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VERSION = b"1"
+_VERSION = b"2"
+#: The length of the ledger's part, little-endian, 32 bits.
+_LENGTH = struct.Struct("<I")
+_HEAD_BYTES = len(_VERSION) + _LENGTH.size
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder()
 
@@ -31,9 +37,21 @@ class Record(NamedTuple):
     payloads: Sequence[bytes] = ()
 
 
-def encode(record: Record) -> bytes:
-    """The bytes of a record. Takes microseconds."""
-    return _VERSION + _encoder.encode((record.inference, list(record.payloads)))
+def encode(record: Record) -> list[bytes]:
+    """A record in parts that belong one behind the other. Takes microseconds.
+
+    Content is not copied, but for the chunks of a stream, which are joined.
+    """
+    inference, payloads = record
+    contents = [content for content in (inference.request, inference.response) if content is not None]
+    lengths = (
+        None if inference.request is None else len(inference.request),
+        None if inference.response is None else len(inference.response),
+        [len(payload) for payload in payloads],
+    )
+    head = _encoder.encode((replace(inference, request=None, response=None), lengths))
+    # A part for each of many small ones would take longer than joining them.
+    return [_VERSION + _LENGTH.pack(len(head)) + head, *contents, b"".join(payloads)]
 
 
 def decode(data: bytes) -> Record:
@@ -41,10 +59,23 @@ def decode(data: bytes) -> Record:
     if data[:1] != _VERSION:
         raise InputError("a record of the journal was written by another version of Tierwright; it is left as it is")
     try:
-        found, payloads = _decoder.decode(data[1:])
-        return Record(_inference(found), payloads)
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError) as error:
+        (length,) = _LENGTH.unpack_from(data, len(_VERSION))
+        left = memoryview(data)[_HEAD_BYTES:]
+        found, (request, response, payloads) = _decoder.decode(left[:length])
+        contents = _cut(left[length:], [one for one in (request, response, *payloads) if one is not None])
+        found["request"] = None if request is None else contents.pop(0)
+        found["response"] = None if response is None else contents.pop(0)
+        return Record(_inference(found), contents)
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError, struct.error) as error:
         raise InputError("a record of the journal can't be read") from error
+
+
+def _cut(data: memoryview, lengths: Sequence[int]) -> list[bytes]:
+    """Pieces of these lengths, which must be all of the data; raises ValueError where they are not."""
+    if sum(lengths) != len(data):
+        raise ValueError("the lengths are not those of the contents")
+    ends = list(accumulate(lengths))
+    return [bytes(data[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
 
 
 def _inference(found: dict[str, Any]) -> Inference:

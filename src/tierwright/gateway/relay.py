@@ -40,14 +40,16 @@ class Relay:
     async def run(self, reply: Reply) -> BackendError | None:
         """Everything to the caller; how the server failed, which the caller has then been told."""
         error: BackendError | None = None
-        # Stands in the record where this task is cancelled on the way.
-        code: str | None = problems.SHUT_DOWN
         try:
             async with Presence(self._call.receive) as presence:
                 error = await self._pump(reply)
-            code = problems.CLIENT_DISCONNECTED if presence.gone else None
+            if presence.gone:
+                self._end(problems.CLIENT_DISCONNECTED)
+                await self._call.record()
         finally:
-            self._end(code)
+            # Where this task is cancelled on the way.
+            self._end(problems.SHUT_DOWN)
+            self._call.finish()
         return error
 
     async def _pump(self, reply: Reply) -> BackendError | None:
@@ -83,6 +85,7 @@ class Relay:
             code = problem.code
             events += self._call.dialect.problem_event(problem)
         self._end(code)
+        await self._call.record()
         await send({"type": "http.response.body", "body": events, "more_body": False})
         if error is None and stream.done:
             await _drain(chunks)
@@ -104,7 +107,6 @@ class Relay:
             tally=trail.tally(stream.usage, self._attempt.model, stream.model),
             first_token=self._first_token,
         )
-        self._call.finish()
 
 
 def too_long(backend: str, most_bytes: int) -> BackendBroken:

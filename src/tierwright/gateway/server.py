@@ -218,33 +218,23 @@ class GatewayApp:
             if isinstance(caller, Problem):
                 await _send_problem(caller, send, more=((b"www-authenticate", b"Bearer"),))
             elif path == _MODELS:
-                await _send_json(200, {"object": "list", "data": self._listing()}, send)
+                listed = await fittings.exchange.models(caller, created=self._life.started_at_s)
+                await _send_json(200, {"object": "list", "data": listed}, send)
             elif path.startswith(_MODEL):
-                await self._model(path.removeprefix(_MODEL), send)
+                listed = await fittings.exchange.models(caller, created=self._life.started_at_s)
+                await _send_model(path.removeprefix(_MODEL), listed, send)
             else:
                 body = await _body(headers, receive, fittings.max_body_bytes)
                 if isinstance(body, Problem):
                     await _send_problem(body, send)
                 elif path == _FEEDBACK:
-                    status, answer = await self._feedback.take(body, headers, caller.client_id)
+                    status, answer = await self._feedback.take(body, headers, caller)
                     await _send_bytes(status, answer, send)
                 else:
                     await fittings.exchange.answer(DIALECTS[path], body, headers, caller, receive=receive, send=send)
 
     def _upstreams_state(self) -> UpstreamsState:
         return self._fittings.exchange.frontier.state()
-
-    def _listing(self) -> list[dict[str, object]]:
-        exchange = self._fittings.exchange
-        live = exchange.specialists.snapshot.live_tasks
-        return exchange.catalogue.listing(live, created=self._life.started_at_s)
-
-    async def _model(self, name: str, send: Send) -> None:
-        found = next((model for model in self._listing() if model["id"] == name), None)
-        if found is None:
-            await _send_problem(problems.model_not_found(name), send)
-        else:
-            await _send_json(200, found, send)
 
     def readiness(self) -> dict[str, object]:
         """How the gateway is doing; trouble that costs no answer only shows as degraded."""
@@ -315,6 +305,15 @@ async def _body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) ->
 
 async def _send_json(status: int, value: Mapping[str, object], send: Send) -> None:
     await _send_bytes(status, msgspec.json.encode(value), send)
+
+
+async def _send_model(name: str, listed: Sequence[Mapping[str, object]], send: Send) -> None:
+    """One of the models listed; a model that is not for the caller is answered as one that is not there."""
+    found = next((model for model in listed if model["id"] == name), None)
+    if found is None:
+        await _send_problem(problems.model_not_found(name), send)
+    else:
+        await _send_json(200, found, send)
 
 
 async def _send_problem(problem: Problem, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:

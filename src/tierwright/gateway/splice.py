@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: An object whose first member is a string called "id": what nearly every server sends.
 _ID_FIRST = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"id"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
@@ -18,19 +21,21 @@ _ID_FIRST = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"id"[ \t\n\r]*:[ \t\n\r]*("[^"\\
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
 _STRING_OR_LITERAL = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[^ \t\n\r,}\]\[{"]+', re.DOTALL)
-_NULL = msgspec.Raw(b"null")
+#: What a member is that is not there. Compared as it is: its bytes would be a copy, and an answer may be large.
+NULL = msgspec.Raw(b"null")
 _OPEN, _CLOSE = b"{[", b"}]"
+_LARGE_BYTES = 64 * 1024
 
 
 class Head(msgspec.Struct):
     """The members of an answer or a chunk that the gateway itself reads; the rest is skipped, not built."""
 
-    id: msgspec.Raw = _NULL
-    model: msgspec.Raw = _NULL
-    usage: msgspec.Raw = _NULL
-    choices: msgspec.Raw = _NULL
-    error: msgspec.Raw = _NULL
-    service_tier: msgspec.Raw = _NULL
+    id: msgspec.Raw = NULL
+    model: msgspec.Raw = NULL
+    usage: msgspec.Raw = NULL
+    choices: msgspec.Raw = NULL
+    error: msgspec.Raw = NULL
+    service_tier: msgspec.Raw = NULL
 
 
 class Spliced(NamedTuple):
@@ -56,7 +61,7 @@ def replace_id(body: bytes, new_id: str) -> Spliced | None:
     found = _ID_FIRST.match(body)
     if found is not None:
         start, end = found.span(1)
-        spliced = b"%b%b%b" % (body[:start], wanted, body[end:])
+        spliced = _replaced(body, ((start, end),), wanted)
         head = read_head(spliced)
         if head is None:
             return None
@@ -72,35 +77,36 @@ def _replace_anywhere(body: bytes, wanted: bytes) -> Spliced | None:
         return None
     spans = _spans(body, "id")
     if not spans:
-        if head.choices is _NULL:
+        if head.choices is NULL:
             return Spliced(body, None, head)
         place = body.index(b"{") + 1
         return Spliced(b'%b"id":%b,%b' % (body[:place], wanted, body[place:]), None, head)
-    pieces: list[bytes] = []
-    at = 0
-    for start, end in spans:
-        pieces += (body[at:start], wanted)
-        at = end
-    pieces.append(body[at:])
     start, end = spans[-1]
-    return Spliced(b"".join(pieces), _decoded(body[start:end]), head)
+    return Spliced(_replaced(body, spans, wanted), _decoded(body[start:end]), head)
 
 
 def replace_text(body: bytes, name: str, value: str) -> bytes:
     """A valid JSON object whose top-level member `name`, a string, is replaced; every other byte stays as it is."""
-    wanted = msgspec.json.encode(value)
-    pieces: list[bytes] = []
-    at = 0
-    for start, end in _spans(body, name):
-        pieces += (body[at:start], wanted)
-        at = end
-    return b"".join((*pieces, body[at:]))
+    return _replaced(body, _spans(body, name), msgspec.json.encode(value))
 
 
 def add_member(body: bytes, name: str, value: bytes) -> bytes:
     """A valid JSON object with one more member in front; the object must not be empty."""
     place = body.index(b"{") + 1
     return b'%b"%b":%b,%b' % (body[:place], name.encode("ascii"), value, body[place:])
+
+
+def _replaced(body: bytes, spans: Sequence[tuple[int, int]], wanted: bytes) -> bytes:
+    """A body in which other bytes stand in some places."""
+    # Slices of bytes are copies, which only small ones are quicker with.
+    left: bytes | memoryview = body if len(body) < _LARGE_BYTES else memoryview(body)
+    pieces: list[bytes | memoryview] = []
+    at = 0
+    for start, end in spans:
+        pieces += (left[at:start], wanted)
+        at = end
+    pieces.append(left[at:])
+    return b"".join(pieces)
 
 
 def _spans(body: bytes, name: str) -> list[tuple[int, int]]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tierwright.core.errors import BackendBroken
-from tierwright.gateway.reassemble import reassemble
-from tierwright.gateway.splice import replace_id
+from tierwright.gateway.reassemble import finished
+from tierwright.gateway.splice import NULL, replace_id
 from tierwright.gateway.wire import model_of, usage_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ DONE_EVENT = b"data: [DONE]\n\n"
 _EVENT_END = re.compile(rb"\r?\n\r?\n|\r\r")
 _LINE_END = re.compile(rb"(\r\n|\n|\r)")
 _SIMPLE = b"data: "
+_NO_CHOICES = msgspec.Raw(b"[]")
 #: An event longer than this is no chunk of a chat answer, and would be held in memory until it ends.
 _EVENT_LIMIT_BYTES = 16 * 1024 * 1024
 
@@ -41,27 +42,43 @@ class Event(NamedTuple):
 class EventCutter:
     """Cuts bytes, as they arrive, into events with their ends; what is left is kept for the next bytes."""
 
-    __slots__ = ("_searched", "rest")
+    __slots__ = ("_held", "_held_bytes", "_tail")
 
     def __init__(self) -> None:
-        self._searched = 0
-        #: The beginning of an event that is not complete.
-        self.rest = b""
+        #: The beginning of an event that is not complete, in the pieces it came in.
+        self._held: list[bytes] = []
+        self._held_bytes = 0
+        self._tail = b""
 
     def cut(self, data: bytes) -> list[bytes]:
         """Every event that these bytes complete. Raises BackendBroken where an event does not end within 16 MiB."""
-        buffer = self.rest + data if self.rest else data
+        # A long event is joined once, when it ends, and not at each of its pieces.
+        if self._held and _EVENT_END.search(self._tail + data) is None:
+            self._hold(data)
+            return []
+        buffer = self.rest() + data if self._held else data
         start = 0
         events: list[bytes] = []
-        for end in _EVENT_END.finditer(buffer, self._searched):
+        for end in _EVENT_END.finditer(buffer):
             events.append(buffer[start : end.end()])
             start = end.end()
-        self.rest = buffer[start:]
-        # The end of an event is at most four bytes long, and three of them may be here already.
-        self._searched = max(0, len(self.rest) - 3)
-        if len(self.rest) > _EVENT_LIMIT_BYTES:
-            raise BackendBroken("the model server sent an event of more than 16 MiB")
+        if start < len(buffer):
+            self._hold(buffer[start:])
         return events
+
+    def rest(self) -> bytes:
+        """What no end of an event has followed yet; it is given up."""
+        rest = b"".join(self._held)
+        self._held, self._held_bytes, self._tail = [], 0, b""
+        return rest
+
+    def _hold(self, data: bytes) -> None:
+        self._held.append(data)
+        self._held_bytes += len(data)
+        # The end of an event is at most four bytes long, and three of them may be here already.
+        self._tail = (self._tail + data)[-3:] if len(data) < 3 else data[-3:]
+        if self._held_bytes > _EVENT_LIMIT_BYTES:
+            raise BackendBroken("the model server sent an event of more than 16 MiB")
 
 
 def read_event(event: bytes) -> Event | None:
@@ -115,7 +132,7 @@ class ChunkStream:
 
     def complete(self) -> bool:
         """Whether all of the answer has arrived: the server said so, or every choice has ended."""
-        return self.done or reassemble(self.payloads).finished
+        return self.done or finished(self.payloads)
 
     def close(self) -> bytes:
         """What is left when the server has ended the stream: a last event that lacks only its blank line.
@@ -128,8 +145,7 @@ class ChunkStream:
         return rest
 
     def _last_event(self) -> bytes:
-        rest = self._cutter.rest
-        self._cutter.rest = b""
+        rest = self._cutter.rest()
         if self.done or not rest.strip():
             return b""
         seen = len(self.payloads)
@@ -184,14 +200,14 @@ class ChunkStream:
         head = spliced.head
         if self.model is None:
             self.model = model_of(head)
-        if bytes(head.usage) != b"null":
+        if head.usage != NULL:
             self.usage = usage_of(head) or self.usage
-        if bytes(head.error) != b"null":
+        if head.error != NULL:
             self.saw_error = True
         return spliced
 
     def _hides(self, spliced: Spliced) -> bool:
-        return self._hide_usage and bytes(spliced.head.usage) != b"null" and bytes(spliced.head.choices) == b"[]"
+        return self._hide_usage and spliced.head.usage != NULL and spliced.head.choices == _NO_CHOICES
 
 
 def _check_json(payload: bytes) -> None:

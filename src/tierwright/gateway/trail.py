@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.chat import decode_answer, decode_request
+from tierwright.core.chat import decode_answer, decode_request, written
 from tierwright.core.errors import InputError
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.gateway import problems
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.record import Record, decode, encode
-from tierwright.gateway.splice import replace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,6 +114,8 @@ class Trail:
     limit_headers: tuple[tuple[bytes, bytes], ...] = ()
     #: Whether it has been handed to the capture.
     captured: bool = False
+    #: Whether what the server did not count was counted, as far as that is possible.
+    counted: bool = False
     task_id: TaskId | None = None
     #: The task's name as a header value.
     task_label: bytes | None = None
@@ -157,22 +158,54 @@ class Trail:
         """As `Pricing.tally`."""
         return self.pricing.tally(usage, asked, answered_by, self.created_at)
 
+    @property
+    def counts_early(self) -> bool:
+        """Whether what the server did not count is to be counted before the request is recorded.
+
+        Afterwards there is no text to count where none is kept, and a caller's limits have been settled.
+        """
+        limited = self.reservation is not None and self.reservation.limited
+        return (limited or not self.keep_content) and not self.counted and _lacks_usage(self.calls, self.endpoint)
+
+    def counted_calls(self) -> list[ModelCall]:
+        """The calls, with what the server did not count. Takes a while for long texts; changes nothing."""
+        return list(self._draft(keep=True).inference().calls)
+
+    def take(self, calls: list[ModelCall]) -> None:
+        """Puts counted calls in the place of those that were not."""
+        self.calls, self.counted = calls, True
+
     def settle(self) -> None:
         """Puts what was used in the place of what was reserved."""
         if self.reservation is None:
             return
-        calls = [call for call in self.calls if call.model_version_id is None]
-        tokens = sum((call.prompt_tokens or 0) + (call.completion_tokens or 0) for call in calls)
-        costs = [call.cost_usd for call in self.calls if call.answered or call.cost_usd is not None]
-        # An answer whose price is not known yet has what was reserved counted as spent.
-        known = [cost for cost in costs if cost is not None]
-        self.reservation.settle(tokens=tokens, cost_usd=sum(known, Decimal(0)) if len(known) == len(costs) else None)
+        tokens, cost = 0, Decimal(0)
+        counted = priced = True
+        for call in self.calls:
+            # A server's error costs nothing; an answer that nobody could count or price costs what was reserved.
+            brought = call.answered and call.status is not None and call.status < 300
+            if call.cost_usd is not None:
+                cost += call.cost_usd
+            elif brought:
+                priced = False
+            if call.model_version_id is not None:
+                continue
+            if call.prompt_tokens is not None and call.completion_tokens is not None:
+                tokens += call.prompt_tokens + call.completion_tokens
+            elif brought:
+                counted = False
+        self.reservation.settle(tokens=tokens if counted else None, cost_usd=cost if priced else None)
 
     def draft(self) -> Draft:
-        """All there is to record: what is left to do with it takes a while and is not done here."""
+        """All there is to record: what is left to do with it takes a while and is not done here.
+
+        What `counts_early` speaks of is done.
+        """
+        return self._draft(keep=self.keep_content)
+
+    def _draft(self, *, keep: bool) -> Draft:
         latency_ms = (self.ended - self.began) * 1000
         calls = tuple(self.calls)
-        keep = self.keep_content
         streamed = self.stream is not None
         return Draft(
             Inference(
@@ -212,6 +245,8 @@ class Pricing:
         """The tokens of an answer, priced as the model that was asked for, or else as the one that says it answered."""
         if usage is None:
             return _UNCOUNTED
+        if usage.partial:
+            return Tally(usage, None)
         cost = self.price(asked, usage, at)
         if cost is None and answered_by is not None and answered_by != asked:
             cost = self.price(answered_by, usage, at)
@@ -240,13 +275,14 @@ class Draft:
         held = (0 if bare.request is None else len(bare.request)) + (0 if bare.response is None else len(bare.response))
         return held + sum(map(len, self.payloads))
 
-    def record(self) -> bytes:
-        """The same as bytes, for the journal."""
+    def record(self) -> list[bytes]:
+        """The same as bytes, in parts, for the journal."""
         return encode(Record(self.bare, self.payloads))
 
     def without_content(self) -> Draft:
-        """What is kept where there is no room for more: the ledger."""
-        bare = replace(self.bare, request=None, response=None, content=Content.DROPPED)
+        """What is kept where there is no room for more: the ledger, and in it what only the content can tell."""
+        whole = self.inference() if _lacks_usage(self.bare.calls, self.bare.endpoint) else self.bare
+        bare = replace(whole, request=None, response=None, content=Content.DROPPED)
         return Draft(bare, (), self.pricing)
 
     def inference(self) -> Inference:
@@ -254,11 +290,9 @@ class Draft:
         bare = self.bare
         response = bare.response
         if self.payloads:
-            response = reassemble(self.payloads).body
-            spliced = None if response is None else replace_id(response, bare.id)
-            response = response if spliced is None else spliced.body
+            response = reassemble(self.payloads, answer_id=bare.id).body
             bare = replace(bare, response=response)
-        if response is None or bare.request is None or not bare.calls or not _lacks_usage(bare):
+        if response is None or bare.request is None or not _lacks_usage(bare.calls, bare.endpoint):
             return bare
         return replace(bare, calls=(*bare.calls[:-1], self._counted(bare.calls[-1], bare.request, response)))
 
@@ -269,25 +303,25 @@ class Draft:
             asked = decode_request(request)
         except InputError:
             return call
-        answer = decode_answer(response)
         try:
-            usage = self.pricing.count(asked, answer.text, call.model)
+            usage = self.pricing.count(asked, written(response), call.model)
         except Exception as error:  # noqa: BLE001 - whatever a tokenizer does, its call stays in the ledger, unpriced
             _LOG.error("tokens could not be counted (%s); the call is kept unpriced", error.__class__.__name__)
             return call
-        return _tallied(call, self.pricing.tally(usage, call.model, answer.model, self.bare.created_at))
+        if call.prompt_tokens is not None:
+            # The provider has counted what was asked, and the answer broke off.
+            read, write = call.cached_tokens or 0, call.cache_write_tokens or 0
+            usage = replace(usage, prompt_tokens=call.prompt_tokens, cached_tokens=read, cache_write_tokens=write)
+        answered_by = decode_answer(response).model
+        return _tallied(call, self.pricing.tally(usage, call.model, answered_by, self.bare.created_at))
 
 
-def _lacks_usage(bare: Inference) -> bool:
+def _lacks_usage(calls: Sequence[ModelCall], endpoint: Endpoint) -> bool:
     """Whether the last call brought an answer, or a part of one, that nobody has counted."""
-    call = bare.calls[-1]
-    return (
-        call.answered
-        and call.prompt_tokens is None
-        and call.status is not None
-        and call.status < 300
-        and bare.endpoint in _CHATS
-    )
+    if not calls or endpoint not in _CHATS:
+        return False
+    call = calls[-1]
+    return call.answered and call.completion_tokens is None and call.status is not None and call.status < 300
 
 
 def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
@@ -296,7 +330,7 @@ def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
     return replace(
         call,
         prompt_tokens=tally.usage.prompt_tokens,
-        completion_tokens=tally.usage.completion_tokens,
+        completion_tokens=None if tally.usage.partial else tally.usage.completion_tokens,
         cached_tokens=tally.usage.cached_tokens,
         cache_write_tokens=tally.usage.cache_write_tokens,
         reasoning_tokens=tally.usage.reasoning_tokens,

@@ -6,6 +6,7 @@ bytes that travel.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import msgspec
 
 from tierwright.core.chat import read_usage
 from tierwright.gateway import problems
+from tierwright.gateway.splice import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +66,13 @@ def object_in(body: bytes) -> dict[str, Any] | None:
 def text_or_none(value: object) -> str | None:
     """What a server sent where a text belongs; None: something else."""
     return value if isinstance(value, str) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A number that servers take for a whole one, rounded up; None: it is none. Some take 3.0 for 3."""
+    if isinstance(value, float) and math.isfinite(value):
+        return math.ceil(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def named_task(payload: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> str | None:
@@ -119,10 +128,9 @@ def header_text(text: str) -> bytes:
 
 def usage_of(head: Head) -> Usage | None:
     """The usage a model server sent; None where it sent none that can be counted."""
-    raw = bytes(head.usage)
-    if raw == b"null":
+    if head.usage == NULL:
         return None
-    return read_usage(msgspec.json.decode(raw), service_tier=msgspec.json.decode(head.service_tier))
+    return read_usage(msgspec.json.decode(head.usage), service_tier=msgspec.json.decode(head.service_tier))
 
 
 def model_of(head: Head) -> str | None:

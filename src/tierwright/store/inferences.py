@@ -132,13 +132,18 @@ class SqlInferences:
 
     def known(self, inference_ids: Sequence[InferenceId]) -> set[InferenceId]:
         """As `InferenceStore.known`."""
-        found: set[str] = set()
+        return set(self.owners(inference_ids))
+
+    def owners(self, inference_ids: Sequence[InferenceId]) -> dict[InferenceId, str]:
+        """As `InferenceStore.owners`."""
+        found: dict[InferenceId, str] = {}
         names = {to_name(inference_id): inference_id for inference_id in inference_ids}
         rest = iter(names)
         while some := list(islice(rest, _MOST_IN_A_BATCH)):
+            asked = select(inferences.c.id, inferences.c.client_id).where(inferences.c.id.in_(some))
             with self._database.read() as connection:
-                found.update(connection.execute(select(inferences.c.id).where(inferences.c.id.in_(some))).scalars())
-        return {names[name] for name in found}
+                found.update((names[name], client_id) for name, client_id in connection.execute(asked))
+        return found
 
     def count(self) -> int:
         """As `InferenceStore.count`."""

@@ -81,6 +81,10 @@ class SqlStore:
         """As `InferenceStore.known`."""
         return self._inferences.known(inference_ids)
 
+    def owners(self, inference_ids: Sequence[InferenceId]) -> dict[InferenceId, str]:
+        """As `InferenceStore.owners`."""
+        return self._inferences.owners(inference_ids)
+
     def count(self) -> int:
         """As `InferenceStore.count`."""
         return self._inferences.count()

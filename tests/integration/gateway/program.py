@@ -1,4 +1,4 @@
-"""A gateway as a process of its own: python -m tests.integration.gateway.program UPSTREAM STORE [SPOOL]."""
+"""A gateway process: python -m tests.integration.gateway.program UPSTREAM STORE [SPOOL [no-content]]."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.integration.gateway.conftest import Shelf, price, terms
+from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
@@ -17,22 +18,26 @@ from tierwright.gateway.sources import Sources
 from tierwright.store.connection import open_store
 
 
-def main(upstream: str, store_url: str, spool: str = "") -> None:
+def main(upstream: str, store_url: str, spool: str = "", content: str = "") -> None:
     """Serves until it is told to stop, then says so."""
     store = open_store(store_url)
+    keep = content != "no-content"
     server = ServerConfig(port=0, drain_s=10)
     app = build_gateway(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier"),
             server=server,
             # With a spool the store is far behind, so that a kill finds what it has not got yet.
-            capture=CaptureConfig(spool=Path(spool), max_delay_ms=60_000.0) if spool else CaptureConfig(),
+            capture=CaptureConfig(spool=Path(spool), max_delay_ms=60_000.0, keep_content=keep)
+            if spool
+            else CaptureConfig(),
         ),
         backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
         captured=store,
         feedback=store,
         serving=ServingParts(store=store, loader=Shelf(), terms=terms),
         price=price,
+        count=TokenCounter().estimate,
         sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(1000)),
     )
     serve(app, server, announce=lambda address: print(address, flush=True))  # noqa: T201 - what the test reads

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from tests.integration.gateway.conftest import KEY, Running, eventually
-from tests.integration.gateway.upstream import Upstream, completion, events, plain, streaming
+from tests.integration.gateway.upstream import Script, Upstream, completion, events, plain, streaming
 from tierwright.core.errors import StoreFull
 from tierwright.core.inference import Content
 from tierwright.store.connection import open_store
@@ -200,3 +201,86 @@ def test_content_can_be_switched_off_and_the_ledger_stays(start: Callable[..., R
         assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
         assert kept.calls[0].prompt_tokens
         assert kept.calls[0].cost_usd
+
+
+def uncounted(text: str, *, n: int = 1) -> Script:
+    """Answers every request with `n` choices and no usage."""
+
+    async def script(_: web.Request) -> web.StreamResponse:
+        said = {key: value for key, value in completion(text).items() if key != "usage"}
+        choices = [{**said["choices"][0], "index": index} for index in range(n)]
+        return web.json_response({**said, "choices": choices})
+
+    return script
+
+
+def test_what_no_provider_counts_is_counted_although_no_content_is_kept(start: Callable[..., Running]) -> None:
+    """Whole, streamed or cut by the caller, the ledger has an estimate and its price, the same as with content."""
+    found: list[list[tuple[int | None, int | None, bool]]] = []
+    for keep in (True, False):
+        gateway = start(capture={"keep_content": keep})
+        client, before = gateway.client(), gateway.store.count()
+        gateway.upstream.script = uncounted("a few words to count")
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+        gateway.upstream.script = streaming(events("some ", "more ", "words", usage=False))
+        with client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as stream:
+            assert list(stream)
+        gateway.upstream.script = streaming(events(*["word "] * 3, usage=False)[:3], pause_s=0.2)
+        with client.chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True) as stream:
+            assert [next(stream).id for _ in range(3)]
+        kept = gateway.captured(before + 3)[before:]
+        calls = [one.calls[0] for one in kept]
+        assert {one.content for one in kept} == {Content.KEPT if keep else Content.OFF}
+        assert all((one.request is None) != keep for one in kept)
+        assert all(call.cost_usd for call in calls)
+        found.append([(call.prompt_tokens, call.completion_tokens, call.usage_estimated) for call in calls])
+    assert found[0] == found[1]
+    assert found[0][0] == (8, 5, True)
+
+
+def test_all_that_a_model_wrote_is_counted(gateway: Running) -> None:
+    """Every choice of several is part of the estimate, as it is of the bill."""
+    for n in (1, 3):
+        gateway.upstream.script = uncounted("a few words to count", n=n)
+        ask(gateway)
+    one, three = (kept.calls[0].completion_tokens for kept in gateway.captured(2))
+    assert one == 5
+    assert three is not None
+    assert 15 <= three <= 17
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_text_is_in_a_journal_that_must_not_be_kept_and_its_counts_are(
+    upstream: Upstream, tmp_path: Path, *, stream: bool
+) -> None:
+    """Killed before anything was stored: without content the spool holds no word, and the ledger is complete."""
+    url, spool = f"sqlite:///{tmp_path / 'store.db'}", tmp_path / "spool"
+    command = [sys.executable, "-m", "tests.integration.gateway.program", upstream.url, url, str(spool), "no-content"]
+    upstream.script = streaming(events("xylo", "phone", usage=False)) if stream else uncounted("xylophone")
+    messages: Any = [{"role": "user", "content": "zeppelin"}]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        with openai.OpenAI(base_url=address + "/v1", api_key=KEY, max_retries=0) as client:
+            answer = client.chat.completions.create(model="gpt-4o", messages=messages, stream=stream)
+            assert not stream or list(answer)
+        os.kill(process.pid, signal.SIGKILL)
+    written = b"".join(path.read_bytes() for path in spool.rglob("*.segment"))
+    assert b"gpt-4o" in written
+    assert b"zeppelin" not in written
+    assert b"xylo" not in written
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        store = open_store(url)
+        eventually(lambda: store.count() == 1)
+        os.kill(process.pid, signal.SIGTERM)
+        process.communicate(timeout=30)
+    (kept,) = store.scan()
+    store.close()
+    (call,) = kept.calls
+    assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
+    assert call.usage_estimated
+    assert call.prompt_tokens
+    assert call.completion_tokens
+    assert call.cost_usd == (call.prompt_tokens + call.completion_tokens) / Decimal(1_000_000)

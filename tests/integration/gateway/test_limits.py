@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
+from aiohttp import web
 
 from tests.fakes import a_key
 from tests.integration.gateway.conftest import Running, Sure, eventually
+from tests.integration.gateway.test_capture import uncounted
+from tests.integration.gateway.test_endpoints import failing
 from tests.integration.gateway.test_specialists import MESSAGES, deploy, seen
+from tests.integration.gateway.upstream import completion, plain
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import Content
+from tierwright.gateway.upstreams.config import DeploymentConfig, ResilienceConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +78,39 @@ def test_a_key_for_some_models_is_refused_others(let_in: Callable[..., Any]) -> 
     assert caught.value.code == "model_not_allowed"
 
 
+@pytest.mark.parametrize(
+    ("changes", "listed"),
+    [
+        ({}, ["gpt-4o", "gpt-4o-mini", "task:card-intent"]),
+        ({"models": ("gpt-4o",)}, ["gpt-4o", "task:card-intent"]),
+        # The task's incumbent is a model that the key is not for.
+        ({"models": ("gpt-4o-m*",)}, ["gpt-4o-mini"]),
+        ({"models": ()}, []),
+        ({"tasks": ("card-intent",)}, ["gpt-4o", "gpt-4o-mini", "task:card-intent"]),
+        ({"tasks": ("card-intent",), "models": ("gpt-4o-mini",)}, ["gpt-4o-mini"]),
+        # A key for a task that is not known may ask for nothing.
+        ({"tasks": ("other",)}, []),
+    ],
+)
+def test_only_what_a_key_is_for_is_listed(
+    gateway: Running, let_in: Callable[..., Any], changes: dict[str, Any], listed: list[str]
+) -> None:
+    """GET /v1/models and /v1/models/NAME know what the key may ask for; anything else is as if it were not there."""
+    deploy(gateway, Sure())
+    client = let_in(**changes)
+    assert [model.id for model in client.models.list()] == listed
+    for name in ("gpt-4o", "gpt-4o-mini", "task:card-intent"):
+        if name in listed:
+            assert client.models.retrieve(name).id == name
+        else:
+            with pytest.raises(openai.NotFoundError) as caught:
+                client.models.retrieve(name)
+            assert caught.value.code == "model_not_found"
+    for name in listed:
+        request = {"messages": MESSAGES, "extra_headers": {"x-tierwright-task": "card-intent"}}
+        assert client.chat.completions.create(model=name, max_tokens=10, **request).id
+
+
 def test_requests_a_minute_are_counted_exactly(gateway: Running, let_in: Callable[..., Any]) -> None:
     """Of 20 at the same time just five are let in; the others are told when to come back, as OpenAI would."""
     client = let_in(limits=Limits(requests_per_minute=5))
@@ -118,6 +156,95 @@ def test_content_of_a_key_can_be_switched_off(gateway: Running, let_in: Callable
     assert (kept.request, kept.response, kept.content) == (None, None, Content.OFF)
 
 
+@pytest.mark.parametrize(
+    ("settings", "members", "refused"),
+    [
+        # 8,000 tokens are too many for a budget of 0.005 dollars at a micro-dollar a token, 4,000 are not.
+        ({}, {"max_tokens": 4000}, False),
+        ({}, {"max_tokens": 8000}, True),
+        ({}, {"max_tokens": 4000, "n": 2}, True),
+        ({"deployments": (DeploymentConfig(name="d", backend="frontier", model="gpt-4o"),)}, {}, False),
+        (
+            {"deployments": (DeploymentConfig(name="d", backend="frontier", model="gpt-4o", max_output_tokens=8000),)},
+            {},
+            True,
+        ),
+        # The model's own name has no price, and its fallback or what its server knows it as has one.
+        (
+            {"resilience": ResilienceConfig(fallbacks={"gpt-4o-mini": ("gpt-4o",)})},
+            {"model": "gpt-4o-mini", "max_tokens": 8000},
+            True,
+        ),
+        (
+            {"deployments": (DeploymentConfig(name="d", backend="frontier", model="fast", upstream_model="gpt-4o"),)},
+            {"model": "fast", "max_tokens": 8000},
+            True,
+        ),
+        ({}, {"model": "gpt-4o-mini", "max_tokens": 8000}, False),
+    ],
+)
+def test_what_a_request_may_cost_is_reserved(
+    start: Callable[..., Running], settings: dict[str, Any], members: dict[str, Any], *, refused: bool
+) -> None:
+    """All answers wanted, as long as they may be, at the dearest of those who may answer: before a model is asked."""
+    gateway = start(**settings)
+    digest = hashlib.sha256(PLAIN.encode()).hexdigest()
+    limits = Limits(budget_usd=Decimal("0.005"))
+    gateway.store.add_key(a_key(sha256=digest, expires_at=None, limits=limits))
+    seen(gateway)
+    with openai.OpenAI(base_url=gateway.url, api_key=PLAIN, max_retries=0) as client:
+        asked: Any = {"model": "gpt-4o", "messages": MESSAGES, **members}
+        if refused:
+            with pytest.raises(openai.RateLimitError) as caught:
+                client.chat.completions.create(**asked)
+            assert caught.value.code == "insufficient_quota"
+        else:
+            assert client.chat.completions.create(**asked).id
+    assert len(gateway.upstream.seen) == (0 if refused else 1)
+
+
+def test_what_exceeds_its_reservation_stops_the_next_request(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Where nobody says how long an answer may be, the true cost is settled, and the budget is passed once."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.005")))
+    usage = {"prompt_tokens": 100, "completion_tokens": 9000, "total_tokens": 9100}
+
+    async def long(_: web.Request) -> web.StreamResponse:
+        return web.json_response(completion(usage=usage))
+
+    gateway.upstream.script = long
+    unlimited: Any = {"model": "gpt-4o", "messages": MESSAGES}
+    assert client.chat.completions.create(**unlimited).id
+    for _ in range(2):
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.chat.completions.create(**unlimited, max_tokens=1)
+        assert caught.value.code == "insufficient_quota"
+    assert len(gateway.upstream.seen) == 1
+
+
+def test_an_answer_without_counts_is_settled_by_an_estimate(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """Where the provider sends no usage a caller's tokens and dollars are used up all the same."""
+    client = let_in(keep_content=False, limits=Limits(tokens_per_minute=4000, budget_usd=Decimal("0.004")))
+    gateway.upstream.script = uncounted("word " * 1500)
+    first = ask(client, max_tokens=3000)
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask(client, max_tokens=3000)
+    assert caught.value.code == "insufficient_quota"
+    (kept, _) = gateway.captured(2)
+    assert kept.id == first.parse().id
+    assert 1500 <= (kept.calls[0].completion_tokens or 0) <= 1600
+
+
+def test_an_error_of_the_provider_costs_nothing(gateway: Running, let_in: Callable[..., Any]) -> None:
+    """What was reserved for a request that the provider refused can be spent by the next one."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.004")))
+    gateway.upstream.script = failing(400)
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError):
+            ask(client, max_tokens=3000)
+    gateway.upstream.script = plain
+    assert ask(client, max_tokens=3000).parse().id
+
+
 def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> None:
     """A corrected answer and a score are kept once, however often they are sent."""
     client = let_in()
@@ -130,6 +257,33 @@ def test_feedback_over_http(gateway: Running, let_in: Callable[..., Any]) -> Non
     with pytest.raises(openai.BadRequestError) as caught:
         client.post("/feedback", body={"score": 1}, cast_to=object)
     assert caught.value.code == "invalid_feedback"
+
+
+def test_feedback_is_for_the_client_that_got_the_answer(gateway: Running) -> None:
+    """Any key of that client will do, at once; another client's answer is told from an unknown one by nothing."""
+    clients = {}
+    for name, client_id in (("k1", "shop"), ("k2", "shop"), ("k3", "desk2")):
+        digest = hashlib.sha256(name.encode()).hexdigest()
+        gateway.store.add_key(a_key(name, client_id=client_id, sha256=digest, expires_at=None))
+        clients[name] = openai.OpenAI(base_url=gateway.url, api_key=name, max_retries=0)
+    seen(gateway)
+    answer = ask(clients["k1"]).parse()
+    for name in ("k1", "k2"):
+        said = clients[name].post("/feedback", body={"id": answer.id, "score": 1, "comment": name}, cast_to=object)
+        assert said["new"] is True  # type: ignore[index]
+    bodies = []
+    for inference_id in (answer.id, "chatcmpl-nobody"):
+        with pytest.raises(openai.NotFoundError) as caught:
+            clients["k3"].post("/feedback", body={"id": inference_id, "output": "wrong"}, cast_to=object)
+        assert caught.value.code == "inference_not_found"
+        bodies.append(caught.value.response.content)
+    assert bodies[0] == bodies[1]
+    # A caller of the settings file is a client like any other.
+    with pytest.raises(openai.NotFoundError):
+        gateway.client().post("/feedback", body={"id": answer.id, "score": 0}, cast_to=object)
+    assert sorted(score.comment or "" for score in gateway.store.scores_of([answer.id])) == ["k1", "k2"]
+    for client in clients.values():
+        client.close()
 
 
 def test_a_refused_request_of_a_task_without_content_keeps_none(start: Callable[..., Running]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import anthropic
@@ -262,3 +263,33 @@ def test_asynchronous_clients(native: Running) -> None:
 
     chat_answer, message = asyncio.run(both())
     assert chat_answer.choices[0].message.content == message.content[0].text == "card_arrival"
+
+
+@pytest.mark.parametrize("speaks", ["messages", "chat"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_answer_that_its_caller_cuts_off_is_kept_and_counted(
+    start: Callable[..., Running], speaks: str, *, keep: bool
+) -> None:
+    """The server has counted the prompt when the stream begins; what it wrote until the end is estimated and priced."""
+    gateway = start(backend={"kind": "anthropic", "models": ("gpt-4o",)}, capture={"keep_content": keep})
+    words = [
+        framed("content_block_delta", index=0, delta={"type": "text_delta", "text": "some more words "})
+        for _ in range(20)
+    ]
+    gateway.upstream.script = streaming([b"".join([*told(stop=False)[:2], *words]), *told()[3:]], pause_s=5)
+    if speaks == "messages":
+        with anthropic.Anthropic(base_url=gateway.listener.address, api_key=KEY, max_retries=0) as client:
+            stream = client.messages.create(model="gpt-4o", max_tokens=99, messages=MESSAGES[1:], stream=True)
+            assert [next(stream).type for _ in range(10)]
+            stream.close()
+    else:
+        chunks = gateway.client().chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True)
+        assert [next(chunks).id for _ in range(10)]
+        chunks.close()
+    (kept,) = gateway.captured()
+    (call,) = kept.calls
+    assert (kept.error_code, call.prompt_tokens, call.cached_tokens) == ("client_disconnected", 20, 6)
+    assert call.usage_estimated
+    assert 60 <= (call.completion_tokens or 0) <= 62
+    assert call.cost_usd == Decimal(20 + (call.completion_tokens or 0)) / 1_000_000
+    assert (b"some more words" in (kept.response or b"")) == keep

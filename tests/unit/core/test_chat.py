@@ -14,6 +14,7 @@ from tierwright.core.chat import (
     read_answer,
     read_request,
     read_usage,
+    written,
 )
 from tierwright.core.contract import parse_json_object
 from tierwright.core.errors import InputError
@@ -147,3 +148,17 @@ def test_only_unusual_price_classes_are_kept() -> None:
     tiers = ["default", "standard", "auto", None, 7, "flex"]
     found = [read_usage(payload, service_tier=tier) for tier in tiers]
     assert [usage and usage.service_tier for usage in found] == [None, None, None, None, None, "flex"]
+
+
+def test_everything_a_model_wrote_is_found() -> None:
+    """Text, thoughts and tool calls of every choice; nothing where there is no answer."""
+    call = {"id": "c", "type": "function", "function": {"name": "book", "arguments": '{"a":1}'}}
+    messages = [
+        {"content": "one", "reasoning_content": "hm"},
+        {"content": [{"type": "text", "text": "two"}], "refusal": None},
+        {"content": None, "tool_calls": [call, None]},
+        None,
+    ]
+    raw = json.dumps({"choices": [{"message": message} for message in messages]}).encode()
+    assert written(raw) == 'one\nhm\ntwo\nbook\n{"a":1}'
+    assert [written(raw) for raw in (b"{}", b"[]", b"no", b'{"choices":[{"message":{"content":""}}]}')] == [None] * 4

@@ -60,7 +60,7 @@ class Drafted:
     size_bytes: int
     broken: bool = False
 
-    def record(self) -> bytes:
+    def record(self) -> list[bytes]:
         """The bytes of the inference."""
         return encode(Record(self.made))
 

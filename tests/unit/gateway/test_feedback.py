@@ -15,12 +15,14 @@ from tierwright.core.ids import InferenceId, TaskId
 from tierwright.gateway.feedback import FeedbackDesk, Words, read_feedback
 from tierwright.gateway.feedback_import import import_feedback
 from tierwright.gateway.problems import Problem
+from tierwright.gateway.tenancy.caller import Caller
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from tierwright.core.inference import Inference
     from tierwright.store.sql import SqlStore
 
 TASK = TaskId("task-1")
@@ -37,12 +39,24 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
 
 
 def take(
-    store: SqlStore, body: object, *, key: bytes | None = None, client_id: str = "helpdesk"
+    store: SqlStore,
+    body: object,
+    *,
+    key: bytes | None = None,
+    client_id: str = "helpdesk",
+    alone: bool = False,
+    late: Sequence[Inference] = (),
 ) -> tuple[int, dict[str, Any]]:
-    """Status and document of one request."""
+    """Status and document of one request; `late` is captured and not stored yet."""
+
+    async def flush(_: float) -> bool:
+        store.append(late)
+        return True
+
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if key is None else {b"idempotency-key": key}
-    status, answer = asyncio.run(FeedbackDesk(store, lambda: NOON).take(raw, headers, client_id))
+    desk = FeedbackDesk(store, inferences=store, flush=flush, clock=lambda: NOON)
+    status, answer = asyncio.run(desk.take(raw, headers, Caller(client_id=client_id, alone=alone)))
     return status, json.loads(answer)
 
 
@@ -205,20 +219,20 @@ def test_a_word_is_stored_and_the_same_one_is_not_new(store: SqlStore) -> None:
 @pytest.mark.parametrize(
     ("body", "key"),
     [
-        ({"inference_id": "i", "score": 1}, b"k"),
-        ({"inference_id": "i", "score": 1, "idempotency_key": "k"}, None),
-        ({"inference_id": "i", "score": 1, "id": "k"}, None),
-        ({"traceId": "i", "name": "n", "value": 1, "id": "k"}, None),
+        ({"inference_id": FIRST, "score": 1}, b"k"),
+        ({"inference_id": FIRST, "score": 1, "idempotency_key": "k"}, None),
+        ({"inference_id": FIRST, "score": 1, "id": "k"}, None),
+        ({"traceId": FIRST, "name": "n", "value": 1, "id": "k"}, None),
     ],
 )
 def test_a_given_key_makes_two_words_one(store: SqlStore, body: dict[str, Any], key: bytes | None) -> None:
-    """A header or a member: under one key the first word is kept, for each caller."""
+    """A header or a member: under one key the first word is kept; another client's same key is no word on it."""
     value = "score" if "score" in body else "value"
     status, first = take(store, body, key=key)
     assert (status, first["new"]) == (200, True)
     assert take(store, body | {value: 2}, key=key) == (200, {**first, "new": False})
-    assert take(store, body | {value: 3}, key=key, client_id="other")[1]["new"]
-    assert sorted(score.number or 0 for score in store.scores_of([InferenceId("i")])) == [1, 3]
+    assert take(store, body | {value: 3}, key=key, client_id="other")[0] == 404
+    assert [score.number for score in store.scores_of([FIRST])] == [1]
 
 
 def test_one_item_can_say_several_things(store: SqlStore) -> None:
@@ -235,11 +249,11 @@ def test_one_item_can_say_several_things(store: SqlStore) -> None:
 
 def test_a_list_is_counted(store: SqlStore) -> None:
     """Accepted are all of its words, new those not known; of two for one inference the later counts."""
-    said = [{"id": FIRST, "output": "a"}, {"id": FIRST, "output": "b"}, {"id": "later", "score": 1}]
+    said = [{"id": FIRST, "output": "a"}, {"id": FIRST, "output": "b"}, {"id": "i-000001", "score": 1}]
     status, answer = take(store, said)
     assert (status, answer["accepted"], answer["new"]) == (200, 3, 3)
     assert len(set(answer["feedback_ids"])) == 3
-    assert take(store, [*said, {"id": "x", "score": 1}])[1]["new"] == 1
+    assert take(store, [*said, {"id": "i-000001", "score": 2}])[1]["new"] == 1
     assert store.feedback_of_task(TASK)[FIRST].output == "b"
 
 
@@ -258,10 +272,48 @@ def test_a_dry_run_keeps_nothing(store: SqlStore) -> None:
 
 
 def test_feedback_may_overtake_its_inference(store: SqlStore) -> None:
-    """A word on an answer that is not stored yet is found once it is."""
-    assert take(store, {"inference_id": "late-000000", "output": "card_lost"})[1]["new"]
-    store.append(inferences(1, prefix="late", task_id=TASK))
+    """A word on an answer that is captured and not stored yet is taken: the answer is stored first."""
+    late = inferences(1, prefix="late", task_id=TASK)
+    assert take(store, {"inference_id": "late-000000", "output": "card_lost"}, late=late)[1]["new"]
     assert store.feedback_of_task(TASK)[InferenceId("late-000000")].output == "card_lost"
+
+
+@pytest.mark.parametrize("client_id", ["other", "", "Helpdesk", "local"])
+def test_nobody_judges_anothers_answers(store: SqlStore, client_id: str) -> None:
+    """Another client's inference is answered as an unknown one is, to the byte; a dry run tells no more."""
+    for more in (
+        {"score": 1},
+        {"metric_name": "stars", "value": 1},
+        {"metric_name": "stars", "value": 1, "dryrun": True},
+    ):
+        anothers = take(store, {"inference_id": FIRST, **more}, client_id=client_id)
+        unknown = take(store, {"inference_id": "nobody's", **more}, client_id=client_id)
+        assert anothers == unknown
+        assert (anothers[0], anothers[1]["error"]["code"]) == (404, "inference_not_found")
+        assert anothers[1]["error"]["param"] == "inference_id"
+    assert store.scores_of([FIRST]) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "member"),
+    [
+        ({"id": "x", "score": 1}, "id"),
+        ({"response_id": "x", "score": 1}, "response_id"),
+        ({"traceId": "x", "name": "n", "value": 1}, "traceId"),
+        ({"traceId": FIRST, "observationId": "x", "name": "n", "value": 1}, "observationId"),
+    ],
+)
+def test_the_unknown_inference_of_a_list_is_named(store: SqlStore, item: dict[str, Any], member: str) -> None:
+    """By its place and member; nothing of the list is kept."""
+    status, answer = take(store, [{"id": FIRST, "score": 1, "comment": "fine"}, item])
+    assert (status, answer["error"]["param"]) == (404, f"[1].{member}")
+    assert store.scores_of([FIRST]) == []
+
+
+def test_where_nobody_needs_a_key_everything_is_everyones(store: SqlStore) -> None:
+    """Imported answers have other clients; on a gateway without keys all who call are one."""
+    assert take(store, {"id": FIRST, "score": 1}, client_id="local", alone=True)[0] == 200
+    assert take(store, {"id": "nobody's", "score": 1}, client_id="local", alone=True)[0] == 404
 
 
 def test_a_label_sent_and_imported_is_one(store: SqlStore, tmp_path: Path) -> None:
@@ -274,7 +326,15 @@ def test_a_label_sent_and_imported_is_one(store: SqlStore, tmp_path: Path) -> No
 
 
 class _Broken:
-    """A store whose database is gone."""
+    """A store whose database is gone, or can be read only."""
+
+    def __init__(self, *, readable: bool) -> None:
+        self._readable = readable
+
+    def owners(self, asked: Sequence[InferenceId]) -> dict[InferenceId, str]:
+        if not self._readable:
+            raise StoreError("the database is gone")
+        return dict.fromkeys(asked, "helpdesk")
 
     def add_feedback(self, _feedback: Sequence[Feedback]) -> int:
         raise StoreError("the database is gone")
@@ -283,8 +343,14 @@ class _Broken:
         raise StoreError("the database is gone")
 
 
-def test_what_could_not_be_stored_is_not_accepted() -> None:
-    """A failing store is a 503 that asks for a repetition, never a 200."""
-    desk = FeedbackDesk(_Broken(), lambda: NOON)  # type: ignore[arg-type]
-    status, answer = asyncio.run(desk.take(b'{"id":"i","score":1}', {}, "helpdesk"))
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_could_not_be_stored_is_not_accepted(*, readable: bool) -> None:
+    """A failing store is a 503 that asks for a repetition, never a 200 or a 404."""
+    broken = _Broken(readable=readable)
+
+    async def flush(_: float) -> bool:
+        return True
+
+    desk = FeedbackDesk(broken, inferences=broken, flush=flush, clock=lambda: NOON)  # type: ignore[arg-type]
+    status, answer = asyncio.run(desk.take(b'{"id":"i","score":1}', {}, Caller(client_id="helpdesk")))
     assert (status, json.loads(answer)["error"]["code"]) == (503, "store_unavailable")

@@ -182,11 +182,31 @@ def test_a_record_comes_back_equal() -> None:
         calls=(a_call(role=CallRole.RETRY, cost_usd=None, first_token_ms=1.5, usage_estimated=True), a_call()),
     )
     for inference in (full, an_inference()):
-        assert decode(encode(Record(inference, [b"a", b""]))) == Record(inference, [b"a", b""])
+        assert decode(b"".join(encode(Record(inference, [b"a", b""])))) == Record(inference, [b"a", b""])
 
 
-@pytest.mark.parametrize("data", [b"", b"2", b"1", b"1\x93", b"1\xc0"])
+@pytest.mark.parametrize("data", [b"", b"3", b"1", b"1\x93", b"2", b"2\x01\x00\x00\x00\xc0", b"2\xff\xff\xff\xff"])
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     """Another version, or no record at all, is an error that quotes nothing."""
     with pytest.raises(InputError):
         decode(data)
+
+
+def test_a_record_that_is_cut_or_too_long_is_refused() -> None:
+    """Whatever is missing of it or stands behind it: contents are never taken for one another."""
+    whole = b"".join(encode(Record(an_inference(), [b"a", b"bc"])))
+    for data in (*(whole[:end] for end in range(len(whole))), whole + b"x"):
+        with pytest.raises(InputError):
+            decode(data)
+
+
+def test_a_record_in_parts_is_one(tmp_path: Path) -> None:
+    """What is appended in parts comes back as one, and so does an empty one's neighbour."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096)
+    journal.open()
+    place = journal.append(b"one", b"", b" and", b" another")
+    assert place is not None
+    assert journal.read(place) == b"one and another"
+    journal.append(b"next")
+    journal.close()
+    assert left_in(tmp_path) == [b"one and another", b"next"]

@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from tests.provider_recordings import recorded, stream_of
-from tierwright.gateway.reassemble import reassemble
+from tierwright.gateway.reassemble import finished, reassemble
 from tierwright.gateway.sse import ChunkStream
 
 
@@ -121,6 +123,33 @@ def test_cut_stream_is_kept_and_not_finished() -> None:
 def test_stream_without_chunks_is_no_answer(payloads: list[bytes]) -> None:
     """Errors, and what is no JSON, make no answer."""
     assert reassemble(payloads).body is None
+
+
+@settings(deadline=None)
+@given(
+    payloads=st.lists(
+        st.one_of(
+            st.builds(
+                chunk,
+                *[st.builds(delta, st.integers(0, 2), st.sampled_from([None, "stop", "length"]))] * 2,
+            ),
+            st.sampled_from([chunk(), b"{", b"[]", b'{"error":{}}', b'{"choices":[null,{"finish_reason":"stop"}]}']),
+        ),
+        max_size=6,
+    )
+)
+def test_whether_a_stream_has_ended_is_known_without_joining_it(payloads: list[bytes]) -> None:
+    """Every choice that began has said why it ended: the chunks say so as the joined answer does."""
+    assert finished(payloads) == reassemble(payloads).finished
+
+
+@pytest.mark.parametrize("members", [{}, {"id": None}, {"id": "x"}])
+def test_an_answer_can_be_given_its_id(members: dict[str, Any]) -> None:
+    """Whether the chunks have one or not; nothing else of it changes, and no answer is made of nothing."""
+    payload = json.dumps({"choices": [delta(0, "stop", content="hi")], **members}).encode()
+    given_id, as_it_was = (json.loads(reassemble([payload], answer_id=name).body or b"") for name in ("y", None))
+    assert given_id == {**as_it_was, "id": "y"}
+    assert reassemble([b"[]"], answer_id="y").body is None
 
 
 def test_parts_of_content_are_joined() -> None:

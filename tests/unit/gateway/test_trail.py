@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.fakes import an_inference
 from tierwright.core.chat import Usage
+from tierwright.core.inference import Content
 from tierwright.gateway.trail import Draft, Pricing
 
 if TYPE_CHECKING:
@@ -49,3 +50,13 @@ def test_a_counter_that_fails_costs_no_ledger_line() -> None:
     """Whatever a tokenizer does, its call is kept as it was, unpriced."""
     bare = uncounted()
     assert Draft(bare, (), Pricing(lambda *_: Decimal("0.5"), failing)).inference() == bare
+
+
+def test_content_dropped_for_want_of_room_is_counted_first() -> None:
+    """Only its ledger line is left, with the estimate and the price in it; so is what a journal gives back of it."""
+    pricing = Pricing(lambda *_: Decimal("0.5"), counted)
+    left = Draft(uncounted(), (), pricing).without_content()
+    for made in (left.inference(), pricing.restored(b"".join(left.record())).inference()):
+        call = made.calls[-1]
+        assert (made.request, made.response, made.content) == (None, None, Content.DROPPED)
+        assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from tierwright.core.errors import InputError
 from tierwright.gateway.anthropic import data_urls
 from tierwright.gateway.anthropic.members import a_list, a_text, an_object
+from tierwright.gateway.anthropic.needs import note, note_others
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tierwright.gateway.anthropic.needs import Needs
+    from tierwright.gateway.needs import Needs
 
 #: The name that a PDF gets where the request gives none: chat servers want one.
 PDF_NAME = "document.pdf"
@@ -39,20 +40,20 @@ def chat_parts(block: Mapping[str, Any], where: str, needs: Needs) -> list[dict[
     """The parts that say what the block says; a block that only Anthropic understands stays as it is."""
     kind = block.get("type")
     if kind == "text":
-        needs.note_others(block, _TEXT, where)
+        note_others(needs, block, _TEXT, where)
         return [text_part(a_text(block.get("text"), f"{where}.text"))]
     if kind == "image":
-        needs.note_others(block, _IMAGE, where)
+        note_others(needs, block, _IMAGE, where)
         return _image(block, where, needs)
     if kind == "document":
-        needs.note_others(block, _DOCUMENT, where)
+        note_others(needs, block, _DOCUMENT, where)
         _no_citations(block, where, needs)
         return _document(block, where, needs)
     if kind == "search_result":
-        needs.note_others(block, _SEARCH_RESULT, where)
+        note_others(needs, block, _SEARCH_RESULT, where)
         _no_citations(block, where, needs)
         return [_search_result(block, where)]
-    needs.note(f"{where}.type", "is a block that only Anthropic's models understand", "send its content as text")
+    note(needs, f"{where}.type", "is a block that only Anthropic's models understand", "send its content as text")
     return [dict(block)]
 
 
@@ -64,14 +65,14 @@ def text_part(text: str) -> dict[str, Any]:
 def _no_citations(block: Mapping[str, Any], where: str, needs: Needs) -> None:
     citations = block.get("citations")
     if citations is not None and an_object(citations, f"{where}.citations").get("enabled") is True:
-        needs.note(f"{where}.citations", "asks for citations, which only Anthropic's answers have", "leave it out")
+        note(needs, f"{where}.citations", "asks for citations, which only Anthropic's answers have", "leave it out")
 
 
 def _image(block: Mapping[str, Any], where: str, needs: Needs) -> list[dict[str, Any]]:
     source = an_object(block.get("source"), f"{where}.source")
     url = _url(source, f"{where}.source")
     if url is None:
-        needs.note(f"{where}.source", "is stored at Anthropic", "send the image as base64 or as a URL")
+        note(needs, f"{where}.source", "is stored at Anthropic", "send the image as base64 or as a URL")
         return [dict(block)]
     return [{"type": "image_url", "image_url": {"url": url}}]
 
@@ -103,7 +104,7 @@ def _document(block: Mapping[str, Any], where: str, needs: Needs) -> list[dict[s
         return parts
     url = _url(source, f"{where}.source")
     if url is None:
-        needs.note(f"{where}.source", "is stored at Anthropic", "send the document as base64, text or a URL")
+        note(needs, f"{where}.source", "is stored at Anthropic", "send the document as base64, text or a URL")
         return [dict(block)]
     title, context = block.get("title"), block.get("context")
     name = title if isinstance(title, str) and title else PDF_NAME

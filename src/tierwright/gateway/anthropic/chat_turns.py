@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from tierwright.core.errors import InputError
 from tierwright.gateway.anthropic.blocks import blocks_of, chat_parts, text_part
 from tierwright.gateway.anthropic.members import a_list, a_text, an_object, text_of, tool_arguments
+from tierwright.gateway.anthropic.needs import note, note_others
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tierwright.gateway.anthropic.needs import Needs
+    from tierwright.gateway.needs import Needs
 
 _MESSAGE = frozenset({"role", "content"})
 _TOOL_RESULT = frozenset({"type", "tool_use_id", "content", "is_error", "cache_control"})
@@ -42,7 +43,7 @@ def chat_messages(messages: object, needs: Needs, *, keep_reasoning: bool) -> li
     for place, item in enumerate(turns):
         where = f"messages[{place}]"
         turn = an_object(item, where)
-        needs.note_others(turn, _MESSAGE, where)
+        note_others(needs, turn, _MESSAGE, where)
         role = turn.get("role")
         where = f"{where}.content"
         blocks = blocks_of(turn.get("content"), where)
@@ -57,7 +58,9 @@ def chat_messages(messages: object, needs: Needs, *, keep_reasoning: bool) -> li
             raise InputError(f"'messages[{place}].role' is none of user, assistant and system; send one of these")
     if role == "assistant":
         last = f"messages[{len(turns) - 1}]"
-        needs.note(last, "is the beginning of an answer, which chat.completions can't continue", "end with a user turn")
+        note(
+            needs, last, "is the beginning of an answer, which chat.completions can't continue", "end with a user turn"
+        )
     return found
 
 
@@ -118,7 +121,7 @@ def _user(blocks: Sequence[Mapping[str, Any]], where: str, needs: Needs) -> list
 def _tool_result(block: Mapping[str, Any], where: str, needs: Needs) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The message of a tool, and the parts that only a message of the user can hold: images and files."""
     identity = a_text(block.get("tool_use_id"), f"{where}.tool_use_id")
-    needs.note_others(block, _TOOL_RESULT, where)
+    note_others(needs, block, _TOOL_RESULT, where)
     texts: list[str] = []
     beside: list[dict[str, Any]] = []
     for place, inner in enumerate(blocks_of(block.get("content"), f"{where}.content")):
@@ -157,7 +160,7 @@ def _assistant(
         elif kind == "thinking":
             thoughts.append(text_of(block.get("thinking")))
         elif kind != "redacted_thinking":
-            needs.note(f"{at}.type", "is a step that only Anthropic takes", "leave it out")
+            note(needs, f"{at}.type", "is a step that only Anthropic takes", "leave it out")
             kept.append(dict(block))
     text = "".join(texts)
     content: Any = text or (None if calls else "")

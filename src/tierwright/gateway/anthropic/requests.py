@@ -15,8 +15,9 @@ from tierwright.core.errors import InputError
 from tierwright.gateway.anthropic.chat_turns import chat_messages, loaded_tools, system_messages
 from tierwright.gateway.anthropic.members import a_text, an_object
 from tierwright.gateway.anthropic.message_turns import conversation
-from tierwright.gateway.anthropic.needs import Needs
+from tierwright.gateway.anthropic.needs import note, note_others
 from tierwright.gateway.anthropic.tools import chat_tool_choice, chat_tools, messages_tool_choice, messages_tools
+from tierwright.gateway.needs import Needs
 
 #: Members of a Messages request that ask for what only Anthropic has, and what to do instead.
 _AT_ANTHROPIC = {
@@ -186,7 +187,7 @@ def _chat(messages: object, needs: Needs, *, keep_reasoning: bool) -> dict[str, 
     asked = _payload(messages)
     for name, instead in _AT_ANTHROPIC.items():
         if asked.get(name):
-            needs.note(name, "is what only Anthropic has", instead)
+            note(needs, name, "is what only Anthropic has", instead)
     chat: dict[str, Any] = {"model": asked["model"]} if "model" in asked else {}
     chat["messages"] = [
         *system_messages(asked.get("system"), needs),
@@ -220,7 +221,7 @@ def _add_answer_form(asked: Mapping[str, Any], chat: dict[str, Any], needs: Need
     config = asked.get("output_config")
     config = {} if config is None else an_object(config, "output_config")
     # A task's budget is advice to the model on how to pace itself; `max_tokens` still ends the answer.
-    needs.note_others(config, ("effort", "format", "task_budget"), "output_config")
+    note_others(needs, config, ("effort", "format", "task_budget"), "output_config")
     if config.get("effort") is not None:
         chat["reasoning_effort"] = config["effort"]
     where = "output_config.format" if config.get("format") is not None else "output_format"

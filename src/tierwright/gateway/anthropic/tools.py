@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from tierwright.core.errors import InputError
 from tierwright.gateway.anthropic.members import a_list, a_text, an_object
+from tierwright.gateway.anthropic.needs import note, note_others
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tierwright.gateway.anthropic.needs import Needs
+    from tierwright.gateway.needs import Needs
 
 #: Members of a tool that are translated, and those that change the cost or the pace of an answer only.
 _TOOL = frozenset(
@@ -46,14 +47,14 @@ def chat_tools(tools: object, loaded: Collection[str], needs: Needs) -> list[dic
         where = f"tools[{place}]"
         tool = an_object(item, where)
         if tool.get("type") not in (None, "custom"):
-            needs.note(f"{where}.type", "is a tool that only Anthropic's models have", "offer a tool of your own")
+            note(needs, f"{where}.type", "is a tool that only Anthropic's models have", "offer a tool of your own")
             found.append(dict(tool))
             continue
         name = a_text(tool.get("name"), f"{where}.name")
-        needs.note_others(tool, _TOOL, where)
+        note_others(needs, tool, _TOOL, where)
         callers = tool.get("allowed_callers")
         if isinstance(callers, list) and "direct" not in callers:
-            needs.note(f"{where}.allowed_callers", "are tools that only Anthropic runs", "leave it out")
+            note(needs, f"{where}.allowed_callers", "are tools that only Anthropic runs", "leave it out")
         if tool.get("defer_loading") is True and name not in loaded:
             continue
         found.append({"type": "function", "function": _function(tool, name, where)})
@@ -79,7 +80,7 @@ def chat_tool_choice(choice: object, *, offered: bool, needs: Needs) -> dict[str
     if choice is None:
         return {}
     wanted = an_object(choice, "tool_choice")
-    needs.note_others(wanted, _CHOICE, "tool_choice")
+    note_others(needs, wanted, _CHOICE, "tool_choice")
     kind = wanted.get("type")
     found: dict[str, Any] = {}
     if kind == "tool":

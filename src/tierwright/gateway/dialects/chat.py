@@ -18,9 +18,9 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.to_anthropic import ToAnthropic
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.splice import add_member, replace_id
+from tierwright.gateway.splice import NULL, add_member, replace_id
 from tierwright.gateway.sse import ChunkStream
-from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of
+from tierwright.gateway.wire import decode_object, model_of, named_task, usage_of, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -102,7 +102,7 @@ class ChatPassage:
     def whole(self, body: bytes) -> Carried | None:
         """As `Passage.whole`."""
         spliced = replace_id(body, self._id)
-        if spliced is None or bytes(spliced.head.choices) == b"null":
+        if spliced is None or spliced.head.choices == NULL:
             return None
         head = spliced.head
         return Carried(spliced.body, spliced.body, spliced.upstream_id, model_of(head), usage_of(head))
@@ -156,9 +156,6 @@ def wants_usage(payload: Mapping[str, Any]) -> bool:
 
 
 def most_tokens(payload: Mapping[str, Any]) -> int | None:
-    """Tokens an answer may have at most; None: not said."""
-    for name in ("max_completion_tokens", "max_tokens", "max_output_tokens"):
-        value = payload.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return None
+    """Tokens an answer may have at most; None: not said. Of several the largest: servers differ in which holds."""
+    limits = [whole_number(payload.get(name)) for name in ("max_completion_tokens", "max_tokens", "max_output_tokens")]
+    return max((limit for limit in limits if limit is not None and limit > 0), default=None)

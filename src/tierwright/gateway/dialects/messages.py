@@ -18,10 +18,11 @@ from tierwright.gateway.anthropic.streams import MessageEvents
 from tierwright.gateway.anthropic.whole import WholeMessage
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Carried
+from tierwright.gateway.dialects.native import NativeStream
 from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
-from tierwright.gateway.dialects.streams import as_chunk, event_bytes
+from tierwright.gateway.dialects.streams import event_bytes
+from tierwright.gateway.dialects.to_anthropic import so_far
 from tierwright.gateway.splice import replace_id
-from tierwright.gateway.sse import EventCutter, read_event
 from tierwright.gateway.wire import object_in, text_or_none
 
 if TYPE_CHECKING:
@@ -93,76 +94,46 @@ class NativePassage:
 
     def stream(self) -> NativeStream:
         """As `Passage.stream`."""
-        return NativeStream(self._id)
+        return NativeStream(_Account(self._id))
 
 
-class NativeStream:
-    """A `StreamPassage` of Anthropic's own events: they pass untouched, but for the message's id."""
+class _Account:
+    """An `Account` of Anthropic's events, of which the one that names the message is given the inference's id."""
 
-    __slots__ = ("_cutter", "_id", "_whole", "done", "payloads", "saw_error", "upstream_id")
+    __slots__ = ("_id", "_upstream_id", "_whole", "done", "failed")
 
     def __init__(self, inference_id: str) -> None:
         self._id = inference_id
-        self._cutter = EventCutter()
+        self._upstream_id: str | None = None
         self._whole = WholeMessage()
-        #: As `StreamPassage.done`: `message_stop` has arrived.
+        #: As `Account.done`: `message_stop` has arrived.
         self.done = False
-        #: As `StreamPassage.saw_error`.
-        self.saw_error = False
-        #: As `StreamPassage.upstream_id`.
-        self.upstream_id: str | None = None
-        #: The answer as one chunk, when it is complete or the server has ended the stream.
-        self.payloads: list[bytes] = []
+        #: As `Account.failed`.
+        self.failed = False
 
-    @property
-    def model(self) -> str | None:
-        """As `StreamPassage.model`."""
-        return text_or_none((self._whole.message or {}).get("model"))
-
-    @property
-    def usage(self) -> Usage | None:
-        """As `StreamPassage.usage`."""
-        return read_usage((self._whole.message or {}).get("usage"))
-
-    def feed(self, data: bytes) -> bytes:
-        """As `StreamPassage.feed`."""
-        passed: list[bytes] = []
-        for event in self._cutter.cut(data):
-            if self.done:
-                break
-            passed.append(self._read(event))
-        if self.done:
-            self._keep()
-        return b"".join(passed)
-
-    def close(self) -> bytes:
-        """As `StreamPassage.close`."""
-        self._keep()
-        return b""
-
-    def complete(self) -> bool:
-        """As `StreamPassage.complete`."""
-        return self.done
-
-    def _read(self, event: bytes) -> bytes:
-        found = read_event(event)
-        told = None if found is None else object_in(found.data)
-        if told is None:
-            return event
+    def take(self, told: dict[str, Any], event: bytes) -> bytes:
         kind = told.get("type")
         if kind == "message_start" and isinstance(begun := told.get("message"), dict):
-            self.upstream_id = text_or_none(begun.get("id"))
+            self._upstream_id = text_or_none(begun.get("id"))
             begun["id"] = self._id
             event = event_bytes("message_start", told)
         self._whole.feed(told)
         self.done = kind == "message_stop"
-        self.saw_error = self.saw_error or kind == "error"
+        self.failed = self.failed or kind == "error"
         return event
 
-    def _keep(self) -> None:
-        found = self._whole.message
-        if not self.payloads and found is not None:
-            self.payloads.append(as_chunk(chat_answer(found)))
+    def answer(self) -> dict[str, Any] | None:
+        return self._whole.message
+
+    def upstream_id(self, answer: Mapping[str, Any]) -> str | None:
+        # The answer has the inference's.
+        return self._upstream_id
+
+    def usage(self, answer: Mapping[str, Any]) -> Usage | None:
+        return so_far(read_usage(answer.get("usage")), ended=self.done)
+
+    def chat(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return chat_answer(answer)
 
 
 class _Telling:

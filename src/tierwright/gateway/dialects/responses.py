@@ -15,13 +15,13 @@ from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Carried
+from tierwright.gateway.dialects.native import NativeStream
 from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
-from tierwright.gateway.dialects.streams import as_chunk, event_bytes
+from tierwright.gateway.dialects.streams import event_bytes
 from tierwright.gateway.responses.answers import chat_answer, response
 from tierwright.gateway.responses.requests import chat_request, read
 from tierwright.gateway.responses.streams import ResponseEvents
 from tierwright.gateway.responses.whole import WholeResponse
-from tierwright.gateway.sse import EventCutter, read_event
 from tierwright.gateway.wire import object_in, text_or_none
 
 if TYPE_CHECKING:
@@ -101,71 +101,39 @@ class NativePassage:
 
     def stream(self) -> NativeStream:
         """As `Passage.stream`."""
-        return NativeStream()
+        return NativeStream(_Account())
 
 
-class NativeStream:
-    """A `StreamPassage` of the API's own events, which pass untouched."""
+class _Account:
+    """An `Account` of the API's events, which pass untouched."""
 
-    __slots__ = ("_cutter", "_whole", "done", "payloads")
+    __slots__ = ("_whole", "done")
 
     def __init__(self) -> None:
-        self._cutter = EventCutter()
         self._whole = WholeResponse()
-        #: Whether the last event of the answer has arrived.
+        #: As `Account.done`.
         self.done = False
-        #: The answer as one chunk, when its last event has arrived or the server has ended the stream.
-        self.payloads: list[bytes] = []
 
     @property
-    def saw_error(self) -> bool:
-        """As `StreamPassage.saw_error`."""
+    def failed(self) -> bool:
         return self._whole.failed
 
-    @property
-    def upstream_id(self) -> str | None:
-        """As `StreamPassage.upstream_id`."""
-        return text_or_none((self._whole.response() or {}).get("id"))
+    def take(self, told: dict[str, Any], event: bytes) -> bytes:
+        self._whole.feed(told)
+        self.done = told.get("type") in _ENDS
+        return event
 
-    @property
-    def model(self) -> str | None:
-        """As `StreamPassage.model`."""
-        return text_or_none((self._whole.response() or {}).get("model"))
+    def answer(self) -> dict[str, Any] | None:
+        return self._whole.response()
 
-    @property
-    def usage(self) -> Usage | None:
-        """As `StreamPassage.usage`."""
-        return _usage(self._whole.response() or {})
+    def upstream_id(self, answer: Mapping[str, Any]) -> str | None:
+        return text_or_none(answer.get("id"))
 
-    def feed(self, data: bytes) -> bytes:
-        """As `StreamPassage.feed`."""
-        passed: list[bytes] = []
-        for event in self._cutter.cut(data):
-            if self.done:
-                break
-            passed.append(event)
-            found = read_event(event)
-            told = None if found is None else object_in(found.data)
-            if told is not None:
-                self._whole.feed(told)
-                self.done = told.get("type") in _ENDS
-        if self.done:
-            self._keep()
-        return b"".join(passed)
+    def usage(self, answer: Mapping[str, Any]) -> Usage | None:
+        return _usage(answer)
 
-    def close(self) -> bytes:
-        """As `StreamPassage.close`."""
-        self._keep()
-        return b""
-
-    def complete(self) -> bool:
-        """As `StreamPassage.complete`."""
-        return self.done
-
-    def _keep(self) -> None:
-        found = self._whole.response()
-        if not self.payloads and found is not None:
-            self.payloads.append(as_chunk(chat_answer(found)))
+    def chat(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        return chat_answer(answer)
 
 
 class _Telling:

@@ -5,6 +5,7 @@ Refuses to know how the two APIs differ (`gateway.anthropic`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
     from tierwright.gateway.dialects.dialect import Asked
 
 #: What an Anthropic server is told where a chat does not say how long its answer may be: it must be told something.
-_MOST_TOKENS = 8192
+MOST_TOKENS = 8192
 _DONE = b"data: [DONE]\n\n"
+
+
+def so_far(usage: Usage | None, *, ended: bool) -> Usage | None:
+    """The counts of a stream: `message_start` knows the prompt, and the last event but one what was written."""
+    return usage if usage is None or ended else replace(usage, partial=True)
 
 
 class ToAnthropic:
@@ -36,7 +42,7 @@ class ToAnthropic:
 
     def __init__(self, asked: Asked, *, model: str, inference_id: str, created_at: int) -> None:
         """`created_at` is in Unix seconds: Anthropic does not say."""
-        request = messages_request({**asked.payload, "model": model}, default_max_tokens=_MOST_TOKENS)
+        request = messages_request({**asked.payload, "model": model}, default_max_tokens=MOST_TOKENS)
         self.body = msgspec.json.encode(request)
         self._id = inference_id
         self._include_usage = asked.include_usage
@@ -85,7 +91,7 @@ class FromAnthropicStream:
     @property
     def usage(self) -> Usage | None:
         """As `StreamPassage.usage`."""
-        return read_usage(self._chunks.native_usage)
+        return so_far(read_usage(self._chunks.native_usage), ended=self.done)
 
     def feed(self, data: bytes) -> bytes:
         """As `StreamPassage.feed`."""

@@ -15,7 +15,7 @@ from tierwright.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tierwright.gateway.responses.needs import Needs
+    from tierwright.gateway.needs import Needs
 
 _TEXTS = frozenset({"input_text", "output_text", "text"})
 #: What each type of call is in chat.completions, and what it calls the text that is given to the tool.

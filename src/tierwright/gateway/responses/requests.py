@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tierwright.core.errors import InputError
+from tierwright.gateway.needs import Needs
 from tierwright.gateway.responses.inputs import chat_messages
-from tierwright.gateway.responses.needs import Needs
 from tierwright.gateway.responses.tools import chat_tool_choice, chat_tools
 
 #: Members that refer to what only the provider has, and what to do instead.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
-    from tierwright.gateway.responses.needs import Needs
+    from tierwright.gateway.needs import Needs
 
 #: Types of tools that the caller's own program runs: the only ones chat.completions knows.
 _OF_THE_CALLER = frozenset({"function", "custom"})

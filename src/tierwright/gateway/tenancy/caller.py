@@ -25,6 +25,8 @@ class Caller:
     client_id: str
     #: The key of the store that was sent; None: one of the settings file, or none was needed. Nothing limits it then.
     key: CallerKey | None = None
+    #: Whether nobody needs a key: all who call are one then, and everything stored is theirs.
+    alone: bool = False
 
 
 def permitted(caller: Caller, *, model: str, task_name: str | None) -> Problem | None:
@@ -32,14 +34,21 @@ def permitted(caller: Caller, *, model: str, task_name: str | None) -> Problem |
 
     `task_name` is None where the request belongs to no task: a key for certain tasks may not ask then.
     """
-    key = caller.key
-    if key is None:
-        return None
-    if key.models is not None and not any(_fits(model, pattern) for pattern in key.models):
+    if not may_name(caller, model):
         return problems.model_not_allowed(model)
-    if key.tasks is not None and task_name not in key.tasks:
+    if not may_ask(caller, task_name):
         return problems.task_not_allowed(task_name)
     return None
+
+
+def may_name(caller: Caller, model: str) -> bool:
+    """Whether the caller's key is for a model."""
+    return caller.key is None or caller.key.models is None or any(_fits(model, one) for one in caller.key.models)
+
+
+def may_ask(caller: Caller, task_name: str | None) -> bool:
+    """Whether the caller's key is for a task; None: for requests of no task."""
+    return caller.key is None or caller.key.tasks is None or task_name in caller.key.tasks
 
 
 def _fits(model: str, pattern: str) -> bool:

@@ -76,16 +76,21 @@ class Reservation:
         self.left = left
         self._settled = False
 
-    def settle(self, *, tokens: int, cost_usd: Decimal | None) -> None:
+    @property
+    def limited(self) -> bool:
+        """Whether anything limits the key."""
+        return self._counters is not None
+
+    def settle(self, *, tokens: int | None, cost_usd: Decimal | None) -> None:
         """Puts what was used in the place of what was reserved; zeros release it. Only the first call counts.
 
-        `cost_usd` None: not known, and what was reserved is counted as spent. The request itself stays counted.
+        None: not known, and what was reserved is counted as used. The request itself stays counted.
         """
         counters = self._counters
         if counters is None:
             return
         pico_usd = self._pico_usd if cost_usd is None else _to_pico(cost_usd)
-        used = min(max(tokens, 0), _MOST_TOKENS)
+        used = self._tokens if tokens is None else min(max(tokens, 0), _MOST_TOKENS)
         view, at = counters.view, self._at
         with counters:
             if self._settled or counters.closed:

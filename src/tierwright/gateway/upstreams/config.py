@@ -35,6 +35,8 @@ class DeploymentConfig:
     weight: float = 1.0
     #: Lower ones are asked first; higher ones only while none of the lower can be asked.
     priority: int = 0
+    #: Tokens the model writes at most in one answer; None: not known. Reserved where a request sets no limit.
+    max_output_tokens: int | None = None
 
     def __post_init__(self) -> None:
         where = f"deployment '{self.name}'"
@@ -45,6 +47,8 @@ class DeploymentConfig:
         if self.model == "" or self.upstream_model == "":
             raise SettingsError(f"{where}: model and upstream_model must not be empty; leave them out instead")
         _positive(where, weight=self.weight)
+        if self.max_output_tokens is not None:
+            _positive(where, max_output_tokens=self.max_output_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

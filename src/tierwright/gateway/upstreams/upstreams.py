@@ -176,20 +176,28 @@ class Upstreams:
                 owners.setdefault(upstream.config.model, upstream.config.backend)
         return list(owners.items())
 
+    def deployments(self, model: str) -> list[tuple[str, DeploymentConfig]]:
+        """Whoever may answer a request for a model, its fallbacks included: each with the model it is asked as."""
+        return [(route.model, member.config) for route in self._ways(model) or () for member in route.members()]
+
     def attempts(self, model: str, *, deadline: float, sticky: float | None) -> Attempts | None:
         """The attempts of one request, up to a second of the timer; None: nobody serves the model.
 
         `sticky`, in [0, 1), decides among deployments of equal priority, the same way for the same value as long as
         they are well; None: a draw for this request alone.
         """
-        routes = self._routes.get(model)
+        routes = self._ways(model)
         if routes is None:
-            if self._of_any is None or model.startswith(TASK_PREFIX):
-                return None
-            routes = (ModelRoute(model, self._of_any),)
+            return None
         self._rules.tallies.requests += 1
         draw = self._random.random() if sticky is None else sticky
         return Attempts(self._rules, routes, deadline=deadline, draw=draw)
+
+    def _ways(self, model: str) -> tuple[ModelRoute, ...] | None:
+        routes = self._routes.get(model)
+        if routes is None and self._of_any is not None and not model.startswith(TASK_PREFIX):
+            return (ModelRoute(model, self._of_any),)
+        return routes
 
     def state(self) -> UpstreamsState:
         """How all are doing now."""

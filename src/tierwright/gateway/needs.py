@@ -1,7 +1,7 @@
-"""What of a Responses request only the provider can honour: state it keeps, tools it runs.
+"""What of a request in another API only that API's own servers can honour: state they keep, tools they run.
 
 Owns the two ways to take that: refuse it, where a chat.completions backend or a specialist is to answer; remember it,
-where the request is only read on its way to a backend that has the API.
+where the request is only read on its way to a backend that has the API. Refuses to know the APIs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tierwright.core.errors import InputError
 
 
 class Needs:
-    """Collects what only the provider can honour, or refuses it at once."""
+    """Collects what only the API's own servers can honour, or refuses it at once."""
 
     __slots__ = ("_strict", "first")
 
