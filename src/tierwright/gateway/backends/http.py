@@ -45,6 +45,18 @@ _KEEP_ALIVE_S = 4.0
 _PING_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 
 
+class LargeBody(io.BytesIO):
+    """A body sent in pieces; `io.BytesIO` shares the bytes it is made of, until aiohttp asks how many they are."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self._body = body
+
+    def getbuffer(self) -> memoryview:
+        """The body itself and no copy of it; it can't be written to."""
+        return memoryview(self._body)
+
+
 class HttpBackend:
     """One server; its connections are opened with the first request."""
 
@@ -78,7 +90,7 @@ class HttpBackend:
             response = await self._open().request(
                 "POST",
                 url,
-                data=body if len(body) < _WHOLE_BODY_BYTES else io.BytesIO(body),
+                data=body if len(body) < _WHOLE_BODY_BYTES else LargeBody(body),
                 headers={**headers, **self._headers},
                 allow_redirects=False,
                 timeout=self._within(timeout_s),
