@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import SettingsError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tierwright.gateway.upstreams.upstreams import Upstreams
 
 _OURS = "tierwright"
+#: Models remembered; names come from callers, so there is no end to them.
+_REMEMBERED = 1024
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -68,6 +71,8 @@ class Catalogue:
         self.backends: Mapping[str, ServedBackend] = {item.backend.name: item for item in served}
         self._upstreams = upstreams
         models = upstreams.models()
+        #: Whoever may answer a request for a model, with what is known of the length of an answer; empty: nobody.
+        self.answerers = lru_cache(maxsize=_REMEMBERED)(self._who_answers)
         #: The first model named in the settings; None: none is.
         self.default_model: str | None = models[0][0] if models else None
 
@@ -80,8 +85,7 @@ class Catalogue:
         backend = self._upstreams.owner(model)
         return None if backend is None else self.backends[backend].kind
 
-    def answerers(self, model: str) -> tuple[Answerer, ...]:
-        """Whoever may answer a request for a model, with what is known of the length of an answer; empty: nobody."""
+    def _who_answers(self, model: str) -> tuple[Answerer, ...]:
         return tuple(
             Answerer(name, deployment.upstream_model or name, self._most_tokens(deployment))
             for name, deployment in self._upstreams.deployments(model)

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
     from tierwright.gateway.trail import Count, Draft, Price
 
 
+#: Seconds that feedback waits for an answer of another process to be stored: the store's own time, and at most.
+_COMMIT_S, _LONGEST_WAIT_S = 0.2, 2.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamSettings:
     """Which model servers are asked, and what happens when one fails."""
@@ -151,7 +155,13 @@ class Composition:
             renewed=self._renew_keys,
         )
         self._entropy = EntropyPool(sources.entropy)
-        desk = FeedbackDesk(feedback, inferences=captured, flush=self._capture.flush, clock=sources.clock)
+        desk = FeedbackDesk(
+            feedback,
+            inferences=captured,
+            flush=self._capture.flush,
+            soon_s=min(_LONGEST_WAIT_S, _COMMIT_S + config.capture.max_delay_ms / 1000),
+            clock=sources.clock,
+        )
         self.app = GatewayApp(self._fittings(offer), feedback=desk, metrics=self._metrics)
 
     @staticmethod

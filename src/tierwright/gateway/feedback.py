@@ -39,8 +39,6 @@ _IDEMPOTENCY_KEY = b"idempotency-key"
 _MOST_ITEMS = 1_000
 _LONGEST_NAME = 200
 _LONGEST_TEXT = 100_000
-#: Seconds until what another process has answered is stored, where the store is well; what this one has is hurried.
-_SOON_S = 0.25
 _FLUSH_S = 2.0
 #: Langfuse's words for what a value is.
 _DATA_TYPES = {kind.value.upper(): kind for kind in ScoreKind}
@@ -69,15 +67,17 @@ class FeedbackDesk:
         *,
         inferences: InferenceStore,
         flush: Callable[[float], Awaitable[bool]],
+        soon_s: float,
         clock: Callable[[], datetime],
     ) -> None:
-        """`flush` stores what is captured and not in `inferences` yet, within so many seconds.
+        """`flush` stores what this process has captured, within so many seconds, and `clock` tells the aware present.
 
-        `clock` tells the aware present.
+        `soon_s`: seconds until what other processes have answered is in `inferences`, where all is well.
         """
         self._store = store
         self._inferences = inferences
         self._flush = flush
+        self._soon_s = soon_s
         self._clock = clock
 
     async def take(self, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> tuple[int, bytes]:
@@ -125,7 +125,7 @@ class FeedbackDesk:
             await self._flush(_FLUSH_S)
             foreign = await asyncio.to_thread(self._not_of, caller, foreign)
         if foreign:
-            await asyncio.sleep(_SOON_S)
+            await asyncio.sleep(self._soon_s)
             foreign = await asyncio.to_thread(self._not_of, caller, foreign)
         return foreign
 

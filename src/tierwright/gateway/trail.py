@@ -168,8 +168,15 @@ class Trail:
         return (limited or not self.keep_content) and not self.counted and _lacks_usage(self.calls, self.endpoint)
 
     def counted_calls(self) -> list[ModelCall]:
-        """The calls, with what the server did not count. Takes a while for long texts; changes nothing."""
-        return list(self._draft(keep=True).inference().calls)
+        """The calls, with what the server did not count. Takes a while for long texts; changes nothing.
+
+        Fails open: where the answer can't be put together they stay as they are.
+        """
+        try:
+            return list(self._draft(keep=True).inference().calls)
+        except Exception as error:  # noqa: BLE001 - whatever an answer holds, counting it must not cost the caller it
+            _LOG.error("an answer could not be counted (%s); please report it", error.__class__.__name__)
+            return self.calls
 
     def take(self, calls: list[ModelCall]) -> None:
         """Puts counted calls in the place of those that were not."""

@@ -128,13 +128,18 @@ def test_sigterm_ends_the_process_cleanly(upstream: Upstream, tmp_path: Path) ->
         address = process.stdout.readline().strip()
         with openai.OpenAI(base_url=address + "/v1", api_key=KEY, max_retries=0) as client:
             answer = client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+            # Nobody needs a key here: whoever calls may judge.
+            said = client.post("/feedback", body={"id": answer.id, "score": 1}, cast_to=object)
         os.kill(process.pid, signal.SIGTERM)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out.strip(), err) == (0, "stopped", "")
     store = open_store(url)
     (kept,) = store.scan()
+    judged = store.scores_of([kept.id])
     store.close()
     assert kept.id == answer.id
+    assert said["new"] is True  # type: ignore[index]
+    assert [score.number for score in judged] == [1.0]
     assert kept.client_id == "local"
     assert json.loads(kept.request or b"")["messages"] == MESSAGES
 

@@ -55,7 +55,7 @@ def take(
 
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {} if key is None else {b"idempotency-key": key}
-    desk = FeedbackDesk(store, inferences=store, flush=flush, clock=lambda: NOON)
+    desk = FeedbackDesk(store, inferences=store, flush=flush, soon_s=0.0, clock=lambda: NOON)
     status, answer = asyncio.run(desk.take(raw, headers, Caller(client_id=client_id, alone=alone)))
     return status, json.loads(answer)
 
@@ -351,6 +351,6 @@ def test_what_could_not_be_stored_is_not_accepted(*, readable: bool) -> None:
     async def flush(_: float) -> bool:
         return True
 
-    desk = FeedbackDesk(broken, inferences=broken, flush=flush, clock=lambda: NOON)  # type: ignore[arg-type]
+    desk = FeedbackDesk(broken, inferences=broken, flush=flush, soon_s=0.0, clock=lambda: NOON)  # type: ignore[arg-type]
     status, answer = asyncio.run(desk.take(b'{"id":"i","score":1}', {}, Caller(client_id="helpdesk")))
     assert (status, json.loads(answer)["error"]["code"]) == (503, "store_unavailable")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import tracemalloc
@@ -9,8 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp.payload import PAYLOAD_REGISTRY, Payload
 
 from tests.fakes import a_request, a_response, an_inference
+from tierwright.gateway.backends.http import LargeBody
 from tierwright.gateway.dialects.chat import ChatPassage
 from tierwright.gateway.journal import Journal
 from tierwright.gateway.reassemble import finished, reassemble
@@ -84,3 +87,12 @@ def test_the_pieces_of_a_stream_are_let_go_when_they_are_joined(size: int, most:
     payloads = chunks(size)
     assert peak(lambda: reassemble(payloads, answer_id="chatcmpl-2")) < most
     assert peak(lambda: finished(payloads)) < 0.1
+
+
+def test_a_large_request_is_sent_without_a_copy() -> None:
+    """What is to be sent is asked for its length by aiohttp, which costs a copy of what shares its bytes."""
+    body = b"x" * SIZE
+    made: list[Payload] = []
+    assert peak(lambda: made.append(PAYLOAD_REGISTRY.get(LargeBody(body), disposition=None))) < 0.1
+    assert made[0].size == SIZE
+    assert asyncio.run(made[0].as_bytes()) == body

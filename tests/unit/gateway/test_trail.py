@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from tests.fakes import an_inference
 from tierwright.core.chat import Usage
 from tierwright.core.inference import Content
-from tierwright.gateway.trail import Draft, Pricing
+from tierwright.gateway.trail import Draft, Pricing, Trail
 
 if TYPE_CHECKING:
+    import pytest
+
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
 
@@ -60,3 +62,37 @@ def test_content_dropped_for_want_of_room_is_counted_first() -> None:
         call = made.calls[-1]
         assert (made.request, made.response, made.content) == (None, None, Content.DROPPED)
         assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))
+
+
+class _Broken:
+    """A stream whose answer can't be put together."""
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """Fails, quoting somebody."""
+        raise ValueError("a secret prompt")
+
+
+def test_an_answer_that_can_not_be_counted_costs_nobody_it(caplog: pytest.LogCaptureFixture) -> None:
+    """The calls stay as they are, the record is made, and no text is in the log."""
+    made = uncounted()
+    trail = Trail(
+        id=made.id,
+        created_at=made.created_at,
+        client_id="desk",
+        workload_id=None,
+        began=0.0,
+        request=made.request or b"",
+        model="gpt-4o",
+        keep_content=False,
+        calls=list(made.calls),
+        stream=_Broken(),  # type: ignore[arg-type]
+        pricing=Pricing(lambda *_: None, counted),
+    )
+    assert trail.counts_early
+    trail.take(trail.counted_calls())
+    assert not trail.counts_early
+    assert trail.calls == list(made.calls)
+    assert trail.draft().bare.content is Content.OFF
+    assert "ValueError" in caplog.text
+    assert "secret" not in caplog.text

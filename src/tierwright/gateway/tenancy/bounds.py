@@ -40,7 +40,6 @@ _SHOWN_OR_HEARD = frozenset(
     {"image_url", "input_image", "image", "input_audio", "audio_url", "audio", "video_url", "input_video", "video"}
 )
 _WRITING = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.MESSAGES})
-_FREE = Decimal(0)
 
 
 class Answerer(NamedTuple):
@@ -80,14 +79,15 @@ def most_usd(tokens: Expected, asked: Asked, answerers: Sequence[Answerer], pric
 
     Answerers without a price, and kinds of tokens without one, are passed over; 0 where nothing has a price.
     """
-    found = _FREE
+    names: dict[str, set[str]] = {}
+    for answerer in answerers:
+        names.setdefault(answerer.model, set()).add(answerer.upstream_model)
+    found = Decimal(0)
     for usage in _kinds(tokens, asked):
-        for answerer in answerers:
-            cost = price(answerer.model, usage, at)
-            if cost is None and answerer.upstream_model != answerer.model:
-                cost = price(answerer.upstream_model, usage, at)
-            if cost is not None and cost > found:
-                found = cost
+        for model, others in names.items():
+            cost = price(model, usage, at)
+            costs = [price(other, usage, at) for other in others] if cost is None else [cost]
+            found = max([found, *(one for one in costs if one is not None)])
     return found
 
 

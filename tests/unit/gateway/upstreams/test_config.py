@@ -36,6 +36,7 @@ def falling_back(**others: tuple[str, ...]) -> ResilienceConfig:
         (DeploymentConfig, {"name": "a", "backend": "b", "upstream_model": ""}, "upstream_model"),
         (DeploymentConfig, {"name": "a", "backend": "b", "weight": 0}, "weight"),
         (DeploymentConfig, {"name": "a", "backend": "b", "weight": float("inf")}, "weight"),
+        (DeploymentConfig, {"name": "a", "backend": "b", "max_output_tokens": 0}, "max_output_tokens"),
         (ResilienceConfig, {"attempt_timeout_s": 0}, "attempt_timeout_s"),
         (ResilienceConfig, {"attempt_timeout_s": -1}, "attempt_timeout_s"),
         (ResilienceConfig, {"attempt_timeout_s": float("nan")}, "attempt_timeout_s"),
