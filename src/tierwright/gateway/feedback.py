@@ -197,7 +197,7 @@ class _Reader:
     def _langfuse(self, item: Mapping[str, object]) -> list[Feedback | Score]:
         inference_id = _id(item, "observationId" if item.get("observationId") else "traceId")
         data_type = item.get("dataType")
-        if data_type is not None and data_type not in _DATA_TYPES:
+        if data_type is not None and not (isinstance(data_type, str) and data_type in _DATA_TYPES):
             raise _WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
         word = self._score(
             inference_id,
@@ -205,7 +205,7 @@ class _Reader:
             item.get("value"),
             "value",
             _text(item, "author", _LONGEST_NAME),
-            kind=None if data_type is None else _DATA_TYPES[str(data_type)],
+            kind=None if data_type is None else _DATA_TYPES[data_type],
             comment=_text(item, "comment", _LONGEST_TEXT),
         )
         return self._with_key([word], _text(item, "id", _LONGEST_NAME))

@@ -227,7 +227,8 @@ def unknown_admin_url(method: str, path: str) -> Problem:
         status=404,
         code=UNKNOWN_URL,
         type=_CALLER,
-        message=f"unknown address ({method} {path[:200]}); the admin listener serves GET /metrics and GET /health/…",
+        message=f"unknown address ({method} {path[:200]}); the admin listener serves GET /metrics, GET /health/… and "
+        "GET /openapi.json",
     )
 
 
