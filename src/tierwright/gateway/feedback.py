@@ -23,6 +23,7 @@ from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import FeedbackId, InferenceId, ScoreId, digest
 from tierwright.gateway import problems
 from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
+from tierwright.gateway.lenient_json import UNREADABLE
 from tierwright.gateway.log_format import read_id
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
     """
     try:
         payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return problems.invalid_request(
             f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
         )
@@ -118,6 +119,8 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
         )
         try:
             said += reader.words(item)
+        except RecursionError:
+            return problems.nested_too_deeply()
         except _WrongMemberError as error:
             where = f"item {place}: " if many else ""
             return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)

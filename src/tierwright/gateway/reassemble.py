@@ -5,12 +5,11 @@ Owns the merging; reads chunks leniently, since whatever arrived is worth keepin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from tierwright.gateway.lenient_json import decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +42,17 @@ class _Text:
 
 
 def reassemble(payloads: Sequence[bytes]) -> Reassembled:
-    """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out."""
+    """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out.
+
+    There is none where the chunks are nested deeper than the interpreter follows.
+    """
+    try:
+        return _reassemble(payloads)
+    except RecursionError:
+        return Reassembled(body=None, finished=False)
+
+
+def _reassemble(payloads: Sequence[bytes]) -> Reassembled:
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for payload in payloads:
@@ -64,28 +73,17 @@ def reassemble(payloads: Sequence[bytes]) -> Reassembled:
     if whole.get("usage") is None:
         whole.pop("usage", None)
     return Reassembled(
-        body=_encoded(whole),
+        body=encoded(whole),
         finished=bool(choices) and all(choice["finish_reason"] is not None for choice in choices.values()),
     )
 
 
 def _decoded(payload: bytes) -> dict[str, Any] | None:
     try:
-        found = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
-        try:
-            found = json.loads(payload)
-        except (ValueError, RecursionError):
-            return None
+        found = decoded(payload)
+    except ValueError:
+        return None
     return found if isinstance(found, dict) else None
-
-
-def _encoded(whole: dict[str, Any]) -> bytes:
-    try:
-        return msgspec.json.encode(whole)
-    except UnicodeEncodeError:
-        # A lone surrogate, which only an escape can hold.
-        return json.dumps(whole).encode("ascii")
 
 
 def _merge_choice(choices: dict[int, dict[str, Any]], index: int, part: Mapping[str, Any]) -> None:

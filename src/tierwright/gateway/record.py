@@ -43,7 +43,7 @@ def decode(data: bytes) -> Record:
     try:
         found, payloads = _decoder.decode(data[1:])
         return Record(_inference(found), payloads)
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError) as error:
+    except (msgspec.DecodeError, ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise InputError("a record of the journal can't be read") from error
 
 

@@ -47,7 +47,8 @@ _VECTORS = {
     "usage": {"prompt_tokens": 3, "total_tokens": 3},
 }
 _VERDICT = {"id": "modr-1", "model": "omni", "results": [{"flagged": False, "categories": {}, "category_scores": {}}]}
-_WHOLE: Mapping[str, dict[str, Any]] = {
+#: What is answered in one piece, by path.
+WHOLE: Mapping[str, dict[str, Any]] = {
     "/v1/chat/completions": completion(),
     "/v1/responses": _RESPONSE,
     "/v1/messages": _MESSAGE,
@@ -61,7 +62,8 @@ def _framed(*told: dict[str, Any]) -> list[bytes]:
     return [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event).encode()) for event in told]
 
 
-_STREAMED: Mapping[str, list[bytes]] = {
+#: What is answered as a stream, by path.
+STREAMED: Mapping[str, list[bytes]] = {
     "/v1/chat/completions": events("card", "_arrival"),
     "/v1/responses": _framed(
         {"type": "response.created", "response": {**_RESPONSE, "status": "in_progress", "output": []}},
@@ -82,6 +84,6 @@ async def well_behaved(request: web.Request) -> web.StreamResponse:
     """A `Script`; asserts that what it is sent is a JSON object which names a model."""
     asked = json.loads(await request.read())
     assert isinstance(asked, dict)
-    if asked.get("stream") is True and request.path in _STREAMED:
-        return await streaming(_STREAMED[request.path])(request)
-    return web.json_response(_WHOLE[request.path])
+    if asked.get("stream") is True and request.path in STREAMED:
+        return await streaming(STREAMED[request.path])(request)
+    return web.json_response(WHOLE[request.path])

@@ -41,5 +41,5 @@ class Needs:
         """`note` for a member of unknown name that says something: nobody can tell what it would change."""
         for name, value in members.items():
             if name not in known and value is not None:
-                self.note(f"{where}.{name}", "has no equal in chat.completions", "leave it out")
+                self.note(f"{where}.{name[:60]}", "has no equal in chat.completions", "leave it out")
                 return

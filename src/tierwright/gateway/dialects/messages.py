@@ -20,6 +20,7 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Carried
 from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
 from tierwright.gateway.dialects.streams import as_chunk, event_bytes
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.splice import replace_id
 from tierwright.gateway.sse import EventCutter, read_event
 from tierwright.gateway.wire import object_in, text_or_none
@@ -82,7 +83,7 @@ class NativePassage:
         spliced = replace_id(body, self._id)
         if found is None or spliced is None or found.get("type") != "message":
             return None
-        content = msgspec.json.encode({**chat_answer(found), "id": self._id})
+        content = encoded({**chat_answer(found), "id": self._id})
         return Carried(
             spliced.body, content, spliced.upstream_id, text_or_none(found.get("model")), read_usage(found.get("usage"))
         )
@@ -181,7 +182,7 @@ class _Telling:
         return _Teller(self._model, self._id)
 
     def refusal(self, status: int, body: bytes) -> bytes:
-        return msgspec.json.encode(messages_error(object_in(body) or {}, status=status))
+        return encoded(messages_error(object_in(body) or {}, status=status))
 
 
 class _Teller:
