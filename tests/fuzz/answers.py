@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,21 +15,20 @@ from tierwright.core.chat import Usage, decode_answer
 from tierwright.core.errors import BackendBroken, InputError
 from tierwright.gateway import problems
 from tierwright.gateway.anthropic.requests import chat_request, messages_request
-from tierwright.gateway.dialects.messages import MessagesDialect
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.record import Record, decode
 from tierwright.gateway.server import DIALECTS
 from tierwright.gateway.sse import EventCutter
 from tierwright.gateway.trail import Draft, Pricing
+from tierwright.gateway.wire import decode_object
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any
-
     from tierwright.gateway.dialects.dialect import Passage, StreamPassage
 
 _ID = "chatcmpl-1"
+#: Events have ends: two line ends, of any kind.
+_WHOLE = re.compile(rb"(\n\r?\n|\r\r)\Z")
 _BODIES = {
     "/v1/chat/completions": CHATS[1],
     "/v1/responses": {"model": "m", "input": "a"},
@@ -95,7 +95,7 @@ def check_stream(data: bytes) -> None:
             continue
         assert whole.payloads == cut.payloads
         assert (whole.done, whole.saw_error, whole.usage) == (cut.done, cut.saw_error, cut.usage)
-        assert not told or told.endswith((b"\n\n", b"\r\n\r\n", b"\r\r"))
+        assert not told or _WHOLE.search(told)
         _check_stored(None, tuple(whole.payloads))
 
 
@@ -154,24 +154,15 @@ def check_chunks(data: bytes) -> None:
 
 def check_there_and_back(data: bytes) -> None:
     """What Anthropic is asked for a chat is asked the same way once it was told as a chat again."""
-    asked = _object(data)
-    if asked is None:
+    asked = decode_object(data)
+    if isinstance(asked, Problem):
         return
     try:
         first = messages_request(asked, default_max_tokens=1)
         again = messages_request(chat_request(first), default_max_tokens=1)
-    except InputError:
+    except (InputError, RecursionError):
         return
     assert again["messages"] == messages_request(chat_request(again), default_max_tokens=1)["messages"]
-    assert MessagesDialect().read(json.dumps(first).encode(), {})
-
-
-def _object(data: bytes) -> Mapping[str, Any] | None:
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 _CHUNK_LINES = tuple(

@@ -85,7 +85,7 @@ def _check_chat(asked: Asked, chat: ChatRequest) -> None:
     try:
         kept = decode_request(asked.content)
     except InputError as error:
-        assert "deeply" in str(error), error  # noqa: PT017 - one of two outcomes that are both right
+        assert "deeply" in str(error) or "RecursionError" in str(error)  # noqa: PT017 - as right as the other outcome
     else:
         assert kept.messages == chat.messages
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fuzz.catalogue import HARNESSES
+from tests.fuzz.findings import FINDINGS
 from tests.fuzz.mutation import mutated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 300
+ROUNDS = 250
 
 
 @pytest.mark.parametrize("name", HARNESSES)
@@ -40,3 +41,11 @@ def _noted(what: str) -> Iterator[None]:
     except BaseException as error:
         error.add_note(what)
         raise
+
+
+@pytest.mark.parametrize("name", FINDINGS)
+def test_what_was_found_stays_mended(name: str) -> None:
+    """Input that broke the claim once does not any more."""
+    for number, data in enumerate(FINDINGS[name]):
+        with _noted(f"finding {number} of {name}: {data[:2000]!r}"):
+            HARNESSES[name].check(data)

@@ -34,8 +34,6 @@ IMPORTED = "imported"
 _END_OF_TIME_S = 253_402_300_800
 #: Largest count a database's integer can hold.
 _MOST_TOKENS = 2**63 - 1
-#: What a text may hold inside of a payload only, which is kept as the bytes it is.
-_HALF = "it holds half a surrogate pair, as of an emoji cut in two"
 #: Longest id kept; providers give some 30 characters, and an index has limits.
 _LONGEST_ID = 512
 
@@ -70,12 +68,6 @@ def read_line(raw: bytes, price: Price) -> Inference:
     usage = answer.usage
     if usage is not None and max(usage.prompt_tokens, usage.completion_tokens) > _MOST_TOKENS:
         raise InputError("'response.usage' counts more tokens than can be")
-    for member, text in (
-        ("client_id", line.client_id),
-        ("workload_id", line.workload_id),
-        ("request.model", asked.model),
-    ):
-        _check_text(text, member)
     latency_ms = _latency(line.latency_ms)
     call = ModelCall(
         role=CallRole.PRIMARY,
@@ -156,14 +148,6 @@ def read_id(value: object, member: str) -> str:
     return value
 
 
-def _check_text(text: str | None, member: str) -> None:
-    """Raises InputError where a text can't be stored."""
-    try:
-        (text or "").encode()
-    except UnicodeEncodeError:
-        raise InputError(f"'{member}' can't be stored ({_HALF})") from None
-
-
 def _decode(raw: bytes) -> _Line:
     try:
         try:
@@ -178,7 +162,8 @@ def _decode(raw: bytes) -> _Line:
     except UnicodeDecodeError:
         raise InputError("it is not JSON (not UTF-8)") from None
     except UnicodeEncodeError:
-        raise InputError(f"it is not a traffic record ({_HALF})") from None
+        # A text where a number belongs, with half a surrogate pair in it.
+        raise InputError("it is not a traffic record (a member is of another type than it should be)") from None
     except RecursionError:
         raise InputError("it is nested too deeply to be read") from None
 

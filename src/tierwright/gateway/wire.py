@@ -63,7 +63,7 @@ def object_in(body: bytes) -> dict[str, Any] | None:
 
 
 def text_or_none(value: object) -> str | None:
-    """What a server sent where a text belongs; None: something else, or text that can't be stored."""
+    """What a server sent where a text belongs; None: something else, or text that no record can hold."""
     if not isinstance(value, str):
         return None
     try:
