@@ -23,7 +23,7 @@ MESSAGES = json.dumps({"model": "gpt-4o", "max_tokens": 5, "messages": [{"role":
 
 
 def nested(before: bytes, after: bytes) -> Iterator[bytes]:
-    """Values around the depth to which the interpreter follows: 1,000 less what it is in already, or tens of thousands."""
+    """Values around the depth to which interpreters follow: a thousand less what they are in already, or far more."""
     for depth in (*range(850, 1000, 2), 5_000, 15_000, 50_000, 120_000):
         yield before + b'{"a":' * depth + b"1" + b"}" * depth + after
 
