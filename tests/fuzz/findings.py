@@ -82,5 +82,7 @@ FINDINGS: Mapping[str, tuple[bytes, ...]] = {
         b'{"traceId":"i","name":"n","value":1,"dataType":{}}',
         *_deep(b'{"inference_id":"i","output":'),
     ),
+    # A line end of another kind within the first line of a CSV file.
+    "feedback-files": (b"id;label\r;t\ni;a;1\n", *_deep(b'{"id":"i","output":')),
     "log-lines": (b'{"timestamp":1,"client_id":"c","latency_ms":"\\ud83d","request":{},"response":{}}',),
 }

@@ -8,17 +8,24 @@ import zlib
 from decimal import Decimal
 from pathlib import Path
 from struct import Struct
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.fakes import NOON, a_request, a_response, an_inference
 from tests.fuzz.harness import Harness, is_json, seeds
 from tierwright.core.errors import InputError
 from tierwright.gateway.feedback import Words, read_feedback
+from tierwright.gateway.feedback_import import import_feedback
 from tierwright.gateway.journal import recover
 from tierwright.gateway.log_format import read_line, write_line
 from tierwright.gateway.log_lines import LineReader
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.record import Record, decode, encode
 from tierwright.gateway.upstreams.failures import RETRY_AFTER_CEILING_S, classify_status, retry_after_s
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tierwright.core.feedback import Feedback
 
 _HEAD = Struct("<II")
 
@@ -70,6 +77,36 @@ def check_feedback(data: bytes) -> None:
     for word in words.said:
         repr(word).encode()
         assert word.inference_id.isprintable()
+
+
+class _Kept:
+    """A store of feedback that knows no inference."""
+
+    def __init__(self) -> None:
+        self.words: list[Feedback] = []
+
+    def add_feedback(self, words: Sequence[Feedback]) -> int:
+        self.words += words
+        return len(words)
+
+    def known(self, _ids: Sequence[str]) -> set[str]:
+        return set()
+
+
+def check_feedback_file(data: bytes) -> None:
+    """Any file, JSON Lines or CSV, is rows that are kept, set aside or silent, each counted, or an InputError."""
+    kept = _Kept()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "words"
+        path.write_bytes(data)
+        try:
+            report = import_feedback(path, cast("Any", kept), inferences=cast("Any", kept), now=NOON)
+        except InputError:
+            return
+    assert report.read == len(kept.words) + report.without_output + report.rejected
+    for word in kept.words:
+        assert word.output
+        assert word.created_at.tzinfo is not None
 
 
 def check_log_line(data: bytes) -> None:
@@ -143,6 +180,13 @@ HARNESSES = {
                 "dryrun": 1,
             },
             {"traceId": "t", "observationId": "i", "name": "n", "value": 1, "dataType": "BOOLEAN", "id": "s"},
+        ),
+    ),
+    "feedback-files": Harness(
+        check_feedback_file,
+        (
+            b'{"id":"i","output":"a","author":"ann","timestamp":1756684940.5}\n{"response_id":"j","gold":{"a":1}}\n',
+            b'id;label;timestamp\ni;a;2025-09-01T12:00:00Z\n"j";"b\nc";1756684940\n',
         ),
     ),
     "log-lines": Harness(check_log_line, seeds(_LINE, {**_LINE, "timestamp": "2025-09-01T12:00:00Z"})),
