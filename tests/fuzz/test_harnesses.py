@@ -1,4 +1,4 @@
-"""Every harness holds for a few hundred mutations of sound input, the same ones every time.
+"""Every harness holds for some mutations of sound input, the same ones every time.
 
 Looking for more is for atheris: tests/fuzz/run.py.
 """
@@ -18,7 +18,7 @@ from tests.fuzz.mutation import mutated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROUNDS = 250
+ROUNDS = 150
 
 
 @pytest.mark.parametrize("name", HARNESSES)
