@@ -39,22 +39,20 @@ _BODY = {400: (problems.INVALID_JSON,), 413: (problems.TOO_LARGE,), 415: (proble
 _MODEL = {
     400: (problems.INVALID_REQUEST,),
     403: (problems.MODEL_NOT_ALLOWED, problems.TASK_NOT_ALLOWED),
-    404: (problems.MODEL_NOT_FOUND, problems.TASK_NOT_FOUND),
+    404: (problems.MODEL_NOT_FOUND,),
     429: (problems.RATE_LIMIT_EXCEEDED, problems.INSUFFICIENT_QUOTA),
-    502: (
-        problems.UPSTREAM_UNAVAILABLE,
-        problems.UPSTREAM_LOST,
-        problems.UPSTREAM_BROKEN,
-        problems.SPECIALIST_FAILED,
-    ),
+    502: (problems.UPSTREAM_UNAVAILABLE, problems.UPSTREAM_LOST, problems.UPSTREAM_BROKEN),
     503: (problems.UPSTREAM_UNAVAILABLE, problems.OVERLOADED),
     504: (problems.UPSTREAM_TIMEOUT,),
 }
+#: Where a specialist may be asked.
+_TASK = {404: (problems.TASK_NOT_FOUND,), 502: (problems.SPECIALIST_FAILED,)}
 _FEEDBACK = {400: (problems.INVALID_FEEDBACK,), 503: (problems.STORE_UNAVAILABLE,)}
 #: What errors of one kind of operation are made of, the connection's first.
 _GROUPS: Mapping[str, tuple[_Codes, ...]] = {
-    "Asked": (_CONNECTION, _KEYED, _BODY, _MODEL),
-    "AskedInMessages": (_CONNECTION, _KEYED, _BODY, _MODEL),
+    "Asked": (_CONNECTION, _KEYED, _BODY, _MODEL, _TASK),
+    "AskedInMessages": (_CONNECTION, _KEYED, _BODY, _MODEL, _TASK),
+    "PassedOn": (_CONNECTION, _KEYED, _BODY, _MODEL),
     "Feedback": (_CONNECTION, _KEYED, _BODY, _FEEDBACK),
     "Listing": (_CONNECTION, _KEYED),
     "Named": (_CONNECTION, _KEYED, {404: (problems.MODEL_NOT_FOUND,)}),
@@ -133,8 +131,10 @@ _ASKING = (
         "InputTokens",
         errors="AskedInMessages",
     ),
-    _Asking("/v1/embeddings", "embeddings", "OpenAI's embeddings", "EmbeddingsRequest", "PassedOn"),
-    _Asking("/v1/moderations", "moderations", "OpenAI's moderations", "ModerationRequest", "PassedOn"),
+    _Asking("/v1/embeddings", "embeddings", "OpenAI's embeddings", "EmbeddingsRequest", "PassedOn", errors="PassedOn"),
+    _Asking(
+        "/v1/moderations", "moderations", "OpenAI's moderations", "ModerationRequest", "PassedOn", errors="PassedOn"
+    ),
 )
 
 
