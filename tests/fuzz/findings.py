@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes import an_inference
+from tests.fakes import a_request, a_response, an_inference
 from tierwright.gateway.record import Record, encode
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ def _called(arguments: str) -> bytes:
         {"role": "tool", "tool_call_id": "t", "content": "b"},
     ]
     return json.dumps({"model": "m", "messages": turns, "tools": [tool]}).encode()
+
+
+def _line(instant: str) -> bytes:
+    asked, answered = json.loads(a_request()), json.loads(a_response())
+    return json.dumps({"timestamp": instant, "client_id": "c", "request": asked, "response": answered}).encode()
 
 
 #: By harness.
@@ -84,5 +89,12 @@ FINDINGS: Mapping[str, tuple[bytes, ...]] = {
     ),
     # A line end of another kind within the first line of a CSV file.
     "feedback-files": (b"id;label\r;t\ni;a;1\n",),
-    "log-lines": (b'{"timestamp":1,"client_id":"c","latency_ms":"\\ud83d","request":{},"response":{}}',),
+    "log-lines": (
+        b'{"timestamp":1,"client_id":"c","latency_ms":"\\ud83d","request":{},"response":{}}',
+        # Instants that a time zone leads out of the calendar, and one that could not be read again once it was written.
+        *(
+            _line(instant)
+            for instant in ("0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "1012-09-01T12:00:00Z")
+        ),
+    ),
 }
