@@ -104,7 +104,7 @@ def check_headers(data: bytes) -> None:
 
 
 def check_text(data: bytes) -> None:
-    """A body that names no JSON is never a chat for the store either."""
+    """What a store holds as a request is a chat with a model and messages, or an InputError."""
     try:
         chat = decode_request(data)
     except InputError:
