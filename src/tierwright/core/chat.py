@@ -229,12 +229,15 @@ def _input_usage(payload: Mapping[str, object], service_tier: object) -> Usage |
 
 
 def decode_request(raw: bytes) -> ChatRequest:
-    """`read_request` of JSON bytes; InputError also where they are no JSON."""
+    """`read_request` of JSON bytes; InputError also where they are no JSON, or nested too deeply."""
     try:
         payload = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise InputError(f"the request body is not JSON ({error.__class__.__name__})") from error
-    return read_request(payload)
+    try:
+        return read_request(payload)
+    except RecursionError as error:
+        raise InputError("the request body is nested too deeply") from error
 
 
 def decode_answer(raw: bytes) -> ChatAnswer:

@@ -115,6 +115,14 @@ def _key_in(headers: Mapping[bytes, bytes]) -> bytes | None:
 def _is_local(headers: Mapping[bytes, bytes]) -> bool:
     """A page of elsewhere is betrayed by its Origin, or by the name it made the browser resolve to this machine."""
     origin, host = headers.get(b"origin"), headers.get(b"host")
-    if origin is not None and not is_loopback(urlsplit(origin.decode("latin-1")).hostname or ""):
+    if origin is not None and not is_loopback(_host_in(origin.decode("latin-1"))):
         return False
-    return host is None or is_loopback(urlsplit("//" + host.decode("latin-1")).hostname or "")
+    return host is None or is_loopback(_host_in("//" + host.decode("latin-1")))
+
+
+def _host_in(url: str) -> str:
+    """The host that an address names; empty where it names none, or is no address."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

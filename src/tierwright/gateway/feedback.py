@@ -23,6 +23,7 @@ from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import FeedbackId, InferenceId, ScoreId, digest
 from tierwright.gateway import problems
 from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
+from tierwright.gateway.lenient_json import UNREADABLE
 from tierwright.gateway.log_format import read_id
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
     """
     try:
         payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return problems.invalid_request(
             f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
         )
@@ -167,6 +168,8 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
         )
         try:
             found = reader.words(item)
+        except RecursionError:
+            return problems.nested_too_deeply()
         except _WrongMemberError as error:
             where = f"item {place}: " if many else ""
             return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)
@@ -247,7 +250,7 @@ class _Reader:
     def _langfuse(self, item: Mapping[str, object]) -> list[Feedback | Score]:
         inference_id = _id(item, _id_member(item))
         data_type = item.get("dataType")
-        if data_type is not None and data_type not in _DATA_TYPES:
+        if data_type is not None and not (isinstance(data_type, str) and data_type in _DATA_TYPES):
             raise _WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
         word = self._score(
             inference_id,
@@ -255,7 +258,7 @@ class _Reader:
             item.get("value"),
             "value",
             _text(item, "author", _LONGEST_NAME),
-            kind=None if data_type is None else _DATA_TYPES[str(data_type)],
+            kind=None if data_type is None else _DATA_TYPES[data_type],
             comment=_text(item, "comment", _LONGEST_TEXT),
         )
         return self._with_key([word], _text(item, "id", _LONGEST_NAME))

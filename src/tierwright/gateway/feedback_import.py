@@ -145,7 +145,10 @@ def _word(members: Mapping[str, object], default: datetime) -> Feedback | None:
     author, timestamp = members.get("author") or None, members.get("timestamp")
     if author is not None and not isinstance(author, str):
         raise InputError("'author' is not text")
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    try:
+        text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    except RecursionError:
+        raise InputError("the right answer is nested too deeply to be read") from None
     return Feedback(
         id=FeedbackId(digest(inference_id, author or "", text, length=32)),
         inference_id=InferenceId(inference_id),
@@ -197,10 +200,10 @@ def _json_rows(lines: Iterator[Line], aside: Rejects) -> Iterator[_Row]:
 def _csv_rows(path: Path, header: Line, lines: Iterator[Line], aside: Rejects) -> Iterator[_Row]:
     try:
         names = header.raw.decode()
-    except UnicodeDecodeError:
+        delimiter = max(_DELIMITERS, key=names.count)
+        columns = [name.strip() for name in next(csv.reader([names], delimiter=delimiter))]
+    except (UnicodeDecodeError, csv.Error):
         raise InputError(f"{path} is neither JSON Lines nor CSV in UTF-8; export it as one of them") from None
-    delimiter = max(_DELIMITERS, key=names.count)
-    columns = [name.strip() for name in next(csv.reader([names], delimiter=delimiter))]
     for wanted in (ID_COLUMNS, OUTPUT_COLUMNS):
         if not set(wanted) & set(columns):
             raise InputError(

@@ -14,7 +14,7 @@ from tierwright.core.inference import CallRole
 from tierwright.gateway import problems, wire
 from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.relay import Relay, too_long
+from tierwright.gateway.relay import Relay, too_deep, too_long
 from tierwright.gateway.trail import Attempt
 from tierwright.gateway.upstreams.failures import classify_error, classify_status
 from tierwright.gateway.upstreams.lease import AttemptRole, RefusalReason, Refused
@@ -189,6 +189,8 @@ class Frontier:
                 )
         except BackendError as error:
             return self._failed(errand, lease, attempt, error, status)
+        except RecursionError:
+            return self._failed(errand, lease, attempt, too_deep(attempt.backend), status)
         lease.succeeded()
         tally = trail.tally(carried.usage, attempt.model, carried.model)
         trail.calls.append(

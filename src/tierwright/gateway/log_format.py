@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 #: The backend of imported calls: not one of the settings.
 IMPORTED = "imported"
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 #: First second after the last instant a datetime can hold.
 _END_OF_TIME_S = 253_402_300_800
 #: Largest count a database's integer can hold.
@@ -129,6 +130,9 @@ def read_instant(timestamp: float | str) -> datetime:
             raise InputError("'timestamp' is neither seconds since 1970 nor a time as ISO 8601 writes it") from None
         if instant.tzinfo is None:
             raise InputError("'timestamp' does not say its time zone; end it with Z or an offset such as +02:00")
+        # Where an offset leads out of what can be told, subtracting does not.
+        if not timedelta(0) <= instant - _EPOCH < timedelta(seconds=_END_OF_TIME_S):
+            raise InputError("'timestamp' lies before 1970 or after 9999")
         return instant.astimezone(UTC)
     if not math.isfinite(timestamp):
         raise InputError("'timestamp' is not a number")
@@ -161,6 +165,9 @@ def _decode(raw: bytes) -> _Line:
         raise InputError(f"it is not a traffic record ({error})") from None
     except UnicodeDecodeError:
         raise InputError("it is not JSON (not UTF-8)") from None
+    except UnicodeEncodeError:
+        # A text where a number belongs, with half a surrogate pair in it.
+        raise InputError("it is not a traffic record (a member is of another type than it should be)") from None
     except RecursionError:
         raise InputError("it is nested too deeply to be read") from None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tierwright.core.errors import BackendError, BackendLost, BackendTimeout, BackendUnavailable
+from tierwright.gateway.lenient_json import UNREADABLE
 
 INVALID_API_KEY = "invalid_api_key"
 FORBIDDEN_ORIGIN = "forbidden_origin"
@@ -180,6 +181,11 @@ def invalid_request(message: str, *, code: str = INVALID_REQUEST, param: str | N
     return Problem(status=400, code=code, type=_CALLER, message=message, param=param)
 
 
+def nested_too_deeply() -> Problem:
+    """400: nobody follows so many brackets."""
+    return invalid_request("the request body is nested too deeply; send less deeply nested JSON")
+
+
 def unsupported_encoding() -> Problem:
     """415."""
     return Problem(
@@ -228,7 +234,8 @@ def unknown_admin_url(method: str, path: str) -> Problem:
         status=404,
         code=UNKNOWN_URL,
         type=_CALLER,
-        message=f"unknown address ({method} {path[:200]}); the admin listener serves GET /metrics and GET /health/…",
+        message=f"unknown address ({method} {path[:200]}); the admin listener serves GET /metrics, GET /health/… and "
+        "GET /openapi.json",
     )
 
 
@@ -324,7 +331,7 @@ def code_in(body: bytes) -> str | None:
     """The error code in an error body of OpenAI's or Anthropic's form; None: there is none."""
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     error = found.get("error") if isinstance(found, dict) else None
     code = error.get("code") or error.get("type") if isinstance(error, dict) else None

@@ -5,12 +5,11 @@ Owns the merging; reads chunks leniently, since whatever arrived is worth keepin
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from tierwright.gateway.lenient_json import decoded, encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +45,15 @@ def reassemble(payloads: Sequence[bytes], *, answer_id: str | None = None) -> Re
     """The answer in the JSON of a stream's chunks, in their order; what is no chunk of an answer is left out.
 
     `answer_id`: its id, whatever the chunks say; None: as they say. Needs about three times the memory of the text.
+    There is none where the chunks are nested deeper than the interpreter follows.
     """
+    try:
+        return _reassemble(payloads, answer_id)
+    except RecursionError:
+        return Reassembled(body=None, finished=False)
+
+
+def _reassemble(payloads: Sequence[bytes], answer_id: str | None) -> Reassembled:
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     for chunk in _chunks(payloads):
@@ -64,9 +71,7 @@ def reassemble(payloads: Sequence[bytes], *, answer_id: str | None = None) -> Re
         whole.pop("usage", None)
     if answer_id is not None:
         whole = {**whole, "id": answer_id} if "id" in whole else {"id": answer_id, **whole}
-    return Reassembled(
-        body=_encoded(whole), finished=_all_ended(choice["finish_reason"] for choice in whole["choices"])
-    )
+    return Reassembled(body=encoded(whole), finished=_all_ended(choice["finish_reason"] for choice in whole["choices"]))
 
 
 def finished(payloads: Sequence[bytes]) -> bool:
@@ -102,21 +107,10 @@ def _parts(chunk: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _decoded(payload: bytes) -> dict[str, Any] | None:
     try:
-        found = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
-        try:
-            found = json.loads(payload)
-        except (ValueError, RecursionError):
-            return None
+        found = decoded(payload)
+    except ValueError:
+        return None
     return found if isinstance(found, dict) else None
-
-
-def _encoded(whole: dict[str, Any]) -> bytes:
-    try:
-        return msgspec.json.encode(whole)
-    except UnicodeEncodeError:
-        # A lone surrogate, which only an escape can hold.
-        return json.dumps(whole).encode("ascii")
 
 
 def _merge_choice(choices: dict[int, dict[str, Any]], index: int, part: Mapping[str, Any]) -> None:

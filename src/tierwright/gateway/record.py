@@ -66,7 +66,15 @@ def decode(data: bytes) -> Record:
         found["request"] = None if request is None else contents.pop(0)
         found["response"] = None if response is None else contents.pop(0)
         return Record(_inference(found), contents)
-    except (msgspec.DecodeError, ValueError, TypeError, KeyError, struct.error) as error:
+    except (
+        msgspec.DecodeError,
+        ValueError,
+        TypeError,
+        KeyError,
+        ArithmeticError,
+        RecursionError,
+        struct.error,
+    ) as error:
         raise InputError("a record of the journal can't be read") from error
 
 

@@ -77,8 +77,9 @@ class Relay:
                     error = BackendBroken(
                         f"the answer of the backend '{self._attempt.backend}' ended before it was complete; try again"
                     )
-        except BackendError as failure:
-            error, events = failure, b""
+        except (BackendError, RecursionError) as failure:
+            error = failure if isinstance(failure, BackendError) else too_deep(self._attempt.backend)
+            events = b""
         code = problems.UPSTREAM_ERROR if stream.saw_error else None
         if error is not None:
             problem = problems.upstream_failed(error)
@@ -112,6 +113,11 @@ class Relay:
 def too_long(backend: str, most_bytes: int) -> BackendBroken:
     """What an answer beyond the limit is, in one piece or streamed: all of it is in memory until it is stored."""
     return BackendBroken(f"the backend '{backend}' sent an answer of more than {most_bytes} bytes")
+
+
+def too_deep(backend: str) -> BackendBroken:
+    """What an answer is whose brackets nobody follows."""
+    return BackendBroken(f"the backend '{backend}' sent an answer that is nested too deeply")
 
 
 async def _drain(chunks: AsyncIterator[bytes]) -> None:

@@ -193,7 +193,7 @@ class GatewayApp:
             if begun:
                 # An answer that has begun can only be cut: the server closes the connection.
                 raise RuntimeError("the answer could not be completed") from None
-            await _send_problem(problems.internal_error(), send)
+            await _send_problem(scope["path"], problems.internal_error(), send)
         finally:
             self._life.in_flight -= 1
             fittings.in_flight -= 1
@@ -204,10 +204,10 @@ class GatewayApp:
         path, method = scope["path"], scope["method"]
         methods = _READ if path.startswith(_MODEL) else _METHODS.get(path)
         if methods is None:
-            await _send_problem(problems.unknown_url(method, path), send)
+            await _send_problem(path, problems.unknown_url(method, path), send)
         elif method not in methods:
             problem = problems.method_not_allowed(method, path, methods[0])
-            await _send_problem(problem, send, more=((b"allow", ", ".join(methods).encode("ascii")),))
+            await _send_problem(path, problem, send, more=((b"allow", ", ".join(methods).encode("ascii")),))
         elif path == _LIVELINESS:
             await _send_json(200, {"status": "alive"}, send)
         elif path == _READINESS:
@@ -216,7 +216,7 @@ class GatewayApp:
             headers: dict[bytes, bytes] = dict(scope["headers"])
             caller = fittings.authenticator.caller_of(headers)
             if isinstance(caller, Problem):
-                await _send_problem(caller, send, more=((b"www-authenticate", b"Bearer"),))
+                await _send_problem(path, caller, send, more=((b"www-authenticate", b"Bearer"),))
             elif path == _MODELS:
                 listed = await fittings.exchange.models(caller, created=self._life.started_at_s)
                 await _send_json(200, {"object": "list", "data": listed}, send)
@@ -226,7 +226,7 @@ class GatewayApp:
             else:
                 body = await _body(headers, receive, fittings.max_body_bytes)
                 if isinstance(body, Problem):
-                    await _send_problem(body, send)
+                    await _send_problem(path, body, send)
                 elif path == _FEEDBACK:
                     status, answer = await self._feedback.take(body, headers, caller)
                     await _send_bytes(status, answer, send)
@@ -311,13 +311,16 @@ async def _send_model(name: str, listed: Sequence[Mapping[str, object]], send: S
     """One of the models listed; a model that is not for the caller is answered as one that is not there."""
     found = next((model for model in listed if model["id"] == name), None)
     if found is None:
-        await _send_problem(problems.model_not_found(name), send)
+        await _send_problem(_MODEL, problems.model_not_found(name), send)
     else:
         await _send_json(200, found, send)
 
 
-async def _send_problem(problem: Problem, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-    await _send_bytes(problem.status, problem.body(), send, more=more)
+async def _send_problem(path: str, problem: Problem, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+    """The error in the form of the API that is spoken at an address; in OpenAI's where none is."""
+    dialect = DIALECTS.get(path)
+    body = problem.body() if dialect is None else dialect.problem(problem)
+    await _send_bytes(problem.status, body, send, more=more)
 
 
 async def _send_bytes(status: int, body: bytes, send: Send, *, more: tuple[tuple[bytes, bytes], ...] = ()) -> None:

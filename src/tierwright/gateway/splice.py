@@ -6,17 +6,18 @@ repeated keys. Refuses to re-encode: everything else of the body is what the mod
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from tierwright.gateway.lenient_json import UNREADABLE, decoded, encoded
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: An object whose first member is a string called "id": what nearly every server sends.
-_ID_FIRST = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"id"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
+_ID_FIRST = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"id"[ \t\n\r]*:[ \t\n\r]*("[^"\\\x00-\x1f]*")')
 #: A string, or a bracket outside of strings.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]]', re.DOTALL)
 _COLON = re.compile(rb"[ \t\n\r]*:[ \t\n\r]*")
@@ -135,7 +136,7 @@ def _names(key: bytes, quoted: bytes, name: str) -> bool:
 def _decoded(value: bytes) -> str | None:
     try:
         return _text.decode(value)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -143,17 +144,17 @@ def read_head(body: bytes) -> Head | None:
     """The members of a JSON object that the gateway reads; None where it is none."""
     try:
         return _head.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         # The standard library also reads NaN, Infinity and lone surrogates, which some servers write.
         return _leniently(body)
 
 
 def _leniently(body: bytes) -> Head | None:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = decoded(body)
+    except ValueError:
         return None
     if not isinstance(found, dict):
         return None
     members = {name: found[name] for name in Head.__struct_fields__ if name in found}
-    return Head(**{name: msgspec.Raw(json.dumps(value).encode()) for name, value in members.items()})
+    return Head(**{name: msgspec.Raw(encoded(value)) for name, value in members.items()})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from tierwright.core.errors import BackendBroken
+from tierwright.gateway.lenient_json import UNREADABLE
 from tierwright.gateway.reassemble import finished
 from tierwright.gateway.splice import NULL, replace_id
 from tierwright.gateway.wire import model_of, usage_of
@@ -216,5 +217,5 @@ def _check_json(payload: bytes) -> None:
         return
     try:
         msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BackendBroken("the model server sent an event whose data are no JSON") from error

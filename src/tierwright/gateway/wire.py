@@ -16,6 +16,7 @@ import msgspec
 
 from tierwright.core.chat import read_usage
 from tierwright.gateway import problems
+from tierwright.gateway.lenient_json import UNREADABLE, decoded
 from tierwright.gateway.splice import NULL
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def decode_object(body: bytes) -> dict[str, Any] | Problem:
     """The JSON object in a body; a Problem where it is none."""
     try:
         payload = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return problems.invalid_request(
             f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
         )
@@ -57,15 +58,21 @@ def decode_object(body: bytes) -> dict[str, Any] | Problem:
 def object_in(body: bytes) -> dict[str, Any] | None:
     """The JSON object that a server sent; None: it sent none."""
     try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        found = decoded(body)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
 
 def text_or_none(value: object) -> str | None:
-    """What a server sent where a text belongs; None: something else."""
-    return value if isinstance(value, str) else None
+    """What a server sent where a text belongs; None: something else, or text that no record can hold."""
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def whole_number(value: object) -> int | None:
@@ -130,12 +137,20 @@ def usage_of(head: Head) -> Usage | None:
     """The usage a model server sent; None where it sent none that can be counted."""
     if head.usage == NULL:
         return None
-    return read_usage(msgspec.json.decode(head.usage), service_tier=msgspec.json.decode(head.service_tier))
+    return read_usage(_value(head.usage), service_tier=_value(head.service_tier))
 
 
 def model_of(head: Head) -> str | None:
     """The model that a model server says it used; None: not said."""
-    return text_or_none(msgspec.json.decode(head.model))
+    return text_or_none(_value(head.model))
+
+
+def _value(raw: bytes | msgspec.Raw) -> object:
+    """What a server sent as one member; None where that is no JSON, which only looking into it shows."""
+    try:
+        return decoded(bytes(raw))
+    except ValueError:
+        return None
 
 
 def characters_of(request: ChatRequest) -> int:

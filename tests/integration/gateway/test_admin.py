@@ -15,6 +15,7 @@ from tests.integration.gateway.conftest import Running, eventually
 from tests.integration.gateway.test_specialists import ask
 from tierwright.gateway.admin import AdminApp, OneProcess
 from tierwright.gateway.config import AdminConfig, ServerConfig
+from tierwright.gateway.openapi import document
 from tierwright.gateway.serving import Beside, Listener
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ def test_requests_show_in_the_metrics(gateway: Running, admin: str) -> None:
     assert 'tierwright_deployment_state{backend="frontier",deployment="frontier-0-gpt-4o"} 0.0' in page
     assert 'tierwright_capture{state="lost"} 0.0' in page
     assert json.loads(read(f"{admin}/health/readiness"))["status"] == "ready"
+
+
+def test_the_api_is_described(admin: str) -> None:
+    """The OpenAPI document is where monitoring and tools find it, without a key."""
+    assert json.loads(read(f"{admin}/openapi.json")) == document()
 
 
 def test_callers_find_no_metrics(gateway: Running) -> None:

@@ -251,6 +251,11 @@ def test_caller_that_leaves_ends_the_upstream_call(gateway: Running) -> None:
         (("POST", "/v1/models", b""), {}, (405, "method_not_allowed")),
         (("POST", "/v1/chat/completions", b"{"), {}, (400, "invalid_json")),
         (("POST", "/v1/chat/completions", b'{"model":"gpt-4o"}'), {}, (400, "invalid_request")),
+        (
+            ("POST", "/v1/chat/completions", a_completion_body(stream=True, stream_options=[1])),
+            {},
+            (400, "invalid_request"),
+        ),
         (("POST", "/v1/chat/completions", b"x" * 1_000_001), {}, (413, "request_too_large")),
         (("POST", "/v1/chat/completions", b"z"), {"content_encoding": "gzip"}, (415, "unsupported_content_encoding")),
         (("POST", "/v1/chat/completions", a_completion_body(model="gpt-9")), {}, (404, "model_not_found")),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import anthropic
 import openai
@@ -293,3 +295,26 @@ def test_an_answer_that_its_caller_cuts_off_is_kept_and_counted(
     assert 60 <= (call.completion_tokens or 0) <= 62
     assert call.cost_usd == Decimal(20 + (call.completion_tokens or 0)) / 1_000_000
     assert (b"some more words" in (kept.response or b"")) == keep
+
+
+@pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
+@pytest.mark.parametrize(
+    ("method", "headers", "status", "kind"),
+    [
+        ("POST", {"x-api-key": "wrong"}, 401, "authentication_error"),
+        ("POST", {"x-api-key": KEY, "content-encoding": "gzip"}, 415, "invalid_request_error"),
+        ("POST", {"x-api-key": KEY, "content-length": "2000000"}, 413, "request_too_large"),
+        ("GET", {"x-api-key": KEY}, 405, "invalid_request_error"),
+    ],
+)
+def test_what_is_refused_unread_has_the_form_too(
+    gateway: Running, path: str, method: str, headers: dict[str, str], status: int, kind: str
+) -> None:
+    """A key, a method or a body that is refused before the request is read is refused in Anthropic's form."""
+    parts = urlsplit(gateway.listener.address)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=20)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    told = json.load(answer)
+    connection.close()
+    assert (answer.status, told["type"], told["error"]["type"]) == (status, "error", kind)

@@ -77,6 +77,8 @@ def test_open_gateway_may_not_listen_elsewhere(host: str) -> None:
         {b"host": b"evil.example:8400"},
         {b"host": b"127.0.0.1:8400", b"origin": b"https://evil.example"},
         {b"host": b"127.0.0.1:8400", b"origin": b"null"},
+        {b"host": b"127.0.0.1:8400", b"origin": b"http://["},
+        {b"host": b"["},
     ],
 )
 def test_web_pages_of_elsewhere_cannot_use_an_open_gateway(headers: dict[bytes, bytes]) -> None:

@@ -178,6 +178,7 @@ def test_corrected_answers_of_two_shapes(item: dict[str, Any], output: str) -> N
         ({"episode_id": "i", "metric_name": "stars", "value": 1}, "inference_id"),
         ({"traceId": "i", "value": 1}, "name"),
         ({"traceId": "i", "name": "n", "value": 1, "dataType": "VECTOR"}, "dataType"),
+        ({"traceId": "i", "name": "n", "value": 1, "dataType": {}}, "dataType"),
         ({"traceId": "i", "name": "n", "value": 2, "dataType": "BOOLEAN"}, "value"),
         ({"traceId": "i", "name": "n", "value": "2", "dataType": "NUMERIC"}, "value"),
         ({"traceId": "i", "name": "n", "value": 10**400, "dataType": "NUMERIC"}, "value"),

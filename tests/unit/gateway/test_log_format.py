@@ -143,6 +143,8 @@ class TestRefusing:
             (line(timestamp=None), "timestamp"),
             (line(timestamp=True), "timestamp"),
             (line(timestamp=-1), "'timestamp' is negative"),
+            (line(timestamp="0001-01-01T00:00:00+01:00"), "before 1970"),
+            (line(timestamp="9999-12-31T23:59:59-01:00"), "after 9999"),
             (line(timestamp=1_756_684_940_004), "milliseconds"),
             (line(timestamp=10**40), "milliseconds"),
             (line(timestamp="yesterday"), "neither seconds since 1970 nor"),

@@ -21,5 +21,5 @@ def note_others(needs: Needs, members: Mapping[str, object], known: Collection[s
     """`note` for a member of unknown name that says something: nobody can tell what it would change."""
     for name, value in members.items():
         if name not in known and value is not None:
-            note(needs, f"{where}.{name}", "has no equal in chat.completions", "leave it out")
+            note(needs, f"{where}.{name[:60]}", "has no equal in chat.completions", "leave it out")
             return

@@ -84,7 +84,7 @@ def _cached(block: dict[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
 def _known(part: Mapping[str, Any], known: frozenset[str], where: str) -> None:
     for name, value in part.items():
         if name not in known and value is not None:
-            raise InputError(f"'{where}.{name}' is nothing that Anthropic's API can say; leave it out")
+            raise InputError(f"'{where}.{name[:60]}' is nothing that Anthropic's API can say; leave it out")
 
 
 def _source(url: str) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tierwright.core.chat import ChatRequest, read_request
 from tierwright.core.errors import InputError
 from tierwright.core.inference import Endpoint
@@ -17,6 +15,7 @@ from tierwright.gateway import problems
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.to_anthropic import ToAnthropic
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.splice import NULL, add_member, replace_id
 from tierwright.gateway.sse import ChunkStream
@@ -49,6 +48,13 @@ class ChatDialect:
             chat = read_request(payload)
         except InputError as error:
             return problems.invalid_request(str(error))
+        except RecursionError:
+            return problems.nested_too_deeply()
+        options = payload.get("stream_options")
+        if options is not None and not isinstance(options, dict):
+            return problems.invalid_request(
+                "'stream_options' is not an object; send {…}, or leave it out", param="stream_options"
+            )
         return Asked(
             model=chat.model,
             payload=payload,
@@ -66,13 +72,15 @@ class ChatDialect:
         self, asked: Asked, kind: BackendKind, *, model: str, inference_id: str, created_at: int
     ) -> Passage | Problem:
         """As `Dialect.passage`."""
-        if kind.speaks is Speech.ANTHROPIC:
-            try:
-                return ToAnthropic(asked, model=model, inference_id=inference_id, created_at=created_at)
-            except InputError as error:
-                return problems.invalid_request(str(error))
         hide_usage = asked.stream and not asked.include_usage and kind.streams_usage
-        return ChatPassage(chat_body(asked, kind, model=model, want_usage=hide_usage), inference_id, hide_usage)
+        try:
+            if kind.speaks is Speech.ANTHROPIC:
+                return ToAnthropic(asked, model=model, inference_id=inference_id, created_at=created_at)
+            return ChatPassage(chat_body(asked, kind, model=model, want_usage=hide_usage), inference_id, hide_usage)
+        except InputError as error:
+            return problems.invalid_request(str(error))
+        except RecursionError:
+            return problems.nested_too_deeply()
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """As `Dialect.local`."""
@@ -132,7 +140,7 @@ def chat_body(asked: Asked, kind: BackendKind, *, model: str, want_usage: bool) 
 def encoded_chat(chat: Mapping[str, Any], kind: BackendKind, *, model: str) -> bytes:
     """A chat request that exists as an object only, as a server of that kind wants it."""
     renamed = _renamed(chat, kind)
-    return msgspec.json.encode({renamed.get(name, name): value for name, value in chat.items()} | {"model": model})
+    return encoded({renamed.get(name, name): value for name, value in chat.items()} | {"model": model})
 
 
 def _renamed(payload: Mapping[str, Any], kind: BackendKind) -> dict[str, str]:

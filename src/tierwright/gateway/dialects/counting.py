@@ -46,6 +46,8 @@ class CountingDialect:
             chat = read_request(read(payload).request)
         except InputError as error:
             return problems.invalid_request(str(error))
+        except RecursionError:
+            return problems.nested_too_deeply()
         return Asked(model=chat.model, payload=payload, body=body, content=b"", chat=None)
 
     def passage(

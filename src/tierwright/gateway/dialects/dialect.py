@@ -94,7 +94,10 @@ class StreamPassage(Protocol):
         """What the answer can be put together from, in the order it came."""
 
     def feed(self, data: bytes) -> bytes:
-        """What can be passed on now; empty: nothing yet. Raises BackendBroken where the stream can't be followed."""
+        """What can be passed on now; empty: nothing yet.
+
+        Raises BackendBroken where the stream can't be followed, RecursionError where it is nested too deeply.
+        """
 
     def close(self) -> bytes:
         """What is left when the server has ended the stream."""
@@ -115,7 +118,10 @@ class Passage(Protocol):
         """What to post."""
 
     def whole(self, body: bytes) -> Carried | None:
-        """A good answer that came in one piece; None: it is not what such a server answers."""
+        """A good answer that came in one piece; None: it is not what such a server answers.
+
+        Raises BackendBroken where the caller's API can't tell it, RecursionError where it is nested too deeply.
+        """
 
     def refusal(self, status: int, body: bytes) -> bytes:
         """The server's error answer, in the caller's form."""

@@ -22,6 +22,7 @@ from tierwright.gateway.dialects.native import NativeStream
 from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
 from tierwright.gateway.dialects.streams import event_bytes
 from tierwright.gateway.dialects.to_anthropic import so_far
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.splice import replace_id
 from tierwright.gateway.wire import object_in, text_or_none
 
@@ -83,7 +84,7 @@ class NativePassage:
         spliced = replace_id(body, self._id)
         if found is None or spliced is None or found.get("type") != "message":
             return None
-        content = msgspec.json.encode({**chat_answer(found), "id": self._id})
+        content = encoded({**chat_answer(found), "id": self._id})
         return Carried(
             spliced.body, content, spliced.upstream_id, text_or_none(found.get("model")), read_usage(found.get("usage"))
         )
@@ -152,7 +153,7 @@ class _Telling:
         return _Teller(self._model, self._id)
 
     def refusal(self, status: int, body: bytes) -> bytes:
-        return msgspec.json.encode(messages_error(object_in(body) or {}, status=status))
+        return encoded(messages_error(object_in(body) or {}, status=status))
 
 
 class _Teller:

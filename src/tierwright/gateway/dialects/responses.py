@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tierwright.core.chat import read_usage
 from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems
@@ -18,6 +16,7 @@ from tierwright.gateway.dialects.dialect import Carried
 from tierwright.gateway.dialects.native import NativeStream
 from tierwright.gateway.dialects.retold import read_as_chat, to_chat_server, told_locally
 from tierwright.gateway.dialects.streams import event_bytes
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.responses.answers import chat_answer, response
 from tierwright.gateway.responses.requests import chat_request, read
 from tierwright.gateway.responses.streams import ResponseEvents
@@ -89,7 +88,7 @@ class NativePassage:
             return None
         return Carried(
             body,
-            msgspec.json.encode(chat_answer(found)),
+            encoded(chat_answer(found)),
             text_or_none(found.get("id")),
             text_or_none(found.get("model")),
             _usage(found),

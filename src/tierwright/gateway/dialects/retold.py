@@ -15,6 +15,7 @@ from tierwright.gateway import problems
 from tierwright.gateway.dialects.chat import ChatPassage, encoded_chat, is_for_specialists, most_tokens
 from tierwright.gateway.dialects.dialect import Asked, Carried
 from tierwright.gateway.dialects.streams import RetoldStream, as_chunk
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.wire import decode_object, named_task, object_in, text_or_none
 
@@ -61,13 +62,16 @@ def read_as_chat(
     try:
         reading = read(payload)
         chat = read_request(reading.request)
+        content = encoded(reading.request)
     except InputError as error:
         return problems.invalid_request(str(error))
+    except RecursionError:
+        return problems.nested_too_deeply()
     return Asked(
         model=chat.model,
         payload=payload,
         body=body,
-        content=msgspec.json.encode(reading.request),
+        content=content,
         chat=chat,
         stream=payload.get("stream") is True,
         include_usage=True,
@@ -89,11 +93,13 @@ def to_chat_server(
     """The way of a request to a server that speaks chat.completions; a Problem where a chat can't ask for the same."""
     try:
         chat = chat_request(asked.payload)
+        if not kind.streams_usage:
+            chat.pop("stream_options", None)
+        return RetoldPassage(encoded_chat(chat, kind, model=model), inference_id, telling)
     except InputError as error:
         return problems.invalid_request(str(error))
-    if not kind.streams_usage:
-        chat.pop("stream_options", None)
-    return RetoldPassage(encoded_chat(chat, kind, model=model), inference_id, telling)
+    except RecursionError:
+        return problems.nested_too_deeply()
 
 
 def told_locally(asked: Asked, answer: LocalAnswer, telling: Telling) -> bytes:
@@ -123,8 +129,8 @@ class RetoldPassage:
         if found is None or not isinstance(found.get("choices"), list):
             return None
         return Carried(
-            msgspec.json.encode(self._telling.whole(found)),
-            msgspec.json.encode({**found, "id": self._id}),
+            encoded(self._telling.whole(found)),
+            encoded({**found, "id": self._id}),
             text_or_none(found.get("id")),
             text_or_none(found.get("model")),
             read_usage(found.get("usage"), found.get("service_tier")),

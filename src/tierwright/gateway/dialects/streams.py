@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-import msgspec
-
+from tierwright.core.errors import BackendBroken
+from tierwright.gateway.lenient_json import decoded, encoded
 from tierwright.gateway.sse import ChunkStream
 
 if TYPE_CHECKING:
@@ -85,16 +85,25 @@ class RetoldStream:
         return self._chunks.complete()
 
     def _told(self, known: int, *, ended: bool = False) -> bytes:
-        events = [self._teller.tell(msgspec.json.decode(payload)) for payload in self._chunks.payloads[known:]]
+        events = [self._teller.tell(_decoded(payload)) for payload in self._chunks.payloads[known:]]
         if not self._closed and not self.saw_error and (self.done or (ended and self.complete())):
             self._closed = True
             events.append(self._teller.close())
         return b"".join(events)
 
 
+def _decoded(payload: bytes) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = decoded(payload)
+    except ValueError as error:
+        # What passes between servers and callers of one API is looked into as far as needed only.
+        raise BackendBroken("the model server sent an event whose data are no JSON") from error
+    return found
+
+
 def event_bytes(name: str, data: object) -> bytes:
     """One server-sent event with its type, as Anthropic and the Responses API frame theirs."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode("ascii"), msgspec.json.encode(data))
+    return b"event: %b\ndata: %b\n\n" % (name.encode("ascii"), encoded(data))
 
 
 def as_chunk(answer: Mapping[str, Any]) -> bytes:
@@ -103,7 +112,7 @@ def as_chunk(answer: Mapping[str, Any]) -> bytes:
         {**{name: value for name, value in choice.items() if name != "message"}, "delta": _numbered(choice["message"])}
         for choice in answer["choices"]
     ]
-    return msgspec.json.encode({**answer, "object": "chat.completion.chunk", "choices": choices})
+    return encoded({**answer, "object": "chat.completion.chunk", "choices": choices})
 
 
 def _numbered(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from tierwright.core.chat import read_usage
 from tierwright.gateway.anthropic.answers import chat_answer
 from tierwright.gateway.anthropic.errors import chat_error
 from tierwright.gateway.anthropic.requests import messages_request
 from tierwright.gateway.anthropic.streams import ChatChunks
 from tierwright.gateway.dialects.dialect import Carried
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.sse import EventCutter, read_event
-from tierwright.gateway.wire import object_in
+from tierwright.gateway.wire import object_in, text_or_none
 
 if TYPE_CHECKING:
     from tierwright.core.chat import Usage
@@ -43,7 +42,7 @@ class ToAnthropic:
     def __init__(self, asked: Asked, *, model: str, inference_id: str, created_at: int) -> None:
         """`created_at` is in Unix seconds: Anthropic does not say."""
         request = messages_request({**asked.payload, "model": model}, default_max_tokens=MOST_TOKENS)
-        self.body = msgspec.json.encode(request)
+        self.body = encoded(request)
         self._id = inference_id
         self._include_usage = asked.include_usage
         self._created_at = created_at
@@ -54,13 +53,13 @@ class ToAnthropic:
         if found is None or found.get("type") != "message":
             return None
         answer = chat_answer(found, created_at=self._created_at)
-        upstream_id, answer["id"] = answer["id"] or None, self._id
-        told = msgspec.json.encode(answer)
-        return Carried(told, told, upstream_id, answer["model"] or None, read_usage(found.get("usage")))
+        upstream_id, answer["id"] = text_or_none(answer["id"] or None), self._id
+        told = encoded(answer)
+        return Carried(told, told, upstream_id, text_or_none(answer["model"] or None), read_usage(found.get("usage")))
 
     def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
-        return msgspec.json.encode(chat_error(object_in(body)))
+        return encoded(chat_error(object_in(body)))
 
     def stream(self) -> FromAnthropicStream:
         """As `Passage.stream`."""
@@ -104,7 +103,7 @@ class FromAnthropicStream:
             passed += [self._told(chunk) for chunk in self._chunks.feed(told)]
             if self._chunks.error is not None:
                 self.saw_error = True
-                passed += (b"data: %b\n\n" % msgspec.json.encode(self._chunks.error), _DONE)
+                passed += (b"data: %b\n\n" % encoded(self._chunks.error), _DONE)
             elif self._chunks.finished:
                 self.done = True
                 passed.append(_DONE)
@@ -120,8 +119,8 @@ class FromAnthropicStream:
 
     def _told(self, chunk: dict[str, Any]) -> bytes:
         if self.upstream_id is None:
-            self.upstream_id, self.model = chunk["id"] or None, chunk["model"] or None
-        payload = msgspec.json.encode({**chunk, "id": self._id})
+            self.upstream_id, self.model = text_or_none(chunk["id"] or None), text_or_none(chunk["model"] or None)
+        payload = encoded({**chunk, "id": self._id})
         self.payloads.append(payload)
         only_usage = not chunk["choices"] and chunk.get("usage") is not None
         return b"" if only_usage and not self._include_usage else b"data: %b\n\n" % payload
