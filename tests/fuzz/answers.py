@@ -133,7 +133,7 @@ def _check_stored(response: bytes | None, payloads: tuple[bytes, ...]) -> None:
     """What becomes of an answer after its caller has it: the journal, then the store."""
     bare = an_inference(created_at=NOON, request=a_request(), response=response)
     draft = Draft(bare, payloads, _PRICING)
-    assert decode(draft.record()) == Record(bare, list(payloads))
+    assert decode(b"".join(draft.record())) == Record(bare, list(payloads))
     found = draft.inference().response
     if found is not None:
         decode_answer(found)

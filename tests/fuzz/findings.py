@@ -80,7 +80,7 @@ FINDINGS: Mapping[str, tuple[bytes, ...]] = {
     "chunks": (b'{"\xa4d":', *_deep(b'{"choices":[{"delta":{"x":', b"}}]}")),
     # A price that is no number; more brackets than the interpreter follows.
     "records": (
-        encode(Record(an_inference())).replace(b"0.0003", b"0.000x"),
+        b"".join(encode(Record(an_inference()))).replace(b"0.0003", b"0.000x"),
         b"1" + b"\x91" * 5000 + b"\xc0",
     ),
     "feedback": (
