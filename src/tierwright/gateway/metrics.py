@@ -178,6 +178,11 @@ class _Moment:
         ):
             waiting.add_metric([name], value)
         yield waiting
+        refusing = GaugeMetricFamily(
+            "tierwright_capture_refusing", "1: requests are refused, since no capture is durable.", labels=["reason"]
+        )
+        refusing.add_metric([state.refusal or "none"], float(state.refusal is not None))
+        yield refusing
         upstreams = self._upstreams()
         circuits = GaugeMetricFamily(
             "tierwright_deployment_state", "0 closed, 1 half open, 2 open.", labels=["deployment", "backend"]

@@ -20,6 +20,7 @@ from tierwright.gateway.record import Record, decode, encode
 from tierwright.gateway.splice import replace_id
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
@@ -115,6 +116,8 @@ class Trail:
     limit_headers: tuple[tuple[bytes, bytes], ...] = ()
     #: Whether it has been handed to the capture.
     captured: bool = False
+    #: Whether that is durable, as soon as it is known; None: nobody is to wait for it.
+    kept: asyncio.Future[bool] | None = None
     task_id: TaskId | None = None
     #: The task's name as a header value.
     task_label: bytes | None = None
@@ -197,6 +200,7 @@ class Trail:
             ),
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,
+            begun=streamed,
         )
 
 
@@ -232,6 +236,8 @@ class Draft:
     #: The chunks of a streamed answer.
     payloads: Sequence[bytes]
     pricing: Pricing
+    #: Whether the caller knows its status already.
+    begun: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -247,7 +253,13 @@ class Draft:
     def without_content(self) -> Draft:
         """What is kept where there is no room for more: the ledger."""
         bare = replace(self.bare, request=None, response=None, content=Content.DROPPED)
-        return Draft(bare, (), self.pricing)
+        return Draft(bare, (), self.pricing, begun=self.begun)
+
+    def unkept(self) -> Draft:
+        """The same where the caller was told of an error instead, because it could not be made durable."""
+        status = self.bare.status if self.begun else problems.capture_unavailable().status
+        bare = replace(self.bare, status=status, error_code=problems.CAPTURE_UNAVAILABLE)
+        return replace(self, bare=bare)
 
     def inference(self) -> Inference:
         """The finished record: joins the chunks of a stream, and counts what the server did not. Takes a while."""
