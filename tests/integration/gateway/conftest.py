@@ -33,6 +33,7 @@ from tierwright.gateway.config import (
     Secret,
     ServerConfig,
 )
+from tierwright.gateway.journal import DISK
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import Usage
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.gateway.journal import Disk
     from tierwright.gateway.server import GatewayApp
     from tierwright.store.sql import SqlStore
 
@@ -180,6 +182,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             drain_s: int = 10,
             others: Sequence[dict[str, Any]] = (),
             server: dict[str, Any] | None = None,
+            disk: Disk = DISK,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -213,7 +216,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 price=price,
                 count=TokenCounter().estimate,
                 feedback=store,
-                sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10)),
+                sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10), disk=disk),
             )
             listener = Listener(app, bounds)
             ready = threading.Event()

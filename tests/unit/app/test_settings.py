@@ -55,6 +55,8 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         (BACKEND + '[routing]\ndefault_backend = "other"\n', "there is no such"),
         ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
         ("[evaluation]\nmargin = 0.0\n", "evaluation.margin must lie above 0"),
+        ('[capture]\nacknowledge = "commit"\nspool = ""\n', "needs a journal"),
+        ('[capture]\nacknowledge = "sometimes"\n', "Invalid enum value 'sometimes' .*capture.acknowledge"),
         ('[[callers]]\nclient_id = "a"\nkey_sha256 = "xyz"\n', "64 lower-case hex digits"),
     ],
 )

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import a_call, an_inference
+from tests.faults.disk import Remembering
 from tierwright.core.errors import InputError
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import CallRole, Content, Endpoint
-from tierwright.gateway.journal import Journal, recover
+from tierwright.gateway.journal import DISK, Journal, recover
 from tierwright.gateway.record import Record, decode, encode
 
 if TYPE_CHECKING:
@@ -114,6 +116,49 @@ def test_a_record_larger_than_a_segment_is_kept(tmp_path: Path) -> None:
     assert journal.append(b"after") is not None
     journal.close()
     assert left_in(tmp_path) == [b"small", record, b"after"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("lost", [0.5, 1.0])
+def test_what_was_synced_survives_a_power_cut(tmp_path: Path, seed: int, lost: float) -> None:
+    """Whatever of the rest the disk has lost, every record before the last sync is there, in its order, once."""
+    rng = Random(seed)
+    spool, disk = tmp_path / "new" / "spool", Remembering(tmp_path, tmp_path / "durable")
+    journal = Journal(spool, name="own", segment_bytes=4096, disk=disk.disk)
+    journal.open()
+    records, synced = [], 0
+    for number in range(rng.randint(1, 60)):
+        records.append(b"%04d" % number + rng.randbytes(rng.randint(1, 900)))
+        assert journal.append(records[-1]) is not None
+        if rng.random() < 0.2:
+            journal.sync()
+            synced = len(records)
+    journal.close()
+    disk.cut_power(spool, rng, lost=lost)
+    found = left_in(spool)
+    assert found[:synced] == records[:synced]
+    assert found[synced:] == [record for record in records[synced:] if record in found]
+    if lost == 1.0:
+        # Nothing but a sync makes a record durable: this disk does not forgive one that is left out.
+        assert len(found) == synced
+
+
+@pytest.mark.parametrize("fails", ["sync_file", "sync_folder"])
+def test_a_failed_sync_is_told(tmp_path: Path, fails: str) -> None:
+    """Whether it was the record or its segment's entry that could not be made durable."""
+
+    def broken(_: int) -> None:
+        raise OSError(5, "scripted")
+
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=DISK._replace(**{fails: broken}))
+    journal.open()
+    if fails == "sync_folder":
+        assert journal.error == "OSError"
+    else:
+        journal.append(b"a record")
+        with pytest.raises(OSError, match="scripted"):
+            journal.sync()
+    journal.close()
 
 
 @settings(max_examples=60, deadline=None)
