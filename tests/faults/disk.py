@@ -58,9 +58,11 @@ class Remembering:
     """A disk that keeps copies of what is durable: a file's bytes and a folder's names when their sync began."""
 
     def __init__(self, root: Path, copies: Path) -> None:
-        """Of everything below `root`."""
+        """Of everything below `root`; what is in it when it is first looked at is durable."""
         self._root = root.resolve()
         self._copies = copies
+        if not (copies / _ENTRIES).exists():
+            _put(copies / _ENTRIES, "\n".join(path.name for path in root.iterdir()).encode())
 
     @property
     def disk(self) -> Disk:
@@ -72,6 +74,13 @@ class Remembering:
 
         `lost`: the probability that something which is not durable is gone.
         """
+        for outer in (folder, *folder.parents):
+            if outer == self._root:
+                break
+            if outer.name not in self._names(outer.parent) and rng.random() < lost:
+                shutil.rmtree(outer)
+        if not folder.exists():
+            return
         for inner in sorted(folder.iterdir()):
             if inner.name not in self._names(folder) and rng.random() < lost:
                 shutil.rmtree(inner)
