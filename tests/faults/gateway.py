@@ -21,6 +21,7 @@ from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import GatewayConfig, ServingParts, UpstreamSettings, build_gateway
 from tierwright.gateway.config import (
+    Acknowledge,
     BackendConfig,
     CallerConfig,
     CaptureConfig,
@@ -28,6 +29,7 @@ from tierwright.gateway.config import (
     Secret,
     ServerConfig,
 )
+from tierwright.gateway.journal import DISK
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.faults.disk import Breakable, Remembering
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
@@ -73,6 +76,13 @@ class Plan:
     capture_delay_ms: float = 2.0
     #: Seconds that the gateway has to end when it is stopped.
     drain_s: int = 10
+    #: What captures are made durable on before they are acknowledged; None: that they are in the journal is enough.
+    disk: Breakable | Remembering | None = None
+    #: Longest answer of a model server.
+    max_answer_bytes: int = MAX_ANSWER_BYTES
+    #: Seconds that a caller may take to send a request's head or its body, and to take any of an answer.
+    send_s: float = 10.0
+    take_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -177,6 +187,10 @@ class Gateway:
         assert self._tap.loop is not None
         self._tap.loop.call_soon_threadsafe(time.sleep, seconds)
 
+    def readiness(self) -> dict[str, Any]:
+        """How it says it is doing."""
+        return self._tap.app.readiness()
+
     def inferences(self) -> list[Inference]:
         """All that is stored."""
         return list(self.store.scan())
@@ -203,7 +217,11 @@ def build(
     return build_gateway(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
-            capture=CaptureConfig(max_delay_ms=plan.capture_delay_ms, spool=folder / "spool"),
+            capture=CaptureConfig(
+                max_delay_ms=plan.capture_delay_ms,
+                spool=folder / "spool",
+                acknowledge=Acknowledge.JOURNAL if plan.disk is None else Acknowledge.COMMIT,
+            ),
             server=server,
             callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
             upstreams=UpstreamSettings(
@@ -223,13 +241,23 @@ def build(
         serving=ServingParts(store=stores[0], loader=Nothing(), terms=_no_terms),
         price=_price,
         count=_count,
-        sources=Sources(clock=clock, entropy=lambda: os.urandom(1000)),
+        sources=Sources(
+            clock=clock, entropy=lambda: os.urandom(1000), disk=DISK if plan.disk is None else plan.disk.disk
+        ),
     )
 
 
 def server_config(plan: Plan) -> ServerConfig:
     """Where it listens, and its limits."""
-    return ServerConfig(port=0, max_body_bytes=MAX_BODY_BYTES, max_answer_bytes=MAX_ANSWER_BYTES, drain_s=plan.drain_s)
+    return ServerConfig(
+        port=0,
+        max_body_bytes=MAX_BODY_BYTES,
+        max_answer_bytes=plan.max_answer_bytes,
+        drain_s=plan.drain_s,
+        header_timeout_s=plan.send_s,
+        body_timeout_s=plan.send_s,
+        write_timeout_s=plan.take_s,
+    )
 
 
 def _backend(name: str, base_url: str, model: str) -> BackendConfig:

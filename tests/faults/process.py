@@ -1,4 +1,4 @@
-"""Faults 31, 36, 38 and 40: stores that take nothing, clocks that jump, event loops that stall."""
+"""Faults 31, 32, 36, 38 and 40: stores and disks that keep nothing, clocks that jump, event loops that stall."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from tests.faults.answers import (
     usage_chunk,
     whole,
 )
+from tests.faults.disk import Breakable
+from tests.faults.gateway import Plan
+from tests.faults.killed import paced
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
 from tierwright.core.errors import StoreError, StoreFull
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
 
     from tests.faults.client import Heard
     from tests.faults.run import Scene
-    from tests.faults.upstream import Behaviour, Exchange
+    from tests.faults.upstream import Behaviour, Exchange, Upstream
 
 
 def _all_good(heard: list[Heard], why: str) -> list[str]:
@@ -48,6 +51,41 @@ async def _full(scene: Scene) -> Iterable[str]:
         store.error = None
         heard += await scene.several(scene.rng.randint(1, 3))
     return _all_good(heard, "the store was full")
+
+
+def _breakable(_: Random, __: Upstream) -> Plan:
+    return Plan(disk=Breakable())
+
+
+async def _failing_sync(scene: Scene) -> Iterable[str]:
+    """A sync fails, at any moment: nothing is acknowledged or asked for any more, until the gateway starts again."""
+    gateway, rng = scene.gateway, scene.rng
+    disk = gateway.plan.disk
+    assert isinstance(disk, Breakable)
+    wrong = _all_good(await scene.several(rng.randint(1, 3)), "nothing had failed yet")
+    under_way = asyncio.create_task(scene.several(rng.randint(2, 8)))
+    await asyncio.sleep(rng.uniform(0, 0.3))
+    disk.broken = True
+    # At the latest for this one a sync is asked for.
+    await scene.ask()
+    await under_way
+    disk.broken = False
+    syncs, orders = disk.syncs, len(scene.upstream.orders)
+    refused = await scene.several(rng.randint(2, 5))
+    wrong += [
+        f"I1: {one.tag} got HTTP {one.status}, and nothing can be acknowledged"
+        for one in refused
+        if one.status != 503 or one.error_code != "capture_unavailable" or one.inference_id is not None
+    ]
+    if len(scene.upstream.orders) > orders:
+        wrong.append("I3: the upstream was asked for what can't be acknowledged")
+    if disk.syncs > syncs:
+        wrong.append("I1: a sync was tried again after one had failed")
+    if gateway.readiness()["status"] != "not_ready":
+        wrong.append("I1: a gateway that acknowledges nothing says that it is ready")
+    await gateway.stop()
+    await asyncio.to_thread(gateway.start)
+    return wrong
 
 
 async def _locked(scene: Scene) -> Iterable[str]:
@@ -108,6 +146,7 @@ async def _stalled(scene: Scene) -> Iterable[str]:
 
 PROCESS = (
     Fault(number=31, name="store full or failing", drive=_full),
+    Fault(number=32, name="fsync fails", drive=_failing_sync, behave=paced, plan=_breakable),
     Fault(number=36, name="database locked", drive=_locked),
     Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),
     Fault(number=40, name="event loop stalls", drive=_stalled),
