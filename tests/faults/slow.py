@@ -124,8 +124,12 @@ async def _drip(port: int, start: bytes) -> bytes | None:
                 await asyncio.sleep(0.05)
                 if start:
                     writer.write(b"x")
+    ended = hearing.done()
     writer.transport.abort()
     found: list[Any] = await asyncio.gather(hearing, return_exceptions=True)
+    if not ended:
+        return None
+    # A reset can overtake what was said before it.
     return found[0] if isinstance(found[0], bytes) else b""
 
 
