@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.answers import DONE, LAST_PIECE, answer_well, begin_stream, chunks, piece, usage_chunk
+from tests.faults.answers import answer_well, begin_stream, chunks, piece
 from tests.faults.client import HANG_S, KEY, Manner, chat
 from tests.faults.gateway import MAX_ANSWER_BYTES, SOUND_MODEL, Plan
 from tests.faults.run import Fault
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 #: Seconds that callers have here to send, and to take something.
 _SEND_S, _TAKE_S = 1.5, 1.0
-_WORD_BYTES = 16_384
-#: Far more than the kernel holds between two ends of a connection, and what it may well hold.
-_ENDLESS_BYTES, _LARGE_BYTES = 24 * 1024 * 1024, 2 * 1024 * 1024
+#: One word, and a whole answer, of which the kernel may hold all between two ends of a connection.
+_WORD_BYTES, _LARGE_BYTES = 16_384, 2 * 1024 * 1024
+#: Seconds between two words of an endless stream: the kernel on its way to the gateway can hold tens of megabytes.
+_WORD_S = 0.005
 #: What it takes until a caller that takes nothing is found, and more.
 _REST_S = 2 * _TAKE_S + 1.0
 
@@ -33,7 +34,7 @@ def _patience(_: Random, __: Upstream) -> Plan:
 
 
 def _endless(_: Random) -> Behaviour:
-    """Large answers of the faulty model, charged as far as they were sent: streams without an end, or nearly."""
+    """Of the faulty model large answers, and streams that go on for as long as anybody is there."""
 
     async def behave(exchange: Exchange) -> None:
         script = exchange.script
@@ -45,18 +46,16 @@ def _endless(_: Random) -> Behaviour:
         if not exchange.order.stream:
             await answer_well(exchange)
             return
-        role, word, *_, last = (piece(event) for event in chunks(exchange))
-        script.words = script.words[:1] * (_ENDLESS_BYTES // _WORD_BYTES)
+        role, word = (piece(event) for event in chunks(exchange)[:2])
         await begin_stream(exchange)
         await exchange.wire.write(role)
-        for said in range(len(script.words)):
-            if not await exchange.wire.write(word):
-                exchange.upstream.notes[exchange.order.tag].append("cancelled")
-                # The one that found nobody was generated, too.
-                exchange.charge(Told.NO, completion_tokens=said + 1)
-                return
-        exchange.charge(Told.YES)
-        await exchange.wire.write(last + piece(usage_chunk(exchange)) + piece(DONE) + LAST_PIECE)
+        # The word that finds nobody was generated, too.
+        said = 1
+        while await exchange.wire.write(word):
+            said += 1
+            await asyncio.sleep(_WORD_S)
+        exchange.upstream.notes[exchange.order.tag].append("cancelled")
+        exchange.charge(Told.NO, completion_tokens=said)
 
     return behave
 

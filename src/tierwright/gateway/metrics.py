@@ -179,7 +179,9 @@ class _Moment:
             waiting.add_metric([name], value)
         yield waiting
         refusing = GaugeMetricFamily(
-            "tierwright_capture_refusing", "1: requests are refused, since no capture is durable.", labels=["reason"]
+            "tierwright_capture_refusing",
+            "Processes that refuse requests, since no capture is durable.",
+            labels=["reason"],
         )
         refusing.add_metric([state.refusal or "none"], float(state.refusal is not None))
         yield refusing
@@ -194,4 +196,9 @@ class _Moment:
             names = [deployment.name, deployment.backend]
             circuits.add_metric(names, deployment.circuit.value)
             flying.add_metric(names, deployment.in_flight)
-        yield from (circuits, flying)
+        refused = GaugeMetricFamily(
+            "tierwright_backend_key_refused", "1: the backend refuses our key (HTTP 401 or 403).", labels=["backend"]
+        )
+        for backend in upstreams.backends:
+            refused.add_metric([backend.name], float(backend.key_refused is not None))
+        yield from (circuits, flying, refused)

@@ -252,12 +252,14 @@ class GatewayApp:
         exchange = self._fittings.exchange
         registry, capture = exchange.specialists, exchange.capture.state()
         snapshot = registry.snapshot
+        refused = {one.name: one.key_refused for one in self._upstreams_state().backends if one.key_refused is not None}
         trouble = (
             capture.store_error
             or capture.journal_error
             or registry.store_error
             or snapshot.failures
             or self.settings_error
+            or refused
         )
         serving = self._life.ready and capture.refusal is None
         status = "not_ready" if not serving else "degraded" if trouble else "ready"
@@ -275,6 +277,8 @@ class GatewayApp:
                 "journal_error": capture.journal_error,
                 "refusal": capture.refusal,
             },
+            # HTTP status by the name of a backend that refuses our key.
+            "backends": {"key_refused": refused},
             "specialists": {
                 "revision": snapshot.revision,
                 "live": snapshot.live_tasks,
