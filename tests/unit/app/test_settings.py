@@ -8,6 +8,7 @@ import pytest
 
 from tierwright.app.settings import load_settings
 from tierwright.core.errors import SettingsError
+from tierwright.gateway.config import Acknowledge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +66,13 @@ def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says) as raised:
         load_settings(written(tmp_path, text), {})
     assert "sk-in-the-file" not in str(raised.value)
+
+
+def test_an_answer_waits_for_what_the_file_says(tmp_path: Path) -> None:
+    """The journal unless the disk is asked for, and then the spool is where the file says."""
+    assert load_settings(written(tmp_path, ""), {}).capture.acknowledge is Acknowledge.JOURNAL
+    asked = load_settings(written(tmp_path, '[capture]\nacknowledge = "commit"\n'), {}).capture
+    assert (asked.acknowledge, asked.spool) == (Acknowledge.COMMIT, tmp_path / "spool")
 
 
 def test_missing_file_says_how_to_write_one(tmp_path: Path) -> None:
