@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from tierwright.gateway.journal import Journal, Place
 
 _LOG = logging.getLogger(__name__)
-#: Why nothing is acknowledged while a journal has no room; it passes when the store takes what waits.
+#: Why nothing is acknowledged while a journal has no room; it passes when the store takes what waits, or the disk is
+#: given room.
 _FULL = "full"
+#: Seconds between two looks whether a disk that was full has room again.
+_ROOM_S = 1.0
 
 
 class _Waiting(NamedTuple):
@@ -49,7 +52,7 @@ class GroupCommit:
 
     @property
     def refusal(self) -> str | None:
-        """Why nothing can be acknowledged: an error's name, or "full" until the store has taken more; None: it can."""
+        """Why nothing can be acknowledged: an error's name, or "full" until there is room again; None: it can."""
         return self._error or self._journal.error or (_FULL if self._journal.full else None)
 
     def start(self) -> None:
@@ -77,6 +80,8 @@ class GroupCommit:
                 self._waiting.append(_Waiting(draft, place, kept))
                 self._changed.notify()
                 return kept
+            # Where there was no room for it the thread looks for some from now on.
+            self._changed.notify()
         self._take(draft.unkept(), place)
         kept.set_result(False)
         return kept
@@ -92,18 +97,25 @@ class GroupCommit:
         return True
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting) or self._closing)
-                group, self._waiting = self._waiting, []
-            if not group:
-                return
+        while (group := self._next_group()) is not None:
             kept = self._synced()
             for one in group:
                 self._take(one.draft if kept else one.draft.unkept(), one.place)
             # Where the loop has ended nobody waits any more.
             with suppress(RuntimeError):
                 group[0].kept.get_loop().call_soon_threadsafe(_tell, [one.kept for one in group], kept)
+
+    def _next_group(self) -> list[_Waiting] | None:
+        """All that wait; waits for some. None: closed, and nothing is left."""
+        while True:
+            with self._changed:
+                if not self._waiting and not self._closing:
+                    self._changed.wait(_ROOM_S if self._journal.full else None)
+                if self._waiting or self._closing:
+                    group, self._waiting = self._waiting, []
+                    return group or None
+            if self._journal.full:
+                self._journal.make_room()
 
     def _synced(self) -> bool:
         if self._error is not None:

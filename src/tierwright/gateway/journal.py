@@ -9,6 +9,7 @@ A record is its length and its CRC-32 (both little-endian, 32 bits) and its byte
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import mmap
@@ -17,6 +18,7 @@ import shutil
 import threading
 import zlib
 from dataclasses import dataclass
+from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -55,6 +57,7 @@ DISK = Disk()
 
 @dataclass(slots=True)
 class _Segment:
+    number: int
     path: Path
     memory: mmap.mmap
     size: int
@@ -91,13 +94,18 @@ class Journal:
         self._most_segments = max(2, limit_bytes // segment_bytes)
         self._guard = threading.Lock()
         self._segments: dict[int, _Segment] = {}
+        #: The segment that is appended to.
         self._number = 0
+        #: The numbers of segments: each is made once, whichever thread makes it.
+        self._numbers = count()
         self._spare: _Segment | None = None
         self._lock: int | None = None
         #: Class of the error that keeps it from being used; None: none.
         self.error: str | None = None
         #: Whether the last record found no room, and none was made since.
         self.full = False
+        #: Whether the log has it that the disk is full.
+        self._said_full = False
 
     def open(self) -> None:
         """Takes its folder and makes the first segments; where there is a disk their places are durable."""
@@ -109,8 +117,8 @@ class Journal:
             self._lock = os.open(unnamed / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unnamed.rename(self._folder)
-            self._segments[0] = self._made(0)
-            self._spare = self._made(1)
+            self._segments[0] = self._made()
+            self._spare = self._made()
             for folder in (self._folder, self._folder.parent, *(folder.parent for folder in missing)):
                 self._sync_folder(folder)
             self._segments[0].listed = self._spare.listed = True
@@ -174,12 +182,30 @@ class Journal:
                     done.append(self._segments.pop(place.segment))
             if done:
                 self.full = False
-            wanted = self._spare is None and self.error is None
-            number = self._number + 1
         for segment in done:
             _remove(segment)
-        if wanted:
-            self._prepare(number)
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Sees to it that there is a segment to go on with, if the disk has room for one. Not for the event loop."""
+        with self._guard:
+            if self._spare is not None or self.error is not None or not self._segments:
+                return
+        try:
+            made = self._made()
+        except OSError as error:
+            # Nothing is lost yet: the segment in use still has room, or the last record was not taken.
+            if not self._said_full:
+                _LOG.warning("the capture's journal can't grow (%s); free disk space", error.strerror)
+            self._said_full = True
+            return
+        self._said_full = False
+        with self._guard:
+            if self._spare is None and self._segments:
+                self._spare = made
+                self.full = self.full and len(self._segments) >= self._most_segments
+                return
+        _remove(made)
 
     def close(self) -> None:
         """Gives up the folder; what is not settled stays in it for the next process."""
@@ -201,45 +227,36 @@ class Journal:
             self.full = True
             return None
         spare, self._spare = self._spare, None
-        number = self._number + 1
         try:
             if spare is None or spare.size < size + _HEAD.size:
                 if spare is not None:
                     _remove(spare)
-                spare = self._made(number, at_least=size + _HEAD.size)
+                spare = self._made(at_least=size + _HEAD.size)
         except OSError as error:
-            self._fail(error)
+            if self._disk is not None and error.errno == errno.ENOSPC:
+                # Who must not go on without it asks for room until there is some.
+                self.full = True
+            else:
+                self._fail(error)
             return None
         full = self._segments[self._number]
         if full.open == 0:
             del self._segments[self._number]
             _remove(full)
-        self._number = number
-        self._segments[number] = spare
+        self._number = spare.number
+        self._segments[spare.number] = spare
         return spare
 
-    def _prepare(self, number: int) -> None:
-        try:
-            made = self._made(number)
-        except OSError as error:
-            # Nothing is lost yet: the segment in use still has room.
-            _LOG.warning("the capture's journal can't grow (%s); free disk space", error.strerror)
-            return
-        with self._guard:
-            if self._spare is None and self._number + 1 == number and self._segments:
-                self._spare = made
-                return
-        _remove(made)
-
-    def _made(self, number: int, *, at_least: int = 0) -> _Segment:
+    def _made(self, *, at_least: int = 0) -> _Segment:
         """A segment whose disk space is there: writing to it can't fail later."""
         size = max(self._segment_bytes, at_least)
+        number = next(self._numbers)
         path = self._folder / f"{number:08d}{_SUFFIX}"
-        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
         kept = self._disk is not None
         try:
             os.posix_fallocate(file, 0, size)
-            return _Segment(path, mmap.mmap(file, size), size, file if kept else None)
+            return _Segment(number, path, mmap.mmap(file, size), size, file if kept else None)
         except OSError:
             path.unlink(missing_ok=True)
             kept = False
