@@ -20,11 +20,13 @@ _ENTRIES = "entries"
 
 
 class Breakable:
-    """A disk that can be held and broken."""
+    """A disk that can be held, filled and broken."""
 
     def __init__(self) -> None:
         #: Whether every sync fails from now on.
         self.broken = False
+        #: Whether it has no room for another file.
+        self.full = False
         #: Cleared: a sync does not return before it is set again.
         self.free = threading.Event()
         self.free.set()
@@ -36,7 +38,12 @@ class Breakable:
     @property
     def disk(self) -> Disk:
         """As a gateway is given it."""
-        return Disk(sync_file=self._file, sync_folder=self._folder)
+        return Disk(reserve=self._reserve, sync_file=self._file, sync_folder=self._folder)
+
+    def _reserve(self, descriptor: int, size: int) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        DISK.reserve(descriptor, size)
 
     def _file(self, descriptor: int) -> None:
         self.syncs += 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.faults.answers import (
     DONE,
     LAST_PIECE,
+    answer_well,
     begin_stream,
     chunks,
     first,
@@ -20,7 +21,7 @@ from tests.faults.answers import (
     whole,
 )
 from tests.faults.disk import Breakable
-from tests.faults.gateway import Plan
+from tests.faults.gateway import MAX_ANSWER_BYTES, Plan
 from tests.faults.killed import paced
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from tests.faults.client import Heard
     from tests.faults.run import Scene
     from tests.faults.upstream import Behaviour, Exchange, Upstream
+
+#: Answers of half a megabyte that surely have no room in what a journal has reserved: two segments of 8 MiB.
+_MOST_LARGE = 48
 
 
 def _all_good(heard: list[Heard], why: str) -> list[str]:
@@ -51,6 +55,43 @@ async def _full(scene: Scene) -> Iterable[str]:
         store.error = None
         heard += await scene.several(scene.rng.randint(1, 3))
     return _all_good(heard, "the store was full")
+
+
+def _large(_: Random) -> Behaviour:
+    """Answers of which a few fill what a journal has reserved."""
+
+    async def behave(exchange: Exchange) -> None:
+        exchange.script.words = ["w" * 16_384] * (MAX_ANSWER_BYTES // 131_072)
+        await answer_well(exchange)
+
+    return behave
+
+
+async def _journal_full(scene: Scene) -> Iterable[str]:
+    """The journal can't grow: when its room is used up requests are refused before they cost anything, until it can."""
+    disk = scene.gateway.plan.disk
+    assert isinstance(disk, Breakable)
+    disk.full = True
+    asked = 0
+    while (await scene.ask()).good:
+        asked += 1
+        if asked > _MOST_LARGE:
+            return ["I1: answers are acknowledged for which there is no room"]
+    orders = len(scene.upstream.orders)
+    refused = await scene.several(scene.rng.randint(2, 5))
+    disk.full = False
+    wrong = _not_refused(refused)
+    if len(scene.upstream.orders) > orders:
+        wrong.append("I3: the upstream was asked for what can't be acknowledged")
+    return wrong
+
+
+def _not_refused(heard: list[Heard]) -> list[str]:
+    return [
+        f"I1: {one.tag} got HTTP {one.status}, and nothing can be acknowledged"
+        for one in heard
+        if one.status != 503 or one.error_code != "capture_unavailable" or one.inference_id is not None
+    ]
 
 
 def _breakable(_: Random, __: Upstream) -> Plan:
@@ -72,11 +113,7 @@ async def _failing_sync(scene: Scene) -> Iterable[str]:
     disk.broken = False
     syncs, orders = disk.syncs, len(scene.upstream.orders)
     refused = await scene.several(rng.randint(2, 5))
-    wrong += [
-        f"I1: {one.tag} got HTTP {one.status}, and nothing can be acknowledged"
-        for one in refused
-        if one.status != 503 or one.error_code != "capture_unavailable" or one.inference_id is not None
-    ]
+    wrong += _not_refused(refused)
     if len(scene.upstream.orders) > orders:
         wrong.append("I3: the upstream was asked for what can't be acknowledged")
     if disk.syncs > syncs:
@@ -146,6 +183,7 @@ async def _stalled(scene: Scene) -> Iterable[str]:
 
 PROCESS = (
     Fault(number=31, name="store full or failing", drive=_full),
+    Fault(number=31, name="journal's disk full", drive=_journal_full, behave=_large, plan=_breakable),
     Fault(number=32, name="fsync fails", drive=_failing_sync, behave=paced, plan=_breakable),
     Fault(number=36, name="database locked", drive=_locked),
     Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),

@@ -116,8 +116,6 @@ class Capture:
     ) -> None:
         """`restored` reads what a journal holds; `seen` is told each inference that was stored, in the writer's thread.
 
-        `disk` is asked only where what is acknowledged is to survive a power cut.
-
         Each process needs a journal of its own: its name is made of the time and the process.
         """
         self._store = store
@@ -126,9 +124,7 @@ class Capture:
         self._seen = seen
         durable = config.acknowledge is Acknowledge.COMMIT
         name = f"{os.getpid()}-{time.time_ns()}"
-        self._journal = (
-            None if config.spool is None else Journal(config.spool, name=name, disk=disk if durable else None)
-        )
+        self._journal = None if config.spool is None else Journal(config.spool, name=name, disk=disk, durable=durable)
         self._commit = GroupCommit(self._journal, take=self._queued) if durable and self._journal is not None else None
         #: Those that wait in the journal alone, the oldest first.
         self._spilled: deque[Place] = deque()

@@ -42,9 +42,15 @@ class Place(NamedTuple):
     length: int
 
 
-class Disk(NamedTuple):
-    """How a power cut is survived: each takes an open descriptor, and raises OSError where the disk fails."""
+def _reserve(descriptor: int, size: int) -> None:
+    os.posix_fallocate(descriptor, 0, size)
 
+
+class Disk(NamedTuple):
+    """What is asked of the disk; each takes an open descriptor first, and raises OSError where the disk fails."""
+
+    #: Gives a file so many bytes, so that writing them can't fail for want of room.
+    reserve: Callable[[int, int], None] = _reserve
     #: Makes a file's content durable, and of what is known about it as much as reading it needs.
     sync_file: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
     #: Makes the entries of a folder durable.
@@ -82,14 +88,16 @@ class Journal:
         name: str,
         segment_bytes: int = 8 * _MIB,
         limit_bytes: int = 1024 * _MIB,
-        disk: Disk | None = None,
+        disk: Disk = DISK,
+        durable: bool = False,
     ) -> None:
         """`name` is this process's own; beyond `limit_bytes` nothing is appended until something is settled.
 
-        `disk`: what `sync` asks; None: it is never called.
+        `durable`: whether `sync` will be called.
         """
         self._folder = folder / name
         self._disk = disk
+        self._durable = durable
         self._segment_bytes = segment_bytes
         self._most_segments = max(2, limit_bytes // segment_bytes)
         self._guard = threading.Lock()
@@ -108,7 +116,7 @@ class Journal:
         self._said_full = False
 
     def open(self) -> None:
-        """Takes its folder and makes the first segments; where there is a disk their places are durable."""
+        """Takes its folder and makes the first segments; their names are durable if anything is to be."""
         try:
             # Locked before it has its name: another process that recovers must not take it for one left behind.
             unnamed = self._folder.with_name(f"{_UNNAMED}{self._folder.name}")
@@ -119,9 +127,10 @@ class Journal:
             unnamed.rename(self._folder)
             self._segments[0] = self._made()
             self._spare = self._made()
-            for folder in (self._folder, self._folder.parent, *(folder.parent for folder in missing)):
-                self._sync_folder(folder)
-            self._segments[0].listed = self._spare.listed = True
+            if self._durable:
+                for folder in (self._folder, self._folder.parent, *(folder.parent for folder in missing)):
+                    self._sync_folder(folder)
+                self._segments[0].listed = self._spare.listed = True
         except OSError as error:
             self._fail(error)
 
@@ -156,7 +165,6 @@ class Journal:
         kernel may have dropped what it could not write and say nothing of it the second time (Rebello et al., "Can
         Applications Recover from fsync Failures?", USENIX ATC 2020).
         """
-        assert self._disk is not None
         with self._guard:
             due = [(segment, segment.used) for segment in self._segments.values() if segment.used > segment.synced]
         # A segment that is not synced holds records that nobody has settled, so none of these goes away meanwhile.
@@ -233,7 +241,7 @@ class Journal:
                     _remove(spare)
                 spare = self._made(at_least=size + _HEAD.size)
         except OSError as error:
-            if self._disk is not None and error.errno == errno.ENOSPC:
+            if self._durable and error.errno == errno.ENOSPC:
                 # Who must not go on without it asks for room until there is some.
                 self.full = True
             else:
@@ -253,9 +261,9 @@ class Journal:
         number = next(self._numbers)
         path = self._folder / f"{number:08d}{_SUFFIX}"
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        kept = self._disk is not None
+        kept = self._durable
         try:
-            os.posix_fallocate(file, 0, size)
+            self._disk.reserve(file, size)
             return _Segment(number, path, mmap.mmap(file, size), size, file if kept else None)
         except OSError:
             path.unlink(missing_ok=True)
@@ -266,8 +274,6 @@ class Journal:
                 os.close(file)
 
     def _sync_folder(self, folder: Path) -> None:
-        if self._disk is None:
-            return
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._disk.sync_folder(descriptor)

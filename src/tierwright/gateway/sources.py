@@ -25,7 +25,7 @@ class Sources:
     entropy: Callable[[], bytes]
     #: Seconds of a clock that never goes back.
     timer: Callable[[], float] = time.perf_counter
-    #: How what is acknowledged is made durable, where the settings want it.
+    #: Where captures wait for the store.
     disk: Disk = DISK
 
 

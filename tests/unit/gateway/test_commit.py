@@ -152,7 +152,7 @@ def test_who_leaves_is_recorded_all_the_same(memory: Memory, capturing: Callable
 
 def test_a_journal_without_room_refuses_until_there_is_some(tmp_path: Path) -> None:
     """What finds no room is not acknowledged; when something is settled there is room again."""
-    journal = Journal(tmp_path, name="own", segment_bytes=4096, limit_bytes=8192, disk=DISK)
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, limit_bytes=8192, durable=True)
     journal.open()
     taken: list[Place] = []
 
@@ -176,6 +176,34 @@ def test_a_journal_without_room_refuses_until_there_is_some(tmp_path: Path) -> N
     run(story())
     assert group.close(10)
     journal.close()
+
+
+def test_a_full_disk_refuses_until_it_has_room(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What finds no room is not acknowledged; when the disk has some again it is found without a restart."""
+    disk = Breakable()
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=disk.disk, durable=True)
+    journal.open()
+    group = GroupCommit(journal, take=lambda _, __: None)
+    group.start()
+
+    async def story() -> None:
+        disk.full = True
+        drafts = [Drafted(inference, 1) for inference in inferences(30)]
+        kept = [await group.commit(draft) for draft in drafts]
+        assert kept == sorted(kept, reverse=True)
+        assert set(kept) == {True, False}
+        assert group.refusal == "full"
+        disk.full = False
+        for _ in range(400):
+            if group.refusal is None:
+                break
+            await asyncio.sleep(0.05)
+        assert await group.commit(drafts[0])
+
+    run(story())
+    assert group.close(10)
+    journal.close()
+    assert caplog.text.count("can't grow") <= 1
 
 
 def test_a_spool_that_cannot_be_used_refuses(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from tierwright.gateway.record import Record, decode, encode
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tierwright.gateway.journal import Place
 
 #: Appends numbered records for ever, and says of each that it was taken.
 PROGRAM = """
@@ -118,13 +121,42 @@ def test_a_record_larger_than_a_segment_is_kept(tmp_path: Path) -> None:
     assert left_in(tmp_path) == [b"small", record, b"after"]
 
 
+def test_segments_made_by_two_threads_are_two(tmp_path: Path) -> None:
+    """Records that each need a new segment, while a writer settles and prepares some: none is lost or overwritten."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096)
+    journal.open()
+    records = [b"%06d" % number + bytes([number % 251]) * 4500 for number in range(600)]
+    places: list[Place] = []
+    done = threading.Event()
+
+    def settle() -> None:
+        settled = 0
+        while not done.is_set() or settled < len(places):
+            if settled < len(places):
+                journal.settle(places[settled : settled + 1])
+                # Every other one stays.
+                settled += 2
+
+    writer = threading.Thread(target=settle)
+    writer.start()
+    for record in records:
+        place = journal.append(record)
+        assert place is not None
+        places.append(place)
+    done.set()
+    writer.join()
+    assert [journal.read(place) for place in places[1::2]] == records[1::2]
+    journal.close()
+    assert set(records[1::2]) <= set(left_in(tmp_path))
+
+
 @pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize("lost", [0.5, 1.0])
 def test_what_was_synced_survives_a_power_cut(tmp_path: Path, seed: int, lost: float) -> None:
     """Whatever of the rest the disk has lost, every record before the last sync is there, in its order, once."""
     rng = Random(seed)
     spool, disk = tmp_path / "new" / "spool", Remembering(tmp_path, tmp_path / "durable")
-    journal = Journal(spool, name="own", segment_bytes=4096, disk=disk.disk)
+    journal = Journal(spool, name="own", segment_bytes=4096, disk=disk.disk, durable=True)
     journal.open()
     records, synced = [], 0
     for number in range(rng.randint(1, 60)):
@@ -150,7 +182,8 @@ def test_a_failed_sync_is_told(tmp_path: Path, fails: str) -> None:
     def broken(_: int) -> None:
         raise OSError(5, "scripted")
 
-    journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=DISK._replace(**{fails: broken}))
+    disk = DISK._replace(**{fails: broken})
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=disk, durable=True)
     journal.open()
     if fails == "sync_folder":
         assert journal.error == "OSError"
