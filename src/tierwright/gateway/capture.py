@@ -125,7 +125,11 @@ class Capture:
         durable = config.acknowledge is Acknowledge.COMMIT
         name = f"{os.getpid()}-{time.time_ns()}"
         self._journal = None if config.spool is None else Journal(config.spool, name=name, disk=disk, durable=durable)
-        self._commit = GroupCommit(self._journal, take=self._queued) if durable and self._journal is not None else None
+        self._commit = (
+            GroupCommit(self._journal, limit_bytes=config.queue_limit_bytes, take=self._queued)
+            if durable and self._journal is not None
+            else None
+        )
         #: Those that wait in the journal alone, the oldest first.
         self._spilled: deque[Place] = deque()
         self._content_dropped = 0

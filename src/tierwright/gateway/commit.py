@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from tierwright.gateway.journal import Journal, Place
 
 _LOG = logging.getLogger(__name__)
-#: Why nothing is acknowledged while a journal has no room; it passes when the store takes what waits, or the disk is
-#: given room.
-_FULL = "full"
+#: Why nothing is acknowledged for a while: the journal has no room until the store takes what waits, or the disk is
+#: given some; or more waits for the disk than may.
+_FULL, _BEHIND = "full", "behind"
 #: Seconds between two looks whether a disk that was full has room again.
 _ROOM_S = 1.0
 
 
 class _Waiting(NamedTuple):
     draft: Draft
+    size_bytes: int
     place: Place
     kept: asyncio.Future[bool]
 
@@ -36,33 +37,36 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Makes drafts durable, in groups, in its own thread."""
 
-    def __init__(self, journal: Journal, *, take: Callable[[Draft, Place | None], object]) -> None:
-        """`take` is given every draft once it is known whether it is durable; those that are not say so themselves.
+    def __init__(self, journal: Journal, *, limit_bytes: int, take: Callable[[Draft, Place | None], object]) -> None:
+        """Nothing more is to be asked for while more than `limit_bytes` of content wait for a disk that is slow.
+
+        `take` is given every draft once it is known whether it is durable; those that are not say so themselves.
 
         It is called in the thread that syncs, and on the event loop for drafts that there is no waiting for.
         """
         self._journal = journal
         self._take = take
+        self._limit_bytes = limit_bytes
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         # All below are guarded by `_changed`.
         self._waiting: list[_Waiting] = []
+        #: Content of all that is not known to be durable yet.
+        self._waiting_bytes = 0
         self._closing = False
         self._error: str | None = None
 
     @property
     def refusal(self) -> str | None:
-        """Why nothing can be acknowledged: an error's name, or "full" until there is room again; None: it can."""
-        return self._error or self._journal.error or (_FULL if self._journal.full else None)
+        """Why nothing can be acknowledged: an error's name for ever, "full" or "behind" for a while; None: it can."""
+        if self._error is not None or self._journal.error is not None:
+            return self._error or self._journal.error
+        if self._journal.full:
+            return _FULL
+        return _BEHIND if self._waiting_bytes > self._limit_bytes else None
 
     def start(self) -> None:
         """Begins to sync; the journal has been opened, or has an error."""
-        if self._journal.error is not None:
-            _LOG.critical(
-                "captures can't be made durable (%s): every request is refused until the gateway is started again; "
-                "see to the folder of capture.spool",
-                self._journal.error,
-            )
         self._thread = threading.Thread(target=self._run, name="tierwright-sync", daemon=True)
         self._thread.start()
 
@@ -74,10 +78,11 @@ class GroupCommit:
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._error is not None:
             draft = draft.unkept()
-        place = self._journal.append(draft.record())
+        size_bytes, place = draft.size_bytes, self._journal.append(draft.record())
         with self._changed:
             if place is not None and self._error is None and not self._closing:
-                self._waiting.append(_Waiting(draft, place, kept))
+                self._waiting.append(_Waiting(draft, size_bytes, place, kept))
+                self._waiting_bytes += size_bytes
                 self._changed.notify()
                 return kept
             # Where there was no room for it the thread looks for some from now on.
@@ -101,6 +106,8 @@ class GroupCommit:
             kept = self._synced()
             for one in group:
                 self._take(one.draft if kept else one.draft.unkept(), one.place)
+            with self._changed:
+                self._waiting_bytes -= sum(one.size_bytes for one in group)
             # Where the loop has ended nobody waits any more.
             with suppress(RuntimeError):
                 group[0].kept.get_loop().call_soon_threadsafe(_tell, [one.kept for one in group], kept)

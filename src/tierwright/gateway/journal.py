@@ -283,9 +283,10 @@ class Journal:
     def _fail(self, error: OSError) -> None:
         if self.error is None:
             _LOG.error(
-                "the capture's journal %s can't be used (%s): what waits for the store is kept in memory only",
+                "the capture's journal %s can't be used (%s): %s until the gateway is started again",
                 self._folder,
                 error.strerror or error.__class__.__name__,
+                "every request is refused" if self._durable else "what waits for the store is kept in memory only",
             )
         self.error = error.__class__.__name__
 

@@ -133,6 +133,26 @@ def test_a_disk_that_failed_is_never_asked_again(
     assert caplog.text.count("EIO") == 1
 
 
+def test_a_disk_that_hangs_is_not_waited_for_without_end(memory: Memory, capturing: Callable[..., Capture]) -> None:
+    """Beyond the bound of bytes requests are to be refused; when the disk comes back they are not."""
+    disk = Breakable()
+    disk.free.clear()
+    capture = capturing(disk.disk, queue_limit_bytes=45)
+
+    async def story() -> None:
+        waiting = commit(capture, 4)
+        assert capture.refusal is None
+        waiting += commit(capture, 1, prefix="fifth")
+        assert capture.refusal == "behind"
+        disk.free.set()
+        assert all(await asyncio.gather(*waiting))
+        assert capture.refusal is None
+        assert await capture.flush(10)
+
+    run(story())
+    assert len(memory.kept) == 5
+
+
 def test_who_leaves_is_recorded_all_the_same(memory: Memory, capturing: Callable[..., Capture]) -> None:
     """A caller that gives up waiting neither stops its record nor harms those that wait with it."""
     disk = Breakable()
@@ -160,7 +180,7 @@ def test_a_journal_without_room_refuses_until_there_is_some(tmp_path: Path) -> N
         if place is not None:
             taken.append(place)
 
-    group = GroupCommit(journal, take=take)
+    group = GroupCommit(journal, limit_bytes=1000, take=take)
     group.start()
 
     async def story() -> None:
@@ -183,7 +203,7 @@ def test_a_full_disk_refuses_until_it_has_room(tmp_path: Path, caplog: pytest.Lo
     disk = Breakable()
     journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=disk.disk, durable=True)
     journal.open()
-    group = GroupCommit(journal, take=lambda _, __: None)
+    group = GroupCommit(journal, limit_bytes=1000, take=lambda _, __: None)
     group.start()
 
     async def story() -> None:
