@@ -15,7 +15,7 @@ from tests.faults.answers import (
     send_events,
     usage_chunk,
 )
-from tests.faults.client import chat
+from tests.faults.client import Manner, chat
 from tests.faults.gateway import IDLE_S, MAX_BODY_BYTES
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
@@ -102,7 +102,7 @@ async def _huge(scene: Scene) -> Iterable[str]:
     start, end = chat(scene.next_tag, streamed=scene.streamed, padding="").rsplit(b'""', 1)
     # One block many times: what grows must not be the caller.
     body = [start + b'"', *[_BLOCK] * (MAX_BODY_BYTES // len(_BLOCK) * scene.rng.randint(1, 32) + 1), b'"' + end]
-    heard = await scene.ask(body=body, chunked=scene.rng.random() < 0.5)
+    heard = await scene.ask(body=body, manner=Manner(chunked=scene.rng.random() < 0.5))
     wrong = (
         [] if heard.status in {413, None} else [f"I5: a body of {sum(map(len, body))} bytes got HTTP {heard.status}"]
     )

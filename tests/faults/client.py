@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,22 @@ if TYPE_CHECKING:
 KEY = "tw-fault-key"
 #: Seconds after which an answer that has not ended counts as a hang.
 HANG_S = 20.0
+#: Bytes that a slow caller's kernel may hold for it, and bytes that are read of a whole answer at once.
+_LITTLE_BYTES, _BLOCK_BYTES = 4096, 65_536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a caller sends and takes."""
+
+    #: Whether the body's length is not said before.
+    chunked: bool = False
+    #: Seconds between two pieces of the body.
+    send_pause_s: float = 0.0
+    #: Seconds between two pieces of the answer.
+    take_pause_s: float = 0.0
+    #: After its head nothing of the answer is taken before this is set; None: it is taken as it comes.
+    rest: asyncio.Event | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,21 +98,23 @@ async def ask(
     headers: dict[str, str] | None = None,
     leave_after_bytes: int | None = None,
     leave_after_s: float | None = None,
-    chunked: bool = False,
+    manner: Manner = Manner(),
 ) -> Heard:
     """One request on a connection of its own, up to its end or to when the caller leaves."""
     heard = Heard(tag=tag, streamed=streamed)
     try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await _connected(port, manner)
     except OSError:
         return heard
     try:
         async with asyncio.timeout(HANG_S if leave_after_s is None else leave_after_s):
+            parts = _request(tag, [body] if isinstance(body, bytes) else body, headers or {}, chunked=manner.chunked)
             with contextlib.suppress(ConnectionError):
-                for part in _request(tag, [body] if isinstance(body, bytes) else body, headers or {}, chunked=chunked):
+                for part in parts:
                     writer.write(part)
                     await writer.drain()
-            await _hear(reader, heard, leave_after_bytes)
+                    await asyncio.sleep(manner.send_pause_s)
+            await _hear(reader, heard, leave_after_bytes, manner)
     except TimeoutError:
         heard.left = leave_after_s is not None
         heard.hung = not heard.left
@@ -104,6 +123,17 @@ async def ask(
     finally:
         writer.transport.abort()
     return heard
+
+
+async def _connected(port: int, manner: Manner) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection; of one whose caller takes its time the kernel and we hold as little as can be."""
+    if manner.rest is None and not manner.take_pause_s:
+        return await asyncio.open_connection("127.0.0.1", port)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE_BYTES)
+    slow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(slow, ("127.0.0.1", port))
+    return await asyncio.open_connection(sock=slow, limit=_LITTLE_BYTES)
 
 
 def _request(tag: str, body: Sequence[bytes], more: dict[str, str], *, chunked: bool) -> Iterator[bytes]:
@@ -125,21 +155,27 @@ def _request(tag: str, body: Sequence[bytes], more: dict[str, str], *, chunked: 
         yield b"0\r\n\r\n"
 
 
-async def _hear(reader: asyncio.StreamReader, heard: Heard, leave_after_bytes: int | None) -> None:
+async def _hear(reader: asyncio.StreamReader, heard: Heard, leave_after_bytes: int | None, manner: Manner) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     heard.status = int(first.split(" ")[1])
     heard.headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     body = bytearray()
     try:
+        if manner.rest is not None:
+            await manner.rest.wait()
         if "content-length" in heard.headers:
-            body += await reader.readexactly(int(heard.headers["content-length"]))
+            length = int(heard.headers["content-length"])
+            while len(body) < length:
+                body += await reader.readexactly(min(length - len(body), _BLOCK_BYTES))
+                await asyncio.sleep(manner.take_pause_s)
         else:
             while size := int((await reader.readline()).strip() or b"-1", 16):
                 if size < 0:
                     return
                 body += await reader.readexactly(size)
                 await reader.readexactly(2)
+                await asyncio.sleep(manner.take_pause_s)
                 if leave_after_bytes is not None and len(body) >= leave_after_bytes:
                     heard.left = True
                     return

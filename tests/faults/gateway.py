@@ -21,6 +21,7 @@ from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import Composition, GatewayConfig, Offer, ServingParts, UpstreamSettings
 from tierwright.gateway.config import (
+    Acknowledge,
     BackendConfig,
     CallerConfig,
     CaptureConfig,
@@ -28,6 +29,7 @@ from tierwright.gateway.config import (
     Secret,
     ServerConfig,
 )
+from tierwright.gateway.journal import DISK
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from tests.faults.disk import Breakable, Remembering
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
@@ -74,6 +77,13 @@ class Plan:
     capture_delay_ms: float = 2.0
     #: Seconds that the gateway has to end when it is stopped.
     drain_s: int = 10
+    #: What captures are made durable on before they are acknowledged; None: that they are in the journal is enough.
+    disk: Breakable | Remembering | None = None
+    #: Longest answer of a model server.
+    max_answer_bytes: int = MAX_ANSWER_BYTES
+    #: Seconds that a caller may take to send a request's head or its body, and to take any of an answer.
+    send_s: float = 10.0
+    take_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -150,7 +160,7 @@ class Gateway:
         """Builds one on the store, and waits until it takes requests."""
         server = server_config(self.plan)
         self._offered = offer(folder=self.folder, upstream_url=self.upstream_url, plan=self.plan, server=server)
-        self._tap = Tap(compose(self._offered, stores=(self.store, self.captured), clock=self.clock))
+        self._tap = Tap(compose(self._offered, stores=(self.store, self.captured), clock=self.clock, plan=self.plan))
         self._listener = Listener(self._tap, server)
         self.port = int(self._listener.address.rpartition(":")[2])
         ready = threading.Event()
@@ -186,6 +196,10 @@ class Gateway:
         )
         tap.loop.call_soon_threadsafe(tap.composition.adopt, tap.composition.prepare(changed))
 
+    def readiness(self) -> dict[str, Any]:
+        """How it says it is doing."""
+        return self._tap.composition.app.readiness()
+
     def inferences(self) -> list[Inference]:
         """All that is stored."""
         return list(self.store.scan())
@@ -206,7 +220,7 @@ def build(
 ) -> GatewayApp:
     """The application; `stores`: of what is served, and of what is captured."""
     offered = offer(folder=folder, upstream_url=upstream_url, plan=plan, server=server)
-    return compose(offered, stores=stores, clock=clock).app
+    return compose(offered, stores=stores, clock=clock, plan=plan).app
 
 
 def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) -> Offer:
@@ -214,7 +228,11 @@ def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) 
     return Offer(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
-            capture=CaptureConfig(max_delay_ms=plan.capture_delay_ms, spool=folder / "spool"),
+            capture=CaptureConfig(
+                max_delay_ms=plan.capture_delay_ms,
+                spool=folder / "spool",
+                acknowledge=Acknowledge.JOURNAL if plan.disk is None else Acknowledge.COMMIT,
+            ),
             server=server,
             callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
             upstreams=UpstreamSettings(
@@ -233,14 +251,15 @@ def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) 
     )
 
 
-def compose(offered: Offer, *, stores: tuple[SqlStore, InferenceStore], clock: Clock) -> Composition:
+def compose(offered: Offer, *, stores: tuple[SqlStore, InferenceStore], clock: Clock, plan: Plan) -> Composition:
     """The gateway; `stores`: of what is served, and of what is captured."""
+    disk = DISK if plan.disk is None else plan.disk.disk
     return Composition(
         offered,
         captured=stores[1],
         feedback=stores[0],
         serving=ServingParts(store=stores[0], loader=Nothing(), terms=_no_terms),
-        sources=Sources(clock=clock, entropy=lambda: os.urandom(1000)),
+        sources=Sources(clock=clock, entropy=lambda: os.urandom(1000), disk=disk),
     )
 
 
@@ -255,7 +274,15 @@ def served(plan: Plan, upstream_url: str, key: str) -> list[ServedBackend]:
 
 def server_config(plan: Plan) -> ServerConfig:
     """Where it listens, and its limits."""
-    return ServerConfig(port=0, max_body_bytes=MAX_BODY_BYTES, max_answer_bytes=MAX_ANSWER_BYTES, drain_s=plan.drain_s)
+    return ServerConfig(
+        port=0,
+        max_body_bytes=MAX_BODY_BYTES,
+        max_answer_bytes=plan.max_answer_bytes,
+        drain_s=plan.drain_s,
+        header_timeout_s=plan.send_s,
+        body_timeout_s=plan.send_s,
+        write_timeout_s=plan.take_s,
+    )
 
 
 def _backend(name: str, base_url: str, model: str, key: str) -> BackendConfig:

@@ -1,4 +1,4 @@
-"""Faults 33, 35 and 39: a gateway that is killed, whose journal ends within a record, or that is told to stop."""
+"""Faults 33 to 35 and 39: a gateway that is killed, alone or with its machine's power, or that is told to stop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from tests.faults.answers import DONE, LAST_PIECE, answer_well, begin_stream, chunks, send_events, usage_chunk
+from tests.faults.disk import Remembering
 from tests.faults.program import program
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from random import Random
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _HEAD = Struct("<II")
 
 
-def _paced(rng: Random) -> Behaviour:
+def paced(rng: Random) -> Behaviour:
     """Answers that take a while, each another one."""
     slow = rng.uniform(0.005, 0.03)
 
@@ -54,14 +55,32 @@ async def _killed(scene: Scene) -> Iterable[str]:
     return ()
 
 
-async def _torn(scene: Scene) -> Iterable[str]:
-    """As when it is killed, and the last record was not written to its end: those before it are all there."""
-    await _kill(scene, torn=True)
+async def _powerless(scene: Scene) -> Iterable[str]:
+    """As when it is killed, and the disk has lost what was not synced: what was acknowledged is all there."""
+    copies = scene.gateway.folder / "durable"
+
+    def cut() -> None:
+        disk = Remembering(scene.gateway.folder, copies)
+        disk.cut_power(scene.gateway.folder / "spool", scene.rng, lost=scene.rng.choice((0.5, 0.9, 1.0)))
+
+    await _kill(scene, cut, copies=copies)
     return ()
 
 
-async def _kill(scene: Scene, *, torn: bool = False) -> None:
-    async with program(scene) as running:
+async def _torn(scene: Scene) -> Iterable[str]:
+    """As when it is killed, and the last record was not written to its end: those before it are all there."""
+
+    def tear() -> None:
+        for segment in (scene.gateway.folder / "spool").glob("*/*.segment"):
+            _tear(segment, scene.rng)
+
+    await _kill(scene, tear)
+    return ()
+
+
+async def _kill(scene: Scene, then: Callable[[], None] | None = None, *, copies: Path | None = None) -> None:
+    """Kills it at any moment; `then` does to its files what happens before the next one starts."""
+    async with program(scene, copies=copies) as running:
         with closing(sqlite3.connect(scene.gateway.store_path, isolation_level=None, timeout=10)) as other:
             if scene.rng.random() < 0.5:
                 # A store that takes nothing: only the journal has what is acknowledged.
@@ -72,9 +91,8 @@ async def _kill(scene: Scene, *, torn: bool = False) -> None:
             for heard in await asyncio.gather(*rounds):
                 for one in heard:
                     one.cut = not one.complete
-        if torn:
-            for segment in (scene.gateway.folder / "spool").glob("*/*.segment"):
-                _tear(segment, scene.rng)
+        if then is not None:
+            await asyncio.to_thread(then)
 
 
 async def _ask_on(scene: Scene) -> list[Heard]:
@@ -133,7 +151,8 @@ def _slow(rng: Random) -> Behaviour:
 
 
 KILLED = (
-    Fault(number=33, name="kill -9", drive=_killed, behave=_paced),
-    Fault(number=35, name="torn tail of the journal", drive=_torn, behave=_paced),
+    Fault(number=33, name="kill -9", drive=_killed, behave=paced),
+    Fault(number=34, name="pages lost in a power cut", drive=_powerless, behave=paced),
+    Fault(number=35, name="torn tail of the journal", drive=_torn, behave=paced),
     Fault(number=39, name="SIGTERM with a hundred answers under way", drive=_stopped, behave=_slow),
 )

@@ -1,4 +1,4 @@
-"""Faults 31, 36, 37, 38 and 40: stores that take nothing, settings that change, jumping clocks, stalled event loops."""
+"""Faults 31, 32, 36, 37, 38 and 40: stores and disks that keep nothing, changing settings, jumping clocks, stalls."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ from tests.faults.answers import (
     usage_chunk,
     whole,
 )
+from tests.faults.disk import Breakable
+from tests.faults.gateway import MAX_ANSWER_BYTES, Plan
+from tests.faults.killed import paced
 from tests.faults.run import Fault
 from tests.faults.upstream import Told
 from tierwright.core.errors import SettingsError, StoreError, StoreFull
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
     from tests.faults.client import Heard
     from tests.faults.run import Scene
-    from tests.faults.upstream import Behaviour, Exchange
+    from tests.faults.upstream import Behaviour, Exchange, Upstream
+
+#: Answers of half a megabyte that surely have no room in what a journal has reserved: two segments of 8 MiB.
+_MOST_LARGE = 48
 
 
 def _all_good(heard: list[Heard], why: str) -> list[str]:
@@ -49,6 +55,74 @@ async def _full(scene: Scene) -> Iterable[str]:
         store.error = None
         heard += await scene.several(scene.rng.randint(1, 3))
     return _all_good(heard, "the store was full")
+
+
+def _large(_: Random) -> Behaviour:
+    """Answers of which a few fill what a journal has reserved."""
+
+    async def behave(exchange: Exchange) -> None:
+        exchange.script.words = ["w" * 16_384] * (MAX_ANSWER_BYTES // 131_072)
+        await answer_well(exchange)
+
+    return behave
+
+
+async def _journal_full(scene: Scene) -> Iterable[str]:
+    """The journal can't grow: when its room is used up requests are refused before they cost anything, until it can."""
+    disk = scene.gateway.plan.disk
+    assert isinstance(disk, Breakable)
+    disk.full = True
+    for _ in range(_MOST_LARGE):
+        if b"capture_unavailable" in (await scene.ask()).body:
+            break
+    else:
+        return ["I1: answers are acknowledged for which there is no room"]
+    orders = len(scene.upstream.orders)
+    refused = await scene.several(scene.rng.randint(2, 5))
+    disk.full = False
+    wrong = _not_refused(refused)
+    if len(scene.upstream.orders) > orders:
+        wrong.append("I3: the upstream was asked for what can't be acknowledged")
+    return wrong
+
+
+def _not_refused(heard: list[Heard]) -> list[str]:
+    return [
+        f"I1: {one.tag} got HTTP {one.status}, and nothing can be acknowledged"
+        for one in heard
+        if one.status != 503 or one.error_code != "capture_unavailable" or one.inference_id is not None
+    ]
+
+
+def _breakable(_: Random, __: Upstream) -> Plan:
+    return Plan(disk=Breakable())
+
+
+async def _failing_sync(scene: Scene) -> Iterable[str]:
+    """A sync fails, at any moment: nothing is acknowledged or asked for any more, until the gateway starts again."""
+    gateway, rng = scene.gateway, scene.rng
+    disk = gateway.plan.disk
+    assert isinstance(disk, Breakable)
+    wrong = _all_good(await scene.several(rng.randint(1, 3)), "nothing had failed yet")
+    under_way = asyncio.create_task(scene.several(rng.randint(2, 8)))
+    await asyncio.sleep(rng.uniform(0, 0.3))
+    disk.broken = True
+    # At the latest for this one a sync is asked for.
+    await scene.ask()
+    await under_way
+    disk.broken = False
+    syncs, orders = disk.syncs, len(scene.upstream.orders)
+    refused = await scene.several(rng.randint(2, 5))
+    wrong += _not_refused(refused)
+    if len(scene.upstream.orders) > orders:
+        wrong.append("I3: the upstream was asked for what can't be acknowledged")
+    if disk.syncs > syncs:
+        wrong.append("I1: a sync was tried again after one had failed")
+    if gateway.readiness()["status"] != "not_ready":
+        wrong.append("I1: a gateway that acknowledges nothing says that it is ready")
+    await gateway.stop()
+    await asyncio.to_thread(gateway.start)
+    return wrong
 
 
 async def _locked(scene: Scene) -> Iterable[str]:
@@ -134,6 +208,8 @@ async def _stalled(scene: Scene) -> Iterable[str]:
 
 PROCESS = (
     Fault(number=31, name="store full or failing", drive=_full),
+    Fault(number=31, name="journal's disk full", drive=_journal_full, behave=_large, plan=_breakable),
+    Fault(number=32, name="fsync fails", drive=_failing_sync, behave=paced, plan=_breakable),
     Fault(number=36, name="database locked", drive=_locked),
     Fault(number=37, name="settings change under load", drive=_changing, behave=lambda _: _slowly),
     Fault(number=38, name="clock jumps", drive=_jumping, behave=_cooling),

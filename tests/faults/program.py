@@ -1,4 +1,7 @@
-"""The gateway under test as a process that can be killed: python -m tests.faults.program FOLDER UPSTREAM."""
+"""The gateway under test as a process that can be killed: python -m tests.faults.program FOLDER UPSTREAM [COPIES].
+
+With COPIES it acknowledges what is durable, and keeps there what that is.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.disk import Remembering
 from tests.faults.gateway import Clock, Plan, build, server_config
 from tierwright.gateway.serving import serve
 from tierwright.store.connection import open_store
@@ -43,8 +47,11 @@ class Program:
 
 
 @contextlib.asynccontextmanager
-async def program(scene: Scene) -> AsyncIterator[Program]:
-    """Takes the place of the gateway in this process, on its store; that one goes on when this is left."""
+async def program(scene: Scene, *, copies: Path | None = None) -> AsyncIterator[Program]:
+    """Takes the place of the gateway in this process, on its store; that one goes on when this is left.
+
+    `copies`: where a disk that remembers keeps what is durable; None: what is in the journal is acknowledged.
+    """
     gateway = scene.gateway
     await gateway.stop()
     process = await asyncio.create_subprocess_exec(
@@ -53,6 +60,7 @@ async def program(scene: Scene) -> AsyncIterator[Program]:
         "tests.faults.program",
         str(gateway.folder),
         scene.upstream.url,
+        *([] if copies is None else [str(copies)]),
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -69,10 +77,11 @@ async def program(scene: Scene) -> AsyncIterator[Program]:
         await asyncio.to_thread(gateway.start)
 
 
-def main(folder: str, upstream_url: str) -> None:
+def main(folder: str, upstream_url: str, copies: str = "") -> None:
     """Serves until it is stopped, or killed."""
     store = open_store(f"sqlite:///{Path(folder) / 'store.db'}")
-    plan = Plan(capture_delay_ms=_CAPTURE_DELAY_MS)
+    disk = Remembering(Path(folder), Path(copies)) if copies else None
+    plan = Plan(capture_delay_ms=_CAPTURE_DELAY_MS, disk=disk)
     server = server_config(plan)
     app = build(
         folder=Path(folder),

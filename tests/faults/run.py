@@ -60,6 +60,15 @@ class Scene:
         """Requests at the same time."""
         return list(await asyncio.gather(*(self.ask(**more) for _ in range(count))))
 
+    async def until(self, holds: Callable[[], bool], limit_s: float = 10.0) -> bool:
+        """Waits until something holds; False: it took too long."""
+        deadline = time.monotonic() + limit_s
+        while time.monotonic() < deadline:
+            if holds():
+                return True
+            await asyncio.sleep(0.02)
+        return holds()
+
     async def recover(self, model: str) -> list[str]:
         """I7: asks until a whole answer comes."""
         deadline = time.monotonic() + RECOVERY_S

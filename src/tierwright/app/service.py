@@ -53,6 +53,7 @@ READ_ONCE = (
     "capture.batch_limit",
     "capture.max_delay_ms",
     "capture.spool",
+    "capture.acknowledge",
     "training.encoder",
     "training.weights",
 )

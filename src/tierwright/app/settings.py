@@ -22,6 +22,7 @@ from tierwright.app.upstream_settings import (
 )
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.config import (
+    Acknowledge,
     AdminConfig,
     BackendConfig,
     CallerConfig,
@@ -115,6 +116,8 @@ class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     queue_limit_bytes: int = 256 * 1024 * 1024
     #: Folder of what is not stored yet, relative to the settings file; empty: none, and it is lost with the process.
     spool: str = "spool"
+    #: What an answer waits for: its record in the journal, or on the disk.
+    acknowledge: Acknowledge = Acknowledge.JOURNAL
     #: Whether requests and answers are kept at all; the ledger always is.
     keep_content: bool = True
     #: Names of tasks whose requests and answers are not kept.

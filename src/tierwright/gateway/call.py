@@ -1,6 +1,7 @@
 """One request with what it came through, and the ways to answer it.
 
-Owns the order at the end: what the headers say, then the record, then the last byte. Refuses to decide what is said.
+Owns the order at the end: what the headers say, then the record, durable where the settings want that, then the last
+byte. Refuses to decide what is said.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tierwright.gateway import wire
+from tierwright.gateway import problems, wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,6 +62,10 @@ class Call:
         start = self._start(content_type, (*more, (b"content-length", b"%d" % len(body))))
         # Nothing of the answer may leave before the request is recorded.
         await self.record()
+        kept = self.trail.kept
+        if kept is not None and not await kept:
+            await self.turn_away(problems.capture_unavailable())
+            return
         await self.send(start)
         await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -68,6 +73,13 @@ class Call:
         """Answers with an error of the gateway's own."""
         body = self.trail.response = self.dialect.problem(problem)
         await self.answer(body, wire.JSON, problem.headers(), status=problem.status, code=problem.code)
+
+    async def turn_away(self, problem: Problem) -> None:
+        """Answers with an error that has no inference's id: nothing that could be asked for is promised to be kept."""
+        body = self.dialect.problem(problem)
+        headers = [(b"content-type", wire.JSON), (b"content-length", b"%d" % len(body)), *problem.headers()]
+        await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body, "more_body": False})
 
     def _start(self, content_type: bytes, more: tuple[tuple[bytes, bytes], ...]) -> dict[str, object]:
         headers = [(b"content-type", content_type), *more, *self.trail.headers(self.timer())]

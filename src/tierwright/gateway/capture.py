@@ -4,6 +4,9 @@ Fails open: nothing here blocks or costs a user an answer. What is put is in the
 process. A store that fails is tried again while what it did not take waits: in memory with its content, beyond the
 bound of bytes without it, beyond the bound of the queue in the journal alone. Content that is dropped is counted; a
 line of the ledger is lost only where the journal can't be used either, and that is counted, too.
+
+With `acknowledge = "commit"` the opposite holds of one thing: nothing is acknowledged that would not survive a power
+cut, at the price of answers where the disk fails (`commit`).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from tierwright.core.errors import StoreError, TierwrightError
-from tierwright.gateway.journal import Journal, recover
+from tierwright.gateway.commit import GroupCommit
+from tierwright.gateway.config import Acknowledge
+from tierwright.gateway.journal import DISK, Journal, recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore
     from tierwright.gateway.config import CaptureConfig
-    from tierwright.gateway.journal import Place
+    from tierwright.gateway.journal import Disk, Place
 
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.05
@@ -57,6 +62,8 @@ class CaptureState:
     store_error: str | None
     #: Class of the error that keeps the journal from being used; None: none, or there is none.
     journal_error: str | None
+    #: Why nothing can be acknowledged, so that requests are refused; None: it can, or need not be durable.
+    refusal: str | None
 
 
 class Draft(Protocol):
@@ -71,6 +78,9 @@ class Draft(Protocol):
 
     def without_content(self) -> Draft:
         """The ledger's part of it."""
+
+    def unkept(self) -> Draft:
+        """The same where the caller was told of an error instead, because it could not be made durable."""
 
     def inference(self) -> Inference:
         """The finished inference; may take a while, and is asked for in the writer's thread."""
@@ -102,6 +112,7 @@ class Capture:
         *,
         restored: Callable[[bytes], Draft],
         seen: Callable[[Inference], None] | None = None,
+        disk: Disk = DISK,
     ) -> None:
         """`restored` reads what a journal holds; `seen` is told each inference that was stored, in the writer's thread.
 
@@ -111,7 +122,14 @@ class Capture:
         self._config = config
         self._restored = restored
         self._seen = seen
-        self._journal = None if config.spool is None else Journal(config.spool, name=f"{os.getpid()}-{time.time_ns()}")
+        durable = config.acknowledge is Acknowledge.COMMIT
+        name = f"{os.getpid()}-{time.time_ns()}"
+        self._journal = None if config.spool is None else Journal(config.spool, name=name, disk=disk, durable=durable)
+        self._commit = (
+            GroupCommit(self._journal, limit_bytes=config.queue_limit_bytes, take=self._queued)
+            if durable and self._journal is not None
+            else None
+        )
         #: Those that wait in the journal alone, the oldest first.
         self._spilled: deque[Place] = deque()
         self._content_dropped = 0
@@ -134,14 +152,30 @@ class Capture:
         """Starts the writer, which first stores what processes before this one have left."""
         if self._journal is not None:
             self._journal.open()
+        if self._commit is not None:
+            self._commit.start()
         self._writer = threading.Thread(target=self._run, name="tierwright-capture", daemon=True)
         self._writer.start()
 
     def put(self, draft: Draft) -> bool:
         """Takes a draft, which is in the journal on return if there is one; False: it is lost, which is counted."""
+        return self._queued(draft, None if self._journal is None else self._journal.append(*draft.record()))
+
+    def commit(self, draft: Draft) -> asyncio.Future[bool] | None:
+        """As `put`, and what to wait for before it is acknowledged: whether it is durable. None: nothing."""
+        if self._commit is not None:
+            return self._commit.commit(draft)
+        self.put(draft)
+        return None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why requests are to be refused before they cost anything; None: they are not."""
+        return None if self._commit is None else self._commit.refusal
+
+    def _queued(self, draft: Draft, place: Place | None) -> bool:
         config = self._config
         size_bytes = draft.size_bytes
-        place = None if self._journal is None else self._journal.append(*draft.record())
         with self._changed:
             full = self._waiting_count - len(self._spilled) >= config.queue_limit
             if self._closing or full or self._spilled:
@@ -172,6 +206,7 @@ class Capture:
                 dropped=self._dropped,
                 store_error=self._store_error,
                 journal_error=None if self._journal is None else self._journal.error,
+                refusal=self.refusal,
             )
 
     async def flush(self, timeout_s: float) -> bool:
@@ -184,6 +219,10 @@ class Capture:
 
     def close(self) -> None:
         """As `aclose`, from a thread; the second time it does nothing."""
+        # Before the writer ends: it is given what was waiting for the disk.
+        synced = self._commit is None or self._commit.close(self._config.close_timeout_s)
+        if not synced:
+            _LOG.error("the disk of the capture's journal did not come back in time; what waits for it may be lost")
         with self._changed:
             self._closing = True
             if self._deadline is None:
@@ -195,7 +234,7 @@ class Capture:
             if self._writer.is_alive():
                 _LOG.error("the store did not come back in time; %d inferences may be lost", self.state().waiting)
                 return
-        if self._journal is not None:
+        if self._journal is not None and synced:
             self._journal.close()
 
     def _flush(self, timeout_s: float) -> bool:

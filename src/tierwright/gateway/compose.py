@@ -145,6 +145,7 @@ class Composition:
             config.capture,
             restored=self._restored,
             seen=self._metrics.observe,
+            disk=sources.disk,
         )
         self._specialists = SpecialistRegistry(
             serving.store,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -131,6 +132,15 @@ class RoutingConfig:
         _positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
 
 
+class Acknowledge(StrEnum):
+    """What must have happened to the record of a request before the last byte of its answer is sent."""
+
+    #: It is in the journal, if there is one: it survives the process, but not a power cut.
+    JOURNAL = "journal"
+    #: It is in the journal, and the journal on the disk.
+    COMMIT = "commit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureConfig:
     """How what was asked and answered reaches the store."""
@@ -149,6 +159,8 @@ class CaptureConfig:
     accept_recorded_at: bool = False
     #: Folder of the journals, in which what is not stored yet survives this process; None: it does not.
     spool: Path | None = None
+    #: What an answer waits for.
+    acknowledge: Acknowledge = Acknowledge.JOURNAL
     #: Whether requests and answers are kept at all; the ledger always is.
     keep_content: bool = True
     #: Names of tasks whose requests and answers are not kept.
@@ -160,6 +172,11 @@ class CaptureConfig:
         _positive(where, batch_limit=self.batch_limit, close_timeout_s=self.close_timeout_s)
         if self.max_delay_ms < 0:
             raise SettingsError(f"{where}: max_delay_ms must not be negative")
+        if self.acknowledge is Acknowledge.COMMIT and self.spool is None:
+            raise SettingsError(
+                f'{where}: acknowledge = "commit" needs a journal, and spool is empty; '
+                'name a folder on a disk there, or set acknowledge to "journal"'
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

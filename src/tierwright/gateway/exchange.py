@@ -111,6 +111,11 @@ class Exchange:
             timer=self.sources.timer,
             finish=lambda: self._finish(trail),
         )
+        if self.capture.refusal is not None:
+            # Before anything is spent: the answer could not be given.
+            trail.captured = True
+            await call.turn_away(problems.capture_unavailable())
+            return
         if not isinstance(asked, Problem) and self.accept_recorded_at:
             recorded = wire.recorded_at(headers)
             if isinstance(recorded, Problem):
@@ -174,7 +179,7 @@ class Exchange:
             trail.take(trail.counted_calls())
         trail.ended = self.sources.timer()
         trail.settle()
-        self.capture.put(trail.draft())
+        trail.kept = self.capture.commit(trail.draft())
 
     async def _serve(self, call: Call, asked: Asked, caller: Caller) -> None:
         trail = call.trail

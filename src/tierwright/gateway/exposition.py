@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: What is no amount: the worst of the processes stands for all.
-_WORST = frozenset({"tierwright_deployment_state"})
+_WORST = frozenset({"tierwright_deployment_state", "tierwright_backend_key_refused"})
 _COUNTED = frozenset({"counter", "histogram"})
 #: When a process began to count, which says nothing of a sum.
 _CREATED = "_created"

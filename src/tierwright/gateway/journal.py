@@ -2,14 +2,14 @@
 
 Owns the spool folder: one folder for each process in it, held by a lock as long as the process lives, with segments of
 fixed size that are mapped into memory. Appending is a copy into such a mapping, without a system call: the kernel has
-the pages whatever kills the process. A power cut is not covered; the store's own commit is. Refuses to know what a
-record says.
+the pages whatever kills the process. A power cut is covered by `sync` alone. Refuses to know what a record says.
 
 A record is its length and its CRC-32 (both little-endian, 32 bits) and its bytes; a length of zero ends a segment.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import mmap
@@ -18,6 +18,7 @@ import shutil
 import threading
 import zlib
 from dataclasses import dataclass
+from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,45 +42,95 @@ class Place(NamedTuple):
     length: int
 
 
+def _reserve(descriptor: int, size: int) -> None:
+    os.posix_fallocate(descriptor, 0, size)
+
+
+class Disk(NamedTuple):
+    """What is asked of the disk; each takes an open descriptor first, and raises OSError where the disk fails."""
+
+    #: Gives a file so many bytes, so that writing them can't fail for want of room.
+    reserve: Callable[[int, int], None] = _reserve
+    #: Makes a file's content durable, and of what is known about it as much as reading it needs.
+    sync_file: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
+    #: Makes the entries of a folder durable.
+    sync_folder: Callable[[int], None] = os.fsync
+
+
+#: The machine's own.
+DISK = Disk()
+
+
 @dataclass(slots=True)
 class _Segment:
+    number: int
     path: Path
     memory: mmap.mmap
     size: int
+    #: Open for as long as the segment is there; None: it is never synced.
+    file: int | None
     used: int = 0
     #: Records that are not settled.
     open: int = 0
+    #: Bytes that were durable at the last sync.
+    synced: int = 0
+    #: Whether its entry in the folder is durable.
+    listed: bool = False
 
 
 class Journal:
     """The records of one process. Thread-safe; fails open: where it can't be used `append` says so."""
 
     def __init__(
-        self, folder: Path, *, name: str, segment_bytes: int = 8 * _MIB, limit_bytes: int = 1024 * _MIB
+        self,
+        folder: Path,
+        *,
+        name: str,
+        segment_bytes: int = 8 * _MIB,
+        limit_bytes: int = 1024 * _MIB,
+        disk: Disk = DISK,
+        durable: bool = False,
     ) -> None:
-        """`name` is this process's own; beyond `limit_bytes` nothing is appended until something is settled."""
+        """`name` is this process's own; beyond `limit_bytes` nothing is appended until something is settled.
+
+        `durable`: whether `sync` will be called.
+        """
         self._folder = folder / name
+        self._disk = disk
+        self._durable = durable
         self._segment_bytes = segment_bytes
         self._most_segments = max(2, limit_bytes // segment_bytes)
         self._guard = threading.Lock()
         self._segments: dict[int, _Segment] = {}
+        #: The segment that is appended to.
         self._number = 0
+        #: The numbers of segments: each is made once, whichever thread makes it.
+        self._numbers = count()
         self._spare: _Segment | None = None
         self._lock: int | None = None
         #: Class of the error that keeps it from being used; None: none.
         self.error: str | None = None
+        #: Whether the last record found no room, and none was made since.
+        self.full = False
+        #: Whether the log has it that the disk is full.
+        self._said_full = False
 
     def open(self) -> None:
-        """Takes its folder and makes the first segments."""
+        """Takes its folder and makes the first segments; their names are durable if anything is to be."""
         try:
             # Locked before it has its name: another process that recovers must not take it for one left behind.
             unnamed = self._folder.with_name(f"{_UNNAMED}{self._folder.name}")
+            missing = [folder for folder in unnamed.parents if not folder.exists()]
             unnamed.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(unnamed / _LOCK, os.O_CREAT | os.O_RDWR, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             unnamed.rename(self._folder)
-            self._segments[0] = self._made(0)
-            self._spare = self._made(1)
+            self._segments[0] = self._made()
+            self._spare = self._made()
+            if self._durable:
+                for folder in (self._folder, self._folder.parent, *(folder.parent for folder in missing)):
+                    self._sync_folder(folder)
+                self._segments[0].listed = self._spare.listed = True
         except OSError as error:
             self._fail(error)
 
@@ -112,6 +163,27 @@ class Journal:
         with self._guard:
             return self._segments[place.segment].memory[place.start : place.start + place.length]
 
+    def sync(self) -> None:
+        """Makes durable all that was appended before, however it got in; not for the event loop.
+
+        Raises OSError where the disk fails. Then it must not be called again: nobody knows what the disk holds, and the
+        kernel may have dropped what it could not write and say nothing of it the second time (Rebello et al., "Can
+        Applications Recover from fsync Failures?", USENIX ATC 2020).
+        """
+        with self._guard:
+            due = [(segment, segment.used) for segment in self._segments.values() if segment.used > segment.synced]
+        # A segment that is not synced holds records that nobody has settled, so none of these goes away meanwhile.
+        for segment, used in due:
+            assert segment.file is not None
+            # What is written to a mapping belongs to the file at once. msync would do the same, but `mmap.flush` keeps
+            # the interpreter while it waits.
+            self._disk.sync_file(segment.file)
+            segment.synced = used
+        if not all(segment.listed for segment, _ in due):
+            self._sync_folder(self._folder)
+            for segment, _ in due:
+                segment.listed = True
+
     def settle(self, places: Iterable[Place]) -> None:
         """Says that records are stored; segments with nothing else in them are removed. Not for the event loop."""
         done: list[_Segment] = []
@@ -121,19 +193,39 @@ class Journal:
                 segment.open -= 1
                 if segment.open == 0 and place.segment != self._number:
                     done.append(self._segments.pop(place.segment))
-            wanted = self._spare is None and self.error is None
-            number = self._number + 1
+            if done:
+                self.full = False
         for segment in done:
             _remove(segment)
-        if wanted:
-            self._prepare(number)
+        self.make_room()
+
+    def make_room(self) -> None:
+        """Sees to it that there is a segment to go on with, if the disk has room for one. Not for the event loop."""
+        with self._guard:
+            if self._spare is not None or self.error is not None or not self._segments:
+                return
+        try:
+            made = self._made()
+        except OSError as error:
+            # Nothing is lost yet: the segment in use still has room, or the last record was not taken.
+            if not self._said_full:
+                _LOG.warning("the capture's journal can't grow (%s); free disk space", error.strerror)
+            self._said_full = True
+            return
+        self._said_full = False
+        with self._guard:
+            if self._spare is None and self._segments:
+                self._spare = made
+                self.full = self.full and len(self._segments) >= self._most_segments
+                return
+        _remove(made)
 
     def close(self) -> None:
         """Gives up the folder; what is not settled stays in it for the next process."""
         with self._guard:
             left = any(segment.open for segment in self._segments.values())
             for segment in [*self._segments.values(), *([self._spare] if self._spare else ())]:
-                segment.memory.close()
+                _close(segment)
             self._segments.clear()
             self._spare = None
         if self._lock is not None:
@@ -145,58 +237,61 @@ class Journal:
     def _turned(self, size: int) -> _Segment | None:
         """The next segment, with room for a record; called with the guard held."""
         if len(self._segments) >= self._most_segments:
+            self.full = True
             return None
         spare, self._spare = self._spare, None
-        number = self._number + 1
         try:
             if spare is None or spare.size < size + _HEAD.size:
                 if spare is not None:
                     _remove(spare)
-                spare = self._made(number, at_least=size + _HEAD.size)
+                spare = self._made(at_least=size + _HEAD.size)
         except OSError as error:
-            self._fail(error)
+            if self._durable and error.errno == errno.ENOSPC:
+                # Who must not go on without it asks for room until there is some.
+                self.full = True
+            else:
+                self._fail(error)
             return None
         full = self._segments[self._number]
         if full.open == 0:
             del self._segments[self._number]
             _remove(full)
-        self._number = number
-        self._segments[number] = spare
+        self._number = spare.number
+        self._segments[spare.number] = spare
         return spare
 
-    def _prepare(self, number: int) -> None:
-        try:
-            made = self._made(number)
-        except OSError as error:
-            # Nothing is lost yet: the segment in use still has room.
-            _LOG.warning("the capture's journal can't grow (%s); free disk space", error.strerror)
-            return
-        with self._guard:
-            if self._spare is None and self._number + 1 == number and self._segments:
-                self._spare = made
-                return
-        _remove(made)
-
-    def _made(self, number: int, *, at_least: int = 0) -> _Segment:
+    def _made(self, *, at_least: int = 0) -> _Segment:
         """A segment whose disk space is there: writing to it can't fail later."""
         size = max(self._segment_bytes, at_least)
+        number = next(self._numbers)
         path = self._folder / f"{number:08d}{_SUFFIX}"
-        file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o600)
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
+        kept = self._durable
         try:
-            os.posix_fallocate(file, 0, size)
-            return _Segment(path, mmap.mmap(file, size), size)
+            self._disk.reserve(file, size)
+            return _Segment(number, path, mmap.mmap(file, size), size, file if kept else None)
         except OSError:
             path.unlink(missing_ok=True)
+            kept = False
             raise
         finally:
-            os.close(file)
+            if not kept:
+                os.close(file)
+
+    def _sync_folder(self, folder: Path) -> None:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._disk.sync_folder(descriptor)
+        finally:
+            os.close(descriptor)
 
     def _fail(self, error: OSError) -> None:
         if self.error is None:
             _LOG.error(
-                "the capture's journal %s can't be used (%s): what waits for the store is kept in memory only",
+                "the capture's journal %s can't be used (%s): %s until the gateway is started again",
                 self._folder,
                 error.strerror or error.__class__.__name__,
+                "every request is refused" if self._durable else "what waits for the store is kept in memory only",
             )
         self.error = error.__class__.__name__
 
@@ -243,6 +338,12 @@ def _records(path: Path) -> Iterator[bytes]:
         at += _HEAD.size + length
 
 
-def _remove(segment: _Segment) -> None:
+def _close(segment: _Segment) -> None:
     segment.memory.close()
+    if segment.file is not None:
+        os.close(segment.file)
+
+
+def _remove(segment: _Segment) -> None:
+    _close(segment)
     segment.path.unlink(missing_ok=True)

@@ -178,6 +178,13 @@ class _Moment:
         ):
             waiting.add_metric([name], value)
         yield waiting
+        refusing = GaugeMetricFamily(
+            "tierwright_capture_refusing",
+            "Processes that refuse requests, since no capture is durable.",
+            labels=["reason"],
+        )
+        refusing.add_metric([state.refusal or "none"], float(state.refusal is not None))
+        yield refusing
         upstreams = self._upstreams()
         circuits = GaugeMetricFamily(
             "tierwright_deployment_state", "0 closed, 1 half open, 2 open.", labels=["deployment", "backend"]
@@ -189,4 +196,9 @@ class _Moment:
             names = [deployment.name, deployment.backend]
             circuits.add_metric(names, deployment.circuit.value)
             flying.add_metric(names, deployment.in_flight)
-        yield from (circuits, flying)
+        refused = GaugeMetricFamily(
+            "tierwright_backend_key_refused", "1: the backend refuses our key (HTTP 401 or 403).", labels=["backend"]
+        )
+        for backend in upstreams.backends:
+            refused.add_metric([backend.name], float(backend.key_refused is not None))
+        yield from (circuits, flying, refused)

@@ -40,6 +40,7 @@ TOO_MANY_CONNECTIONS = "too_many_connections"
 INVALID_FEEDBACK = "invalid_feedback"
 INFERENCE_NOT_FOUND = "inference_not_found"
 STORE_UNAVAILABLE = "store_unavailable"
+CAPTURE_UNAVAILABLE = "capture_unavailable"
 
 # Codes of what went wrong that only captures hold: no body of ours says them.
 UPSTREAM_ERROR = "upstream_error"
@@ -345,6 +346,17 @@ def store_unavailable(what: str) -> Problem:
         code=STORE_UNAVAILABLE,
         type="server_error",
         message=f"the {what} could not be stored; send it again later: the same word twice is kept once",
+    )
+
+
+def capture_unavailable() -> Problem:
+    """503: no request is to be answered without a durable record, and none can be made."""
+    return Problem(
+        status=503,
+        code=CAPTURE_UNAVAILABLE,
+        type="server_error",
+        message="this gateway answers only what it can keep a durable record of, and it can't keep one now; "
+        "tell its operator: the log and GET /health/readiness say why",
     )
 
 

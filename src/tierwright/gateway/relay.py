@@ -1,7 +1,7 @@
 """A streamed answer on its way from a model server to the caller.
 
-Owns its end: it is recorded before the caller has the last of it, and what breaks off is told as an error and never as
-an end. Refuses to know what the events say (`dialects`).
+Owns its end: it is recorded before the caller has the last of it, and what breaks off, or can't be kept as it must be,
+is told as an error and never as an end. Refuses to know what the events say (`dialects`).
 """
 
 from __future__ import annotations
@@ -80,17 +80,26 @@ class Relay:
         except (BackendError, RecursionError) as failure:
             error = failure if isinstance(failure, BackendError) else too_deep(self._attempt.backend)
             events = b""
-        code = problems.UPSTREAM_ERROR if stream.saw_error else None
-        if error is not None:
-            problem = problems.upstream_failed(error)
-            code = problem.code
-            events += self._call.dialect.problem_event(problem)
-        self._end(code)
-        await self._call.record()
-        await send({"type": "http.response.body", "body": events, "more_body": False})
+        await self._last(events, error)
         if error is None and stream.done:
             await _drain(chunks)
         return error
+
+    async def _last(self, events: bytes, error: BackendError | None) -> None:
+        """The last events to the caller, when the record is as safe as the settings want it."""
+        call = self._call
+        code = problems.UPSTREAM_ERROR if self._stream.saw_error else None
+        if error is not None:
+            problem = problems.upstream_failed(error)
+            code = problem.code
+            events += call.dialect.problem_event(problem)
+        self._end(code)
+        await call.record()
+        kept = call.trail.kept
+        if kept is not None and not await kept:
+            # The events hold the answer's end, which would acknowledge it.
+            events = call.dialect.problem_event(problems.capture_unavailable())
+        await call.send({"type": "http.response.body", "body": events, "more_body": False})
 
     def _end(self, code: str | None) -> None:
         """Says how it ended; the first word counts."""

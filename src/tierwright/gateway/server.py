@@ -211,7 +211,8 @@ class GatewayApp:
         elif path == _LIVELINESS:
             await _send_json(200, {"status": "alive"}, send)
         elif path == _READINESS:
-            await _send_json(200 if self._life.ready else 503, self.readiness(), send)
+            state = self.readiness()
+            await _send_json(503 if state["status"] == "not_ready" else 200, state, send)
         else:
             headers: dict[bytes, bytes] = dict(scope["headers"])
             caller = fittings.authenticator.caller_of(headers)
@@ -241,14 +242,17 @@ class GatewayApp:
         exchange = self._fittings.exchange
         registry, capture = exchange.specialists, exchange.capture.state()
         snapshot = registry.snapshot
+        refused = {one.name: one.key_refused for one in self._upstreams_state().backends if one.key_refused is not None}
         trouble = (
             capture.store_error
             or capture.journal_error
             or registry.store_error
             or snapshot.failures
             or self.settings_error
+            or refused
         )
-        status = "not_ready" if not self._life.ready else "degraded" if trouble else "ready"
+        serving = self._life.ready and capture.refusal is None
+        status = "not_ready" if not serving else "degraded" if trouble else "ready"
         return {
             "status": status,
             "in_flight": self._life.in_flight,
@@ -261,7 +265,10 @@ class GatewayApp:
                 "dropped": capture.dropped,
                 "store_error": capture.store_error,
                 "journal_error": capture.journal_error,
+                "refusal": capture.refusal,
             },
+            # HTTP status by the name of a backend that refuses our key.
+            "backends": {"key_refused": refused},
             "specialists": {
                 "revision": snapshot.revision,
                 "live": snapshot.live_tasks,

@@ -1,4 +1,4 @@
-"""What the world tells the gateway: the time and chance."""
+"""What the gateway has of the world: the time, chance and a disk."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tierwright.gateway.journal import DISK
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from tierwright.gateway.journal import Disk
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What the world tells the gateway."""
+    """What the gateway has of the world."""
 
     #: The time of day, aware.
     clock: Callable[[], datetime]
@@ -21,6 +25,8 @@ class Sources:
     entropy: Callable[[], bytes]
     #: Seconds of a clock that never goes back.
     timer: Callable[[], float] = time.perf_counter
+    #: Where captures wait for the store.
+    disk: Disk = DISK
 
 
 class EntropyPool:

@@ -19,6 +19,7 @@ from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.record import Record, decode, encode
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
@@ -116,6 +117,8 @@ class Trail:
     captured: bool = False
     #: Whether what the server did not count was counted, as far as that is possible.
     counted: bool = False
+    #: Whether that is durable, as soon as it is known; None: nobody is to wait for it.
+    kept: asyncio.Future[bool] | None = None
     task_id: TaskId | None = None
     #: The task's name as a header value.
     task_label: bytes | None = None
@@ -237,6 +240,7 @@ class Trail:
             ),
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,
+            begun=streamed,
         )
 
 
@@ -274,6 +278,8 @@ class Draft:
     #: The chunks of a streamed answer.
     payloads: Sequence[bytes]
     pricing: Pricing
+    #: Whether the caller knows its status already.
+    begun: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -290,7 +296,13 @@ class Draft:
         """What is kept where there is no room for more: the ledger, and in it what only the content can tell."""
         whole = self.inference() if _lacks_usage(self.bare.calls, self.bare.endpoint) else self.bare
         bare = replace(whole, request=None, response=None, content=Content.DROPPED)
-        return Draft(bare, (), self.pricing)
+        return Draft(bare, (), self.pricing, begun=self.begun)
+
+    def unkept(self) -> Draft:
+        """The same where the caller was told of an error instead, because it could not be made durable."""
+        status = self.bare.status if self.begun else problems.capture_unavailable().status
+        bare = replace(self.bare, status=status, error_code=problems.CAPTURE_UNAVAILABLE)
+        return replace(self, bare=bare)
 
     def inference(self) -> Inference:
         """The finished record: joins the chunks of a stream, and counts what the server did not. Takes a while."""

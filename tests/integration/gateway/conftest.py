@@ -34,6 +34,7 @@ from tierwright.gateway.config import (
     Secret,
     ServerConfig,
 )
+from tierwright.gateway.journal import DISK
 from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Beside, Listener
 from tierwright.gateway.sources import Sources
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import Usage
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.gateway.journal import Disk
     from tierwright.gateway.server import GatewayApp
     from tierwright.store.sql import SqlStore
 
@@ -213,6 +215,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             drain_s: int = 10,
             others: Sequence[dict[str, Any]] = (),
             server: dict[str, Any] | None = None,
+            disk: Disk = DISK,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -248,7 +251,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 captured=store if captured is None else captured,
                 serving=ServingParts(store=store, loader=shelf, terms=terms),
                 feedback=store,
-                sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10)),
+                sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(10), disk=disk),
             )
             changes = Changes(composition, offer)
             listener = Listener(composition.app, bounds, beside=Beside(task=changes.wait))

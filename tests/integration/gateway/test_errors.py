@@ -314,6 +314,7 @@ def test_models_and_health(gateway: Running) -> None:
         "dropped": 0,
         "store_error": None,
         "journal_error": None,
+        "refusal": None,
     }
 
 
@@ -337,3 +338,24 @@ def test_secrets_and_prompts_are_in_no_log(
         assert "secret" not in text
         assert KEY not in text
         assert UPSTREAM_KEY not in text
+
+
+def test_a_refused_key_is_told_to_the_operator(gateway: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """401 of a model server: logged once without the key, degraded in readiness and shown in metrics, until over."""
+
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response({"error": {"message": f"bad {UPSTREAM_KEY}", "code": "invalid_api_key"}}, status=401)
+
+    answering, gateway.upstream.script = gateway.upstream.script, refuse
+    for _ in range(3):
+        with pytest.raises(openai.AuthenticationError):
+            ask(gateway)
+    state = gateway.readiness()
+    assert (state["status"], state["backends"]) == ("degraded", {"key_refused": {"frontier": 401}})
+    assert b'tierwright_backend_key_refused{backend="frontier"} 1.0' in gateway.app.metrics.render()
+    assert caplog.text.count("'frontier' refuses our key, or what it is used for (HTTP 401") == 1
+    assert UPSTREAM_KEY not in caplog.text
+    gateway.upstream.script = answering
+    ask(gateway)
+    eventually(lambda: gateway.readiness()["status"] == "ready")
+    assert "takes our key again" in caplog.text

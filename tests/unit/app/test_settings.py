@@ -8,6 +8,7 @@ import pytest
 
 from tierwright.app.settings import load_settings
 from tierwright.core.errors import SettingsError
+from tierwright.gateway.config import Acknowledge
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +56,8 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         (BACKEND + '[routing]\ndefault_backend = "other"\n', "there is no such"),
         ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
         ("[evaluation]\nmargin = 0.0\n", "evaluation.margin must lie above 0"),
+        ('[capture]\nacknowledge = "commit"\nspool = ""\n', "needs a journal"),
+        ('[capture]\nacknowledge = "sometimes"\n', "Invalid enum value 'sometimes' .*capture.acknowledge"),
         ('[[callers]]\nclient_id = "a"\nkey_sha256 = "xyz"\n', "64 lower-case hex digits"),
         (BACKEND + 'api_key = "file:nowhere"\n', "its key from the file nowhere, which can't be read: No such file"),
         ("[server]\nworkers = 0\n", "server.workers must lie between 1 and 32"),
@@ -89,6 +92,13 @@ def test_a_file_that_holds_no_single_secret_is_refused(tmp_path: Path, content: 
     with pytest.raises(SettingsError, match="its key from the file secret") as raised:
         load_settings(written(tmp_path, BACKEND + 'api_key = "file:secret"\n'), {})
     assert "sk" not in str(raised.value)
+
+
+def test_an_answer_waits_for_what_the_file_says(tmp_path: Path) -> None:
+    """The journal unless the disk is asked for, and then the spool is where the file says."""
+    assert load_settings(written(tmp_path, ""), {}).capture.acknowledge is Acknowledge.JOURNAL
+    asked = load_settings(written(tmp_path, '[capture]\nacknowledge = "commit"\n'), {}).capture
+    assert (asked.acknowledge, asked.spool) == (Acknowledge.COMMIT, tmp_path / "spool")
 
 
 def test_missing_file_says_how_to_write_one(tmp_path: Path) -> None:

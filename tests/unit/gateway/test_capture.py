@@ -68,6 +68,10 @@ class Drafted:
         """The ledger's part."""
         return Drafted(replace(self.made, request=None, response=None, content=Content.DROPPED), 0)
 
+    def unkept(self) -> Drafted:
+        """With an error in the answer's place."""
+        return replace(self, made=replace(self.made, status=503))
+
     def inference(self) -> Inference:
         """The inference, or a failure that quotes somebody."""
         if self.broken:

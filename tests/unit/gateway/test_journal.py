@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,15 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import a_call, an_inference
+from tests.faults.disk import Remembering
 from tierwright.core.errors import InputError
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import CallRole, Content, Endpoint
-from tierwright.gateway.journal import Journal, recover
+from tierwright.gateway.journal import DISK, Journal, recover
 from tierwright.gateway.record import Record, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tierwright.gateway.journal import Place
 
 #: Appends numbered records for ever, and says of each that it was taken.
 PROGRAM = """
@@ -143,6 +147,79 @@ def test_a_record_larger_than_a_segment_is_kept(tmp_path: Path) -> None:
     assert journal.append(b"after") is not None
     journal.close()
     assert left_in(tmp_path) == [b"small", record, b"after"]
+
+
+def test_segments_made_by_two_threads_are_two(tmp_path: Path) -> None:
+    """Records that each need a new segment, while a writer settles and prepares some: none is lost or overwritten."""
+    journal = Journal(tmp_path, name="own", segment_bytes=4096)
+    journal.open()
+    records = [b"%06d" % number + bytes([number % 251]) * 4500 for number in range(600)]
+    places: list[Place] = []
+    done = threading.Event()
+
+    def settle() -> None:
+        settled = 0
+        while not done.is_set() or settled < len(places):
+            if settled < len(places):
+                journal.settle(places[settled : settled + 1])
+                # Every other one stays.
+                settled += 2
+
+    writer = threading.Thread(target=settle)
+    writer.start()
+    for record in records:
+        place = journal.append(record)
+        assert place is not None
+        places.append(place)
+    done.set()
+    writer.join()
+    assert [journal.read(place) for place in places[1::2]] == records[1::2]
+    journal.close()
+    assert set(records[1::2]) <= set(left_in(tmp_path))
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("lost", [0.5, 1.0])
+def test_what_was_synced_survives_a_power_cut(tmp_path: Path, seed: int, lost: float) -> None:
+    """Whatever of the rest the disk has lost, every record before the last sync is there, in its order, once."""
+    rng = Random(seed)
+    spool, disk = tmp_path / "new" / "spool", Remembering(tmp_path, tmp_path / "durable")
+    journal = Journal(spool, name="own", segment_bytes=4096, disk=disk.disk, durable=True)
+    journal.open()
+    records, synced = [], 0
+    for number in range(rng.randint(1, 60)):
+        records.append(b"%04d" % number + rng.randbytes(rng.randint(1, 900)))
+        assert journal.append(records[-1]) is not None
+        if rng.random() < 0.2:
+            journal.sync()
+            synced = len(records)
+    journal.close()
+    disk.cut_power(spool, rng, lost=lost)
+    found = left_in(spool)
+    assert found[:synced] == records[:synced]
+    assert found[synced:] == [record for record in records[synced:] if record in found]
+    if lost == 1.0:
+        # Nothing but a sync makes a record durable: this disk does not forgive one that is left out.
+        assert len(found) == synced
+
+
+@pytest.mark.parametrize("fails", ["sync_file", "sync_folder"])
+def test_a_failed_sync_is_told(tmp_path: Path, fails: str) -> None:
+    """Whether it was the record or its segment's entry that could not be made durable."""
+
+    def broken(_: int) -> None:
+        raise OSError(5, "scripted")
+
+    disk = DISK._replace(**{fails: broken})
+    journal = Journal(tmp_path, name="own", segment_bytes=4096, disk=disk, durable=True)
+    journal.open()
+    if fails == "sync_folder":
+        assert journal.error == "OSError"
+    else:
+        journal.append(b"a record")
+        with pytest.raises(OSError, match="scripted"):
+            journal.sync()
+    journal.close()
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,14 +7,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.fakes import an_inference
 from tierwright.core.chat import Usage
 from tierwright.core.inference import Content
 from tierwright.gateway.trail import Draft, Pricing, Trail
 
 if TYPE_CHECKING:
-    import pytest
-
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
 
@@ -46,6 +46,15 @@ def test_what_the_server_did_not_count_is_estimated() -> None:
     made = Draft(uncounted(), (), Pricing(lambda *_: Decimal("0.5"), counted)).inference()
     call = made.calls[-1]
     assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))
+
+
+@pytest.mark.parametrize(("begun", "status"), [(False, 503), (True, 200)])
+def test_what_could_not_be_kept_says_what_the_caller_got(*, begun: bool, status: int) -> None:
+    """An error in the answer's place, unless its status had been sent; what was used stays in the ledger."""
+    bare = an_inference()
+    made = Draft(bare, (), Pricing(lambda *_: None), begun=begun).unkept().inference()
+    assert (made.status, made.error_code) == (status, "capture_unavailable")
+    assert made.calls == bare.calls
 
 
 def test_a_counter_that_fails_costs_no_ledger_line() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tierwright.gateway.upstreams.alarm import KeyAlarm
     from tierwright.gateway.upstreams.config import DeploymentConfig
     from tierwright.gateway.upstreams.health import Health
     from tierwright.gateway.upstreams.limiter import ConcurrencyLimiter
@@ -31,6 +32,8 @@ class Upstream:
     health: Health
     #: Shared with the other deployments of its backend.
     limiter: ConcurrencyLimiter
+    #: As above.
+    alarm: KeyAlarm
 
 
 class Peers:

@@ -121,6 +121,8 @@ _BLAME = {
     FailureKind.MISCONFIGURED: Blame.IF_ANOTHER_ANSWERS,
     FailureKind.CALLER: Blame.NEVER,
 }
+#: The key is not known, or may not do this.
+_KEY_REFUSED = frozenset({401, 403})
 _STATUSES = {
     401: FailureKind.UNAUTHORIZED,
     402: FailureKind.MISCONFIGURED,
@@ -169,8 +171,8 @@ class Failure:
 
     @property
     def alarming(self) -> bool:
-        """Whether it stays broken until somebody acts, so that somebody must be told."""
-        return self.kind is FailureKind.UNAUTHORIZED
+        """Whether our key is refused, which stays so until somebody acts."""
+        return self.status in _KEY_REFUSED
 
     def again_here(self, *, retry_uncertain: bool) -> bool:
         """Whether the same deployment may be asked again."""

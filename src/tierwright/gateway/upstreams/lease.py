@@ -172,6 +172,7 @@ class Lease:
         self._succeeded = True
         now = self._course.rules.timer()
         self.upstream.health.succeeded(self._token, now)
+        self.upstream.alarm.taken(self.upstream.config.name)
         if self._course.suspects:
             for upstream, token in self._course.suspects:
                 upstream.health.breaker.failed(token, now)
@@ -185,6 +186,8 @@ class Lease:
         now = self._course.rules.timer()
         health, blame = self.upstream.health, failure.blame
         health.failed(failure, began=self._began, now=now, backoff=self._course.rules.backoff)
+        if failure.alarming and failure.status is not None:
+            self.upstream.alarm.refused(self.upstream.config.name, failure.status, now)
         if blame is Blame.NEVER or self._cut_short(failure, now):
             return
         if blame is Blame.AT_ONCE or health.breaker.probes(self._token):

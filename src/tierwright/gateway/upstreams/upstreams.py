@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tierwright.gateway.upstreams.alarm import KeyAlarm
 from tierwright.gateway.upstreams.attempts import Attempts
 from tierwright.gateway.upstreams.backoff import Backoff
 from tierwright.gateway.upstreams.balancing import ModelRoute, Upstream, by_priority
@@ -61,6 +62,8 @@ class BackendState:
     in_use: int
     #: Requests waiting for one.
     waiting: int
+    #: HTTP status with which it refuses our key; None: it does not, as far as is known.
+    key_refused: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,8 @@ class Held:
     healths: dict[tuple[str, str, str | None, str | None], Health]
     #: By the backend's name.
     limiters: dict[str, ConcurrencyLimiter]
+    #: By the backend's name.
+    alarms: dict[str, KeyAlarm]
     budget: RetryBudget
     tallies: Tallies
 
@@ -112,7 +117,7 @@ class Upstreams:
         resilience = config.resilience
         if held is None:
             budget = RetryBudget(share=resilience.retry_share, minimum=resilience.retry_minimum)
-            held = Held(healths={}, limiters={}, budget=budget, tallies=Tallies())
+            held = Held(healths={}, limiters={}, alarms={}, budget=budget, tallies=Tallies())
         self._random = random
         self._held = held
         self._rules = Rules(
@@ -132,6 +137,8 @@ class Upstreams:
             if deployment.backend not in held.limiters:
                 places = config.concurrency.get(deployment.backend, _DEFAULT_CONCURRENCY)
                 held.limiters[deployment.backend] = ConcurrencyLimiter(places, sleep=sleep)
+            if deployment.backend not in held.alarms:
+                held.alarms[deployment.backend] = KeyAlarm(deployment.backend)
             if _identity(deployment) not in held.healths:
                 held.healths[_identity(deployment)] = Health(config.breaker, random=random)
         self._upstreams = tuple(
@@ -139,6 +146,7 @@ class Upstreams:
                 config=deployment,
                 health=held.healths[_identity(deployment)],
                 limiter=held.limiters[deployment.backend],
+                alarm=held.alarms[deployment.backend],
             )
             for deployment in config.deployments
         )
@@ -218,7 +226,13 @@ class Upstreams:
                 for upstream in self._upstreams
             ),
             backends=tuple(
-                BackendState(name=name, limit=limiter.limit, in_use=limiter.in_use, waiting=limiter.waiting)
+                BackendState(
+                    name=name,
+                    limit=limiter.limit,
+                    in_use=limiter.in_use,
+                    waiting=limiter.waiting,
+                    key_refused=self._held.alarms[name].status,
+                )
                 for name, limiter in sorted(self._held.limiters.items())
             ),
             requests=tallies.requests,
@@ -251,7 +265,10 @@ class Upstreams:
             if limiter is not None and deployment.backend not in limiters:
                 limiter.retune(config.concurrency.get(deployment.backend, _DEFAULT_CONCURRENCY))
                 limiters[deployment.backend] = limiter
-        held = Held(healths=healths, limiters=limiters, budget=old.budget, tallies=old.tallies)
+        alarms = {name: old.alarms[name] for name in limiters}
+        for alarm in alarms.values():
+            alarm.keep({name for name, *_ in healths})
+        held = Held(healths=healths, limiters=limiters, alarms=alarms, budget=old.budget, tallies=old.tallies)
         return Upstreams(config, timer=rules.timer, sleep=rules.sleep, random=self._random, held=held)
 
 

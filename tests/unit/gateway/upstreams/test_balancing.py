@@ -10,6 +10,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tierwright.gateway.upstreams.alarm import KeyAlarm
 from tierwright.gateway.upstreams.balancing import ModelRoute, Peers, Upstream, by_priority
 from tierwright.gateway.upstreams.config import BreakerConfig, ConcurrencyConfig, DeploymentConfig
 from tierwright.gateway.upstreams.health import Health
@@ -25,6 +26,7 @@ def an_upstream(name: str, *, weight: float = 1.0, priority: int = 0) -> Upstrea
         config=DeploymentConfig(name=name, backend="b", model="m", weight=weight, priority=priority),
         health=Health(BreakerConfig(), random=Random(1)),
         limiter=ConcurrencyLimiter(ConcurrencyConfig(), sleep=asyncio.sleep),
+        alarm=KeyAlarm("b"),
     )
 
 
