@@ -21,6 +21,7 @@ from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tierwright.app.settings import Settings
@@ -75,7 +76,7 @@ class Service:
         """
         self._parts = parts
         self._workers = parts.settings.workers
-        self._count = TokenCounter().estimate
+        self._counter = TokenCounter()
         self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
         offer = self._offer(parts)
         self._remember(parts, offer)
@@ -88,6 +89,7 @@ class Service:
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
         )
+        self._preload(parts, self._composition.models)
 
     @property
     def app(self) -> GatewayApp:
@@ -103,8 +105,7 @@ class Service:
         """Looks whether other settings can be taken, and changes nothing; raises SettingsError where they can't."""
         parts = replace(self._parts, settings=settings, prices=price_list(settings))
         prepared = self._composition.prepare(self._offer(parts))
-        # Loads the list, which takes too long for the event loop.
-        parts.prices.unpriced([deployment.model for deployment in prepared.upstreams.deployments if deployment.model])
+        self._preload(parts, [found.model for found in prepared.upstreams.deployments if found.model])
         return Change(parts, prepared)
 
     def adopt(self, change: Change) -> None:
@@ -116,6 +117,12 @@ class Service:
     def close(self) -> None:
         """Gives back what this process holds; called when the application has ended."""
         self._composition.close()
+
+    def _preload(self, parts: Parts, models: Sequence[str]) -> None:
+        """Loads what the first request would wait for: the price list half a second, on the event loop."""
+        # A server that lists no models is asked for any: the list and the commonest vocabulary are loaded all the same.
+        parts.prices.unpriced(models or [""])
+        self._counter.preload(models or [""])
 
     def _offer(self, parts: Parts) -> Offer:
         settings, workers = parts.settings, self._workers
@@ -135,7 +142,7 @@ class Service:
                 ServedBackend(backend=self._backend(config), kind=KINDS[config.kind], models=config.models)
                 for config in settings.backends
             ],
-            pricing=Pricing(parts.price, self._count),
+            pricing=Pricing(parts.price, self._counter.estimate),
         )
 
     def _backend(self, config: BackendConfig) -> Backend:

@@ -155,6 +155,11 @@ class Composition:
             self._fittings(offer), feedback=FeedbackDesk(feedback, sources.clock), metrics=self._metrics
         )
 
+    @property
+    def models(self) -> list[str]:
+        """The models that its deployments name."""
+        return [model for model, _ in self._upstreams.models()]
+
     @staticmethod
     def prepare(offer: Offer) -> Prepared:
         """Looks whether an offer can be taken, and changes nothing; raises SettingsError where it can't."""
