@@ -17,6 +17,7 @@ from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import Composition, GatewayConfig, Offer, Prepared, ServingParts
+from tierwright.gateway.request_log import RequestLog
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
 
@@ -56,6 +57,7 @@ READ_ONCE = (
     "capture.spool",
     "training.encoder",
     "training.weights",
+    "log",
 )
 
 
@@ -88,6 +90,7 @@ class Service:
             # Many bytes a call: the gateway keeps what is left over, and asking is dear.
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
+            observers=[RequestLog(traced=False)] if parts.settings.file.log.requests else [],
         )
         self._preload(parts, self._composition.models)
 

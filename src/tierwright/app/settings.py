@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.logs import LogSection, check_log
 from tierwright.app.upstream_settings import (
     BackendSection,
     BreakerSection,
@@ -207,6 +208,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     economics: EconomicsSection = EconomicsSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    log: LogSection = LogSection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,6 +287,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         raise SettingsError(f"{path}: routing.default_backend is {default!r}, but there is no such [[backends]] entry")
     _check_numbers(found, path)
     _check_workers(found, path)
+    check_log(found.log, path)
     server = _values(found.server)
     workers = server.pop("workers")
     return Settings(

@@ -174,3 +174,10 @@ class Inference:
     def answering_call(self) -> ModelCall | None:
         """The call whose answer the caller got; None where nobody answered."""
         return next((call for call in self.calls if call.answered), None)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """US dollars of all its calls; None: one that answered has no price, or nothing was answered."""
+        costs = [call.cost_usd for call in self.calls if call.answered or call.cost_usd is not None]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known[1:], known[0]) if known and len(known) == len(costs) else None

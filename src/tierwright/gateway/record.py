@@ -29,11 +29,13 @@ class Record(NamedTuple):
     inference: Inference
     #: The chunks of a streamed answer.
     payloads: Sequence[bytes] = ()
+    #: The trace context that the request came with; None: none.
+    traceparent: str | None = None
 
 
 def encode(record: Record) -> bytes:
     """The bytes of a record. Takes microseconds."""
-    return _VERSION + _encoder.encode((record.inference, list(record.payloads)))
+    return _VERSION + _encoder.encode((record.inference, list(record.payloads), record.traceparent))
 
 
 def decode(data: bytes) -> Record:
@@ -41,8 +43,9 @@ def decode(data: bytes) -> Record:
     if data[:1] != _VERSION:
         raise InputError("a record of the journal was written by another version of Tierwright; it is left as it is")
     try:
-        found, payloads = _decoder.decode(data[1:])
-        return Record(_inference(found), payloads)
+        # Records of before have no trace context.
+        found, payloads, *traceparent = _decoder.decode(data[1:])
+        return Record(_inference(found), payloads, *traceparent)
     except (msgspec.DecodeError, ValueError, TypeError, KeyError) as error:
         raise InputError("a record of the journal can't be read") from error
 

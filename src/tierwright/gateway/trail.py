@@ -100,6 +100,8 @@ class Trail:
     #: None: the caller has no key of its own in the store.
     key_id: CallerKeyId | None = None
     workload_id: str | None
+    #: The trace context that the request came with; None: none that is valid.
+    traceparent: str | None = None
     #: Seconds of the timer when the request's last byte had arrived.
     began: float
     #: Seconds of the timer when the answer's last byte had been handed over.
@@ -197,6 +199,7 @@ class Trail:
             ),
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,
+            self.traceparent,
         )
 
 
@@ -219,8 +222,8 @@ class Pricing:
 
     def restored(self, record: bytes) -> Draft:
         """What another process had left in its journal; raises InputError where it can't be read."""
-        inference, payloads = decode(record)
-        return Draft(inference, payloads, self)
+        inference, payloads, traceparent = decode(record)
+        return Draft(inference, payloads, self, traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,8 @@ class Draft:
     #: The chunks of a streamed answer.
     payloads: Sequence[bytes]
     pricing: Pricing
+    #: The trace context that the request came with; None: none that is valid.
+    traceparent: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -242,12 +247,12 @@ class Draft:
 
     def record(self) -> bytes:
         """The same as bytes, for the journal."""
-        return encode(Record(self.bare, self.payloads))
+        return encode(Record(self.bare, self.payloads, self.traceparent))
 
     def without_content(self) -> Draft:
         """What is kept where there is no room for more: the ledger."""
         bare = replace(self.bare, request=None, response=None, content=Content.DROPPED)
-        return Draft(bare, (), self.pricing)
+        return Draft(bare, (), self.pricing, self.traceparent)
 
     def inference(self) -> Inference:
         """The finished record: joins the chunks of a stream, and counts what the server did not. Takes a while."""
