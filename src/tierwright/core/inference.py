@@ -181,3 +181,15 @@ class Inference:
         costs = [call.cost_usd for call in self.calls if call.answered or call.cost_usd is not None]
         known = [cost for cost in costs if cost is not None]
         return sum(known[1:], known[0]) if known and len(known) == len(costs) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which inferences are asked for. None: whatever it is."""
+
+    task_id: TaskId | None = None
+    client_id: str | None = None
+    #: As the caller named it.
+    model: str | None = None
+    #: Only those that ended in an error: a status from 400 on, or an answer that broke off.
+    errors: bool = False
