@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.app.upstream_settings import shared_out
-from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms
+from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
 from tierwright.core.errors import SettingsError
 from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tierwright.core.protocols import Backend
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
+    from tierwright.gateway.observing import Observer
     from tierwright.gateway.server import GatewayApp
 
 #: What is read once, when the gateway starts: tables, and keys of tables, of the settings file.
@@ -58,6 +59,7 @@ READ_ONCE = (
     "training.encoder",
     "training.weights",
     "log",
+    "telemetry",
 )
 
 
@@ -82,6 +84,7 @@ class Service:
         self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
         offer = self._offer(parts)
         self._remember(parts, offer)
+        self._telemetry = telemetry_exporter(parts.settings, self._config_of)
         self._composition = Composition(
             offer,
             captured=parts.store,
@@ -90,8 +93,11 @@ class Service:
             # Many bytes a call: the gateway keeps what is left over, and asking is dear.
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
-            observers=[RequestLog(traced=False)] if parts.settings.file.log.requests else [],
+            observers=self._observers(parts.settings),
         )
+        if self._telemetry is not None:
+            self._telemetry.start()
+            self.app.metrics.watch_telemetry(self._telemetry.state)
         self._preload(parts, self._composition.models)
 
     @property
@@ -120,6 +126,15 @@ class Service:
     def close(self) -> None:
         """Gives back what this process holds; called when the application has ended."""
         self._composition.close()
+        if self._telemetry is not None:
+            self._telemetry.close()
+
+    def _observers(self, settings: Settings) -> list[Observer]:
+        telemetry = self._telemetry
+        found: list[Observer] = [] if telemetry is None else [telemetry]
+        if settings.file.log.requests:
+            found.append(RequestLog(traced=settings.telemetry is not None and settings.telemetry.traces))
+        return found
 
     def _preload(self, parts: Parts, models: Sequence[str]) -> None:
         """Loads what the first request would wait for: the price list half a second, on the event loop."""
@@ -152,6 +167,11 @@ class Service:
         """The backend in use, with its connections, where nothing of it has changed; else a new one."""
         known = self._backends.get(config.name)
         return known[1] if known is not None and known[0] == config else HttpBackend(config)
+
+    def _config_of(self, name: str) -> BackendConfig | None:
+        """A backend of the settings in force; asked in the capture's thread, and in that of telemetry."""
+        found = self._backends.get(name)
+        return None if found is None else found[0]
 
     def _remember(self, parts: Parts, offer: Offer) -> None:
         served = (served.backend for served in offer.backends)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tierwright.app.logs import LogSection, check_log
+from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
 from tierwright.app.upstream_settings import (
     BackendSection,
     BreakerSection,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.gateway.compose import UpstreamSettings
+    from tierwright.gateway.telemetry.config import TelemetryConfig
 
 #: Where the command line looks unless told otherwise.
 FILE_NAME = "tierwright.toml"
@@ -209,6 +211,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     log: LogSection = LogSection()
+    telemetry: TelemetrySection = TelemetrySection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +233,8 @@ class Settings:
     callers: tuple[CallerConfig, ...]
     routing: RoutingConfig | None
     capture: CaptureConfig
+    #: None: no collector is told anything.
+    telemetry: TelemetryConfig | None
     file: SettingsFile
 
 
@@ -306,6 +311,9 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         capture=CaptureConfig(
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
         ),
+        telemetry=telemetry_config(
+            found.telemetry, lambda text, name: _header(text, f"{path}: [telemetry]", name, path, environment)
+        ),
         file=found,
     )
 
@@ -323,12 +331,16 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
             )
         values["api_key"] = Secret(_referred(section.api_key, where, "its key", path, environment))
     values["headers"] = {
-        name: _referred(value, where, f"the header {name}", path, environment)
-        if value.startswith(_REFERENCES)
-        else value
-        for name, value in section.headers.items()
+        name: _header(value, where, name, path, environment) for name, value in section.headers.items()
     }
     return BackendConfig(**values)
+
+
+def _header(text: str, where: str, name: str, path: Path, environment: Mapping[str, str]) -> str:
+    """The value of a header, which may stand elsewhere."""
+    if not text.startswith(_REFERENCES):
+        return text
+    return _referred(text, where, f"the header {name}", path, environment)
 
 
 def _referred(text: str, where: str, what: str, path: Path, environment: Mapping[str, str]) -> str:

@@ -56,7 +56,7 @@ class TelemetryState:
 
 
 class TelemetryExporter:
-    """Sends from when it is made until it is closed; an `Observer`."""
+    """Sends from `start` to `close`; an `Observer`."""
 
     def __init__(
         self, config: TelemetryConfig, config_of: Callable[[str], BackendConfig | None], *, instance: str
@@ -77,6 +77,9 @@ class TelemetryExporter:
         self._state = TelemetryState()
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name="tierwright-telemetry", daemon=True)
+
+    def start(self) -> None:
+        """Begins to send."""
         self._thread.start()
 
     def observe(self, seen: Seen) -> None:
@@ -111,7 +114,8 @@ class TelemetryExporter:
                 self._deadline = time.monotonic() + self._config.close_timeout_s
             self._changed.notify_all()
         self._otlp.abort()
-        self._thread.join(self._config.close_timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(self._config.close_timeout_s)
         with self._changed:
             left = len(self._waiting) + self._sending
             self._state.requests_dropped += left

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tierwright.gateway.telemetry.config import TelemetryConfig
 
 TRACES, METRICS = "/v1/traces", "/v1/metrics"
@@ -99,7 +97,7 @@ class OtlpSender:
         answer = response.read(_ANSWER_BYTES)
         if not response.isclosed():
             self.close()
-        return response.status, _seconds(response.headers), answer, None
+        return response.status, _seconds(response.getheader("retry-after", "")), answer, None
 
     def _connected(self, timeout_s: float) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -114,7 +112,6 @@ class OtlpSender:
         return self._connection
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Retry-After, where it is a number of seconds."""
-    value = headers.get("retry-after", "")
+def _seconds(value: str) -> float | None:
+    """A Retry-After, where it is a number of seconds."""
     return float(value) if value.isascii() and value.isdigit() else None

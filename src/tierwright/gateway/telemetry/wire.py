@@ -47,7 +47,7 @@ class Origin(NamedTuple):
     @classmethod
     def of(cls, *, service_name: str, version: str, instance: str, process_id: int) -> Origin:
         """A process of the gateway; `instance` is unique among all that ever were."""
-        resource = {
+        resource: dict[str, Value | None] = {
             "service.name": service_name,
             "service.version": version,
             "service.instance.id": instance,
