@@ -16,6 +16,7 @@ import time
 import traceback
 from collections import deque
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from tierwright.core.errors import SettingsError
 from tierwright.gateway.request_log import MEMBERS, NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _OURS = "tierwright"
@@ -165,7 +167,8 @@ class Outlet(logging.Handler):
                     return
             if dropped:
                 lines.append(self.format(_note_of(dropped)))
-            self._write("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+            for block in _blocks(lines):
+                self._write(block)
 
     def _write(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -177,6 +180,19 @@ class Outlet(logging.Handler):
             except OSError:
                 # Nobody reads any more.
                 return
+
+
+def _blocks(lines: Iterable[str]) -> Iterator[bytes]:
+    """Lines with their ends, as many together as a pipe takes in one piece: several processes may write to it."""
+    block = b""
+    for line in lines:
+        data = f"{line}\n".encode("utf-8", "backslashreplace")
+        if block and len(block) + len(data) > PIPE_BUF:
+            yield block
+            block = b""
+        block += data
+    if block:
+        yield block
 
 
 def _note_of(dropped: int) -> logging.LogRecord:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any
 
 import pytest
@@ -138,6 +139,21 @@ def test_who_logs_does_not_wait_for_a_reader(pipe: tuple[int, int]) -> None:
     outlet.close()
     assert told == 200
     assert "were dropped: standard error did not take them in time" in said
+
+
+def test_lines_of_several_processes_do_not_mix(pipe: tuple[int, int]) -> None:
+    """What is written at once is whole lines and no more than a pipe takes in one piece (POSIX: 512 bytes or more)."""
+    outlet = Outlet(pipe[1])
+    outlet.setFormatter(JsonLines())
+    written: list[bytes] = []
+    outlet._write = written.append  # type: ignore[method-assign]
+    for number in range(300):
+        outlet.emit(a_record("x" * (number * 20)))
+    outlet.close()
+    assert sum(block.count(b"\n") for block in written) == 300
+    assert all(block.endswith(b"\n") for block in written)
+    assert all(len(block) <= PIPE_BUF or block.count(b"\n") == 1 for block in written)
+    assert len(written) < 300
 
 
 def test_a_line_that_cannot_be_made_is_counted(pipe: tuple[int, int]) -> None:

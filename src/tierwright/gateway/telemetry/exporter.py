@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from tierwright import __version__
+from tierwright.core.errors import ServiceError
 from tierwright.gateway.telemetry.conventions import Servers
 from tierwright.gateway.telemetry.meters import Meters
 from tierwright.gateway.telemetry.otlp import METRICS, TRACES, OtlpSender
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: Requests whose spans are in one message.
 _BATCH = 512
+#: Seconds that a collector has to answer a ping.
+_PING_S = 3.0
 
 
 @dataclass(slots=True)
@@ -106,6 +109,27 @@ class TelemetryExporter:
         """The counters of this moment."""
         with self._changed:
             return replace(self._state)
+
+    def ping(self) -> str:
+        """One line on how the collector is doing, asked with messages that bring nothing; not after `start`.
+
+        Raises ServiceError where it does not take them.
+        """
+        asked = (
+            (TRACES, self._config.traces, self._origin.spans),
+            (METRICS, self._config.metrics, self._origin.metrics),
+        )
+        for path, wanted, message in asked:
+            if not wanted:
+                continue
+            error = self._otlp.send(path, message([]), within_s=min(_PING_S, self._config.timeout_s)).error
+            if error is not None:
+                raise ServiceError(
+                    f"{self._config.endpoint}{path} does not take what it is sent ({error}); "
+                    "check otlp_endpoint and headers in [telemetry], and whether the collector runs"
+                )
+        self._otlp.close()
+        return f"{self._config.endpoint} takes what it is sent"
 
     def close(self) -> None:
         """Sends what is left, for at most `close_timeout_s`; what is not sent then is counted as dropped."""

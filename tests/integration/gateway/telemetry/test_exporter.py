@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from tests.fakes import an_inference
 from tests.integration.gateway.conftest import eventually
 from tests.integration.gateway.telemetry.collector import Answer, Collector, Received
+from tierwright.core.errors import ServiceError
 from tierwright.core.ids import InferenceId
 from tierwright.gateway.config import Secret
 from tierwright.gateway.observing import Seen
@@ -241,3 +242,14 @@ def test_a_request_that_breaks_something_costs_only_its_spans(
     assert exporter.state().requests_dropped == 1
     assert "swordfish" not in caplog.text
     assert "a request has no spans (ValueError)" in caplog.text
+
+
+def test_a_ping_asks_without_telling_anything(collector: Collector) -> None:
+    """Both kinds are asked for, with messages that bring nothing; what is wrong is said with what to do."""
+    exporter = TelemetryExporter(TelemetryConfig(endpoint=collector.endpoint), lambda _: None, instance="i")
+    assert exporter.ping() == f"{collector.endpoint} takes what it is sent"
+    assert [message.path for message in collector.received] == ["/v1/traces", "/v1/metrics"]
+    assert (collector.spans(), collector.metrics()) == ([], {})
+    collector.script = lambda message: Answer(401 if "metrics" in message.path else 200)
+    with pytest.raises(ServiceError, match=r"/v1/metrics does not take what it is sent \(401\); check otlp_endpoint"):
+        exporter.ping()
