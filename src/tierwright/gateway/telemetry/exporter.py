@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from tierwright import __version__
 from tierwright.core.errors import ServiceError
-from tierwright.gateway.telemetry.conventions import Servers
+from tierwright.gateway.telemetry.conventions import Servers, clipped
 from tierwright.gateway.telemetry.meters import Meters
 from tierwright.gateway.telemetry.otlp import METRICS, TRACES, OtlpSender
 from tierwright.gateway.telemetry.spans import sampled, spans_of
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+    from tierwright.core.inference import Inference
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.observing import Seen
     from tierwright.gateway.telemetry.config import TelemetryConfig
@@ -91,7 +92,7 @@ class TelemetryExporter:
             self._meters.record(seen.inference)
         if not (self._config.traces and sampled(seen, self._config.sample_ratio)):
             return
-        bare = seen._replace(inference=replace(seen.inference, request=None, response=None))
+        bare = seen._replace(inference=_bare(seen.inference))
         with self._changed:
             if self._deadline is not None or len(self._waiting) >= self._config.queue_limit:
                 self._state.requests_dropped += 1
@@ -119,23 +120,20 @@ class TelemetryExporter:
             (TRACES, self._config.traces, self._origin.spans),
             (METRICS, self._config.metrics, self._origin.metrics),
         )
-        for path, wanted, message in asked:
-            if not wanted:
-                continue
-            error = self._otlp.send(path, message([]), within_s=min(_PING_S, self._config.timeout_s)).error
-            if error is not None:
-                raise ServiceError(
-                    f"{self._config.endpoint}{path} does not take what it is sent ({error}); "
-                    "check otlp_endpoint and headers in [telemetry], and whether the collector runs"
-                )
-        self._otlp.close()
+        try:
+            for path, wanted, message in asked:
+                if wanted:
+                    self._ask(path, message([]))
+        finally:
+            self._otlp.close()
         return f"{self._config.endpoint} takes what it is sent"
 
     def close(self) -> None:
-        """Sends what is left, for at most `close_timeout_s`; what is not sent then is counted as dropped."""
+        """Sends what is left, for at most `close_timeout_s`, and counts the rest as dropped; once."""
         with self._changed:
-            if self._deadline is None:
-                self._deadline = time.monotonic() + self._config.close_timeout_s
+            if self._deadline is not None:
+                return
+            self._deadline = time.monotonic() + self._config.close_timeout_s
             self._changed.notify_all()
         self._otlp.abort()
         if self._thread.is_alive():
@@ -157,11 +155,13 @@ class TelemetryExporter:
                 )
                 ending = self._deadline is not None
             on_time = ending or time.monotonic() >= due
-            while self._send_spans(least=1 if on_time else _BATCH):
-                pass
             if on_time:
+                # Before the spans, of which a slow collector may leave more and more.
                 self._send_metrics()
                 due = time.monotonic() + self._config.interval_s
+            least = 1 if on_time else _BATCH
+            while self._send_spans(least=least) and (ending or time.monotonic() < due):
+                least = 1 if ending else _BATCH
             if ending:
                 self._otlp.close()
                 return
@@ -206,6 +206,14 @@ class TelemetryExporter:
             self._state.metrics_failed += not taken
         self._note(delivery)
 
+    def _ask(self, path: str, message: bytes) -> None:
+        error = self._otlp.send(path, message, within_s=min(_PING_S, self._config.timeout_s)).error
+        if error is not None:
+            raise ServiceError(
+                f"{self._config.endpoint}{path} does not take what it is sent ({error}); "
+                "check otlp_endpoint and headers in [telemetry], and whether the collector runs"
+            )
+
     def _left_s(self) -> float:
         """Seconds that a message may take."""
         if self._deadline is None:
@@ -224,6 +232,14 @@ class TelemetryExporter:
             )
         elif delivery.error is None and before is not None:
             _LOG.warning("telemetry reaches %s again", self._config.endpoint)
+
+
+def _bare(inference: Inference) -> Inference:
+    """What spans are made of, and no more: it may have to wait, and a caller may name a model by a book."""
+    calls = tuple(replace(call, model=clipped(call.model)) for call in inference.calls)
+    return replace(
+        inference, request=None, response=None, workload_id=None, model=clipped(inference.model), calls=calls
+    )
 
 
 def _counted(rejected: Callable[[bytes], int], answer: bytes) -> int:

@@ -1,4 +1,4 @@
-"""Sends messages to a collector by OTLP over HTTP (opentelemetry.io/docs/specs/otlp, 1.9, section OTLP/HTTP).
+"""Sends messages to a collector by OTLP over HTTP (opentelemetry.io/docs/specs/otlp, section OTLP/HTTP).
 
 Blocks, so it is used in a thread of its own. It goes to the address it is given and nowhere else: it reads no variable
 of the environment, takes no proxy and follows no redirection. OpenTelemetry's own exporter would add what

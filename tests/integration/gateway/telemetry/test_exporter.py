@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tests.fakes import an_inference
+from tests.fakes import a_call, an_inference
 from tests.integration.gateway.conftest import eventually
 from tests.integration.gateway.telemetry.collector import Answer, Collector, Received
 from tierwright.core.errors import ServiceError
@@ -227,6 +228,33 @@ def test_a_collector_that_hangs_holds_nobody_up(collector: Collector, make: Make
     # All are accounted for: those that had no room, those that waited, and the one that was under way.
     assert exporter.state().requests_dropped == 101
     go_on.set()
+
+
+def test_what_waits_is_small(make: Make) -> None:
+    """Of a request that may have to wait for a collector neither content nor a model's endless name is held."""
+    exporter = make(interval_s=3600.0)
+    call = a_call(model="m" * 100_000)
+    inference = an_inference(model="m" * 100_000, calls=(call,), request=b"r" * 100_000, response=b"a" * 100_000)
+    exporter.observe(Seen(inference, None, trace_of(inference.id, None)))
+    (waiting,) = exporter._waiting
+    assert len(pickle.dumps(waiting)) < 5_000
+
+
+def test_metrics_are_sent_although_spans_pile_up(collector: Collector, make: Make) -> None:
+    """A collector that is slow with spans gets the metrics all the same."""
+
+    def slow(message: Received) -> Answer:
+        if message.path == "/v1/traces":
+            for number in range(1024):
+                exporter.observe(seen(f"{len(collector.received)}-{number}"))
+        return Answer()
+
+    collector.script = slow
+    exporter = make(**SOON)
+    exporter.observe(seen())
+    eventually(lambda: len(collector.of("/v1/metrics")) > 3)
+    assert exporter.state().metrics_sent > 0
+    collector.script = lambda _: Answer()
 
 
 def test_a_request_that_breaks_something_costs_only_its_spans(
