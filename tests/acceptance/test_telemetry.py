@@ -17,6 +17,8 @@ from tests.integration.gateway.upstream import Upstream
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.acceptance.conftest import Cli
+
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("telemetry")]
 
 REQUEST: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "the word is swordfish"}]}
@@ -66,3 +68,16 @@ def test_every_worker_tells_what_it_has_answered(tmp_path: Path) -> None:
         lines = map(json.loads, (tmp_path / "tierwright.toml.ready.log").read_text(encoding="utf-8").splitlines())
         traces = {line["id"]: line["trace_id"] for line in lines if line["logger"] == "tierwright.request"}
         assert traces == {name: name.removeprefix("chatcmpl-") for name in names}
+
+
+def test_doctor_asks_the_collector(cli: Cli) -> None:
+    """It says whether the collector takes what it is sent, and what to look at where it does not."""
+    with Collector() as collector:
+        cli.settings(f'[telemetry]\notlp_endpoint = "{collector.endpoint}"\n')
+        found = {finding["part"]: finding for finding in cli("doctor", "--json").document}
+        assert found["telemetry"]["ok"]
+        assert (len(collector.received), collector.spans()) == (2, [])
+    ran = cli("doctor", "--json")
+    found = {finding["part"]: finding for finding in ran.document}
+    assert (ran.code, found["telemetry"]["ok"]) == (3, False)
+    assert "check otlp_endpoint and headers in [telemetry]" in found["telemetry"]["says"]
