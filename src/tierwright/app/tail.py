@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: How long after its end an inference may reach the store: groups wait, clocks of several gateways differ.
 _LATE = timedelta(seconds=5)
+#: What most answers take at most: each look goes back as far.
+_USUAL = timedelta(seconds=30)
 #: Looks of which one goes back as far as an answer can take.
 _FAR_EVERY = 10
 #: Inferences of one look.
@@ -92,7 +94,8 @@ class Tail:
         before = self._far if far else self._near
         # A store that was empty has only new ones.
         ended_since = None if before is None else before - _LATE
-        began_since = None if ended_since is None else ended_since - self._longest if far else ended_since
+        back = self._longest if far else min(self._longest, _USUAL)
+        began_since = None if ended_since is None else ended_since - back
         found = self._store.latest(
             _MOST, wanted=self._wanted, since=began_since, ended_since=ended_since, content=self._content
         )

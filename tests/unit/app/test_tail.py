@@ -90,6 +90,15 @@ def test_an_answer_that_took_long_is_told_too(store: SqlStore) -> None:
     assert ["long"] in looks[:10]
 
 
+def test_an_answer_of_the_usual_length_is_told_at_once(store: SqlStore) -> None:
+    """Although it began before others that were told already."""
+    store.append([one("newest", 300)])
+    tail = tailing(store)
+    tail.last(10)
+    store.append([one("slow", 281, latency_ms=20_500.0)])
+    assert ids(tail.news().inferences) == ["slow"]
+
+
 def test_what_comes_late_by_seconds_is_told(store: SqlStore) -> None:
     """Another gateway's group, or its clock, may be a few seconds behind."""
     store.append([one("newest", 100)])
