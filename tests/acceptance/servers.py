@@ -61,7 +61,8 @@ def eventually(holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
 def process(command: list[str], ready: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that writes a file when it is ready; ended at the latest when this is left."""
     ready.unlink(missing_ok=True)
-    with (folder / f"{ready.name}.log").open("w+", encoding="utf-8") as said:
+    # Appended to: reading it here must not move the place where the process writes.
+    with (folder / f"{ready.name}.log").open("a+", encoding="utf-8") as said:
         running = subprocess.Popen(command, cwd=folder, stdout=said, stderr=said, text=True)
         try:
             eventually(lambda: ready.exists() or running.poll() is not None)

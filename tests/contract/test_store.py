@@ -48,7 +48,7 @@ from tierwright.core.ids import (
     ScoreId,
     TaskId,
 )
-from tierwright.core.inference import CallRole, Content, Inference, Route, RouteReason
+from tierwright.core.inference import CallRole, Content, Inference, Route, RouteReason, Wanted
 from tierwright.core.ledger import ModelGap
 from tierwright.core.task import Template
 from tierwright.store.connection import open_store
@@ -243,6 +243,79 @@ class TestInferences:
         """At once, not at the first inference."""
         with pytest.raises(ValueError, match="at least one"):
             store.scan(batch=0)
+
+    def test_latest_gives_the_newest_first(self, store: SqlStore) -> None:
+        """By time, then id; no more than were asked for, with their calls and, unless wanted, without content."""
+        one, two = (escalated(name, created_at=after(9)) for name in ("a", "b"))
+        store.append([one, *inferences(3), two])
+        assert [found.id for found in store.latest(3)] == ["b", "a", "i-000002"]
+        assert store.latest(2) == [replace(found, request=None, response=None) for found in (two, one)]
+        assert store.latest(2, content=True) == [two, one]
+        assert len(store.latest(100)) == 5
+
+    def test_latest_finds_what_is_wanted(self, store: SqlStore) -> None:
+        """By task, caller, model and whether it went wrong, alone and together."""
+        store.append(
+            [
+                an_inference(id=InferenceId("task"), task_id=TaskId("t")),
+                an_inference(id=InferenceId("client"), client_id=STRANGE),
+                an_inference(id=InferenceId("model"), model="o3"),
+                an_inference(id=InferenceId("refused"), status=429, model="o3"),
+                an_inference(id=InferenceId("cut"), error_code="upstream_lost"),
+            ]
+        )
+        for wanted, expected in (
+            (Wanted(task_id=TaskId("t")), {"task"}),
+            (Wanted(client_id=STRANGE), {"client"}),
+            (Wanted(model="o3"), {"model", "refused"}),
+            (Wanted(errors=True), {"refused", "cut"}),
+            (Wanted(errors=True, model="o3"), {"refused"}),
+            (Wanted(task_id=TaskId("t"), errors=True), set()),
+        ):
+            assert {found.id for found in store.latest(10, wanted=wanted)} == expected
+
+    def test_latest_holds_to_its_instants(self, store: SqlStore) -> None:
+        """`since` is about the beginning and `ended_since` about the end; both are included."""
+        store.append(
+            [
+                an_inference(id=InferenceId("long"), created_at=after(0), latency_ms=60_000.0),
+                an_inference(id=InferenceId("short"), created_at=after(30), latency_ms=1_000.0),
+                an_inference(id=InferenceId("unknown"), created_at=after(61), latency_ms=None),
+            ]
+        )
+
+        def found(**limits: datetime) -> list[str]:
+            return [inference.id for inference in store.latest(10, **limits)]
+
+        assert found(since=after(30)) == ["unknown", "short"]
+        assert found(ended_since=after(60)) == ["unknown", "long"]
+        assert found(since=after(1), ended_since=after(60)) == ["unknown"]
+        assert found(ended_since=after(60) + timedelta(milliseconds=1)) == ["unknown"]
+        assert found(ended_since=after(62)) == []
+
+    def test_latest_of_none_is_refused(self, store: SqlStore) -> None:
+        """Zero and less are mistakes of a program."""
+        with pytest.raises(ValueError, match="at least one"):
+            store.latest(0)
+
+    @pytest.mark.parametrize(
+        ("wanted", "index"),
+        [
+            (Wanted(), "ix_inferences_created_at_us_id"),
+            (Wanted(client_id="a", errors=True), "ix_inferences_created_at_us_id"),
+            (Wanted(task_id=TaskId("t")), "ix_inferences_task_id_created_at_us_id"),
+        ],
+    )
+    def test_latest_goes_by_an_index(self, tmp_path: Path, wanted: Wanted, index: str) -> None:
+        """SQLite says that it walks an index and sorts nothing, so that the newest are there at once."""
+        store = open_store(f"sqlite:///{tmp_path / 'plan.db'}")
+        with Statements(store) as statements:
+            store.latest(10, wanted=wanted, since=NOON, ended_since=NOON)
+        (statement,) = statements.reads
+        plan = planned(store, statement)
+        store.close()
+        assert index in plan
+        assert "TEMP B-TREE" not in plan
 
     def test_assign_sets_replaces_and_clears(self, store: SqlStore) -> None:
         """The last word on an inference counts, None takes it out, an unknown one is passed over."""
@@ -714,6 +787,13 @@ class Statements:
     def _note(self, _conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
         if statement.startswith("SELECT"):
             self.reads.append(statement)
+
+
+def planned(store: SqlStore, statement: str) -> str:
+    """How SQLite goes about a statement, whatever its parameters are."""
+    with store._database._engine.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", (0,) * statement.count("?"))
+        return "\n".join(str(row[-1]) for row in rows)
 
 
 class TestIncumbent:

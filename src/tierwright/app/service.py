@@ -10,17 +10,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.app.upstream_settings import shared_out
-from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms
+from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
 from tierwright.core.errors import SettingsError
 from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.catalogue import ServedBackend
 from tierwright.gateway.compose import Composition, GatewayConfig, Offer, Prepared, ServingParts
+from tierwright.gateway.request_log import RequestLog
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tierwright.app.settings import Settings
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tierwright.core.protocols import Backend
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
+    from tierwright.gateway.observing import Observer
     from tierwright.gateway.server import GatewayApp
 
 #: What is read once, when the gateway starts: tables, and keys of tables, of the settings file.
@@ -56,6 +59,8 @@ READ_ONCE = (
     "capture.acknowledge",
     "training.encoder",
     "training.weights",
+    "log",
+    "telemetry",
 )
 
 
@@ -76,10 +81,11 @@ class Service:
         """
         self._parts = parts
         self._workers = parts.settings.workers
-        self._count = TokenCounter().estimate
+        self._counter = TokenCounter()
         self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
         offer = self._offer(parts)
         self._remember(parts, offer)
+        self._telemetry = telemetry_exporter(parts.settings, self._config_of)
         self._composition = Composition(
             offer,
             captured=parts.store,
@@ -88,7 +94,12 @@ class Service:
             # Many bytes a call: the gateway keeps what is left over, and asking is dear.
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
+            observers=self._observers(parts.settings),
         )
+        if self._telemetry is not None:
+            self._telemetry.start()
+            self.app.metrics.watch_telemetry(self._telemetry.state)
+        self._preload(parts, self._composition.models)
 
     @property
     def app(self) -> GatewayApp:
@@ -104,8 +115,7 @@ class Service:
         """Looks whether other settings can be taken, and changes nothing; raises SettingsError where they can't."""
         parts = replace(self._parts, settings=settings, prices=price_list(settings))
         prepared = self._composition.prepare(self._offer(parts))
-        # Loads the list, which takes too long for the event loop.
-        parts.prices.unpriced([deployment.model for deployment in prepared.upstreams.deployments if deployment.model])
+        self._preload(parts, [found.model for found in prepared.upstreams.deployments if found.model])
         return Change(parts, prepared)
 
     def adopt(self, change: Change) -> None:
@@ -117,6 +127,21 @@ class Service:
     def close(self) -> None:
         """Gives back what this process holds; called when the application has ended."""
         self._composition.close()
+        if self._telemetry is not None:
+            self._telemetry.close()
+
+    def _observers(self, settings: Settings) -> list[Observer]:
+        telemetry = self._telemetry
+        found: list[Observer] = [] if telemetry is None else [telemetry]
+        if settings.file.log.requests:
+            found.append(RequestLog(traced=settings.telemetry is not None and settings.telemetry.traces))
+        return found
+
+    def _preload(self, parts: Parts, models: Sequence[str]) -> None:
+        """Loads what the first request would wait for: the price list half a second, on the event loop."""
+        # A server that lists no models is asked for any: the list and the commonest vocabulary are loaded all the same.
+        parts.prices.unpriced(models or [""])
+        self._counter.preload(models or [""])
 
     def _offer(self, parts: Parts) -> Offer:
         settings, workers = parts.settings, self._workers
@@ -136,13 +161,18 @@ class Service:
                 ServedBackend(backend=self._backend(config), kind=KINDS[config.kind], models=config.models)
                 for config in settings.backends
             ],
-            pricing=Pricing(parts.price, self._count),
+            pricing=Pricing(parts.price, self._counter.estimate),
         )
 
     def _backend(self, config: BackendConfig) -> Backend:
         """The backend in use, with its connections, where nothing of it has changed; else a new one."""
         known = self._backends.get(config.name)
         return known[1] if known is not None and known[0] == config else HttpBackend(config)
+
+    def _config_of(self, name: str) -> BackendConfig | None:
+        """A backend of the settings in force; asked in the capture's thread, and in that of telemetry."""
+        found = self._backends.get(name)
+        return None if found is None else found[0]
 
     def _remember(self, parts: Parts, offer: Offer) -> None:
         served = (served.backend for served in offer.backends)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.logs import LogSection, check_log
+from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
 from tierwright.app.upstream_settings import (
     BackendSection,
     BreakerSection,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.gateway.compose import UpstreamSettings
+    from tierwright.gateway.telemetry.config import TelemetryConfig
 
 #: Where the command line looks unless told otherwise.
 FILE_NAME = "tierwright.toml"
@@ -210,6 +213,8 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     economics: EconomicsSection = EconomicsSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    log: LogSection = LogSection()
+    telemetry: TelemetrySection = TelemetrySection()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +236,8 @@ class Settings:
     callers: tuple[CallerConfig, ...]
     routing: RoutingConfig | None
     capture: CaptureConfig
+    #: None: no collector is told anything.
+    telemetry: TelemetryConfig | None
     file: SettingsFile
 
 
@@ -288,6 +295,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         raise SettingsError(f"{path}: routing.default_backend is {default!r}, but there is no such [[backends]] entry")
     _check_numbers(found, path)
     _check_workers(found, path)
+    check_log(found.log, path)
     server = _values(found.server)
     workers = server.pop("workers")
     return Settings(
@@ -306,6 +314,9 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         capture=CaptureConfig(
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
         ),
+        telemetry=telemetry_config(
+            found.telemetry, lambda text, name: _header(text, f"{path}: [telemetry]", name, path, environment)
+        ),
         file=found,
     )
 
@@ -323,12 +334,16 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
             )
         values["api_key"] = Secret(_referred(section.api_key, where, "its key", path, environment))
     values["headers"] = {
-        name: _referred(value, where, f"the header {name}", path, environment)
-        if value.startswith(_REFERENCES)
-        else value
-        for name, value in section.headers.items()
+        name: _header(value, where, name, path, environment) for name, value in section.headers.items()
     }
     return BackendConfig(**values)
+
+
+def _header(text: str, where: str, name: str, path: Path, environment: Mapping[str, str]) -> str:
+    """The value of a header, which may stand elsewhere."""
+    if not text.startswith(_REFERENCES):
+        return text
+    return _referred(text, where, f"the header {name}", path, environment)
 
 
 def _referred(text: str, where: str, what: str, path: Path, environment: Mapping[str, str]) -> str:

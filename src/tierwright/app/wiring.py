@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from msgspec.structs import asdict
 
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
-from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
+from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
 from tierwright.economics.machine import MachineCost
 from tierwright.economics.prices import PriceList, PriceOverride
 from tierwright.economics.tokens import TokenRates, TokenSample, token_rates
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import InferenceStore, Predictor, Store
+    from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
+    from tierwright.gateway.telemetry.exporter import TelemetryExporter
     from tierwright.specialists.encoder import Encoder
 
 #: Frontier answers by which the tokens of a task are estimated.
@@ -144,6 +147,25 @@ def specialist_terms(parts: Parts, deployment: Deployment, _version: ModelVersio
         mean_completion_tokens=completion,
         cost_usd=lambda busy_s: parts.machine.cost(busy_s / parts.cores),
     )
+
+
+def telemetry_exporter(
+    settings: Settings, config_of: Callable[[str], BackendConfig | None]
+) -> TelemetryExporter | None:
+    """What tells the collector that the settings name; None: they name none.
+
+    `config_of` knows the backends of now by name. Raises SettingsError where the extra `otel` is not installed.
+    """
+    if settings.telemetry is None:
+        return None
+    try:
+        from tierwright.gateway.telemetry.exporter import TelemetryExporter  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{settings.path}: telemetry.otlp_endpoint needs the package {error.name}, which is not installed; "
+            "say `pip install 'tierwright[otel]'`, or take the table [telemetry] out"
+        ) from error
+    return TelemetryExporter(settings.telemetry, config_of, instance=str(uuid4()))
 
 
 def price_list(settings: Settings) -> PriceList:

@@ -31,6 +31,7 @@ from tierwright.app.link import (
     first_order,
     line,
 )
+from tierwright.app.logs import configure_logs
 from tierwright.app.service import Service
 from tierwright.app.settings import parse_settings
 from tierwright.app.wiring import open_parts
@@ -105,6 +106,7 @@ def main() -> None:
     path = Path(start.path)
     try:
         settings = parse_settings(start.text, path, os.environ)
+        configure_logs(settings.file.log)
         assert settings.capture.spool is not None
         # One small prediction at a time: more threads would only take the cores from the requests.
         with open_parts(settings) as parts, threadpool_limits(limits=1):

@@ -174,3 +174,22 @@ class Inference:
     def answering_call(self) -> ModelCall | None:
         """The call whose answer the caller got; None where nobody answered."""
         return next((call for call in self.calls if call.answered), None)
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """US dollars of all its calls; None: one that answered has no price, or nothing was answered."""
+        costs = [call.cost_usd for call in self.calls if call.answered or call.cost_usd is not None]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known[1:], known[0]) if known and len(known) == len(costs) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which inferences are asked for. None: whatever it is."""
+
+    task_id: TaskId | None = None
+    client_id: str | None = None
+    #: As the caller named it.
+    model: str | None = None
+    #: Only those that ended in an error: a status from 400 on, or an answer that broke off.
+    errors: bool = False

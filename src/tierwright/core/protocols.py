@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         InferenceId,
         TaskId,
     )
-    from tierwright.core.inference import Inference, Route
+    from tierwright.core.inference import Inference, Route, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.task import Task
@@ -127,6 +127,21 @@ class InferenceStore(Protocol):
         batch: int = 1000,
     ) -> Iterator[Inference]:
         """All with since <= created_at < until, by (created_at, id); never more than a batch in memory."""
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        wanted: Wanted | None = None,
+        since: datetime | None = None,
+        ended_since: datetime | None = None,
+        content: bool = False,
+    ) -> list[Inference]:
+        """At most so many with created_at >= since and created_at + latency >= ended_since, the newest first.
+
+        The order is that of (created_at, id). Without `content` requests and answers are left out, as if not kept.
+        What is stored when an answer has ended is found by `ended_since`, however long the answer took.
+        """
 
     def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
         """Says which task each inference belongs to; None: to none."""

@@ -73,6 +73,10 @@ class Draft(Protocol):
     def size_bytes(self) -> int:
         """Bytes of content held."""
 
+    @property
+    def traceparent(self) -> str | None:
+        """The trace context that the request came with; None: none."""
+
     def record(self) -> Sequence[bytes]:
         """The same as bytes, in parts that belong one behind the other; in microseconds."""
 
@@ -97,6 +101,7 @@ class _Waiting(NamedTuple):
     inference: Inference
     size_bytes: int
     place: Place | None
+    traceparent: str | None
 
 
 class Capture:
@@ -111,11 +116,12 @@ class Capture:
         config: CaptureConfig,
         *,
         restored: Callable[[bytes], Draft],
-        seen: Callable[[Inference], None] | None = None,
+        seen: Callable[[Inference, str | None], None] | None = None,
         disk: Disk = DISK,
     ) -> None:
-        """`restored` reads what a journal holds; `seen` is told each inference that was stored, in the writer's thread.
+        """`restored` reads what a journal holds.
 
+        `seen` is told each inference that was stored and the trace context it came with, in the writer's thread.
         Each process needs a journal of its own: its name is made of the time and the process.
         """
         self._store = store
@@ -298,7 +304,7 @@ class Capture:
         while items:
             item = items.popleft()
             try:
-                drawn.append(_Waiting(item.draft.inference(), item.size_bytes, item.place))
+                drawn.append(_Waiting(item.draft.inference(), item.size_bytes, item.place, item.draft.traceparent))
             except Exception as error:  # noqa: BLE001 - a worker's loop: one broken draft must not end the capture
                 # Without a traceback, which could hold text of the answer.
                 _LOG.error("an inference could not be put together (%s); please report it", error.__class__.__name__)
@@ -325,7 +331,7 @@ class Capture:
                 lone_failures[member] = lone_failures.get(member, 0) + 1
                 if lone_failures[member] >= _LONE_ATTEMPTS and others_taken:
                     _LOG.error("the store takes other inferences but not %s (%s); it is lost", member, error)
-                    self._settle([group.popleft()[1:]], stored=False)
+                    self._settle([group.popleft()[1:3]], stored=False)
                     continue
                 others_taken = False
                 group.rotate(-1)
@@ -363,10 +369,10 @@ class Capture:
             return name
         if self._store_error is not None:
             _LOG.warning("the store takes what is captured again")
-        self._settle([waiting[1:] for waiting in part], stored=True)
+        self._settle([waiting[1:3] for waiting in part], stored=True)
         if self._seen is not None:
             for waiting in part:
-                self._seen(waiting.inference)
+                self._seen(waiting.inference, waiting.traceparent)
         return None
 
     def _settle(self, done: Sequence[tuple[int, Place | None]], *, stored: bool) -> None:

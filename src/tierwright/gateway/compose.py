@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote
 
 from tierwright.gateway.auth import LOOPBACK, Authenticator
 from tierwright.gateway.capture import Capture
@@ -18,6 +19,7 @@ from tierwright.gateway.exchange import Exchange
 from tierwright.gateway.feedback import FeedbackDesk
 from tierwright.gateway.frontier import Frontier
 from tierwright.gateway.metrics import Metrics
+from tierwright.gateway.observing import Observers
 from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import Fittings, GatewayApp
 from tierwright.gateway.sources import EntropyPool
@@ -38,10 +40,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.core.deployment import Deployment
+    from tierwright.core.ids import TaskId
+    from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
     from tierwright.core.protocols import FeedbackStore, InferenceStore, SpecialistLoader
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
+    from tierwright.gateway.observing import Observer
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Count, Draft, Price
@@ -118,8 +123,9 @@ class Composition:
         serving: ServingParts,
         sources: Sources,
         quota_file: Path | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """`captured` is written to from one thread and read from others, `serving` is called from another.
+        """`captured` is written to from one thread, which calls `observers`, and read from others; `serving` has its own.
 
         The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
         several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit
@@ -138,13 +144,15 @@ class Composition:
             config.callers, host=config.server.host, keys=serving.store.keys(), clock=sources.clock
         )
         self._pricing = offer.pricing
-        self._metrics = Metrics([model for model, _ in self._upstreams.models()])
+        self._metrics = Metrics(self.models)
+        self._observers = Observers(observers, task_name=self._task_name)
+        self._observers.tell_apart(self.models)
         self._quotas = Quotas(quota_file)
         self._capture = Capture(
             captured,
             config.capture,
             restored=self._restored,
-            seen=self._metrics.observe,
+            seen=self._seen,
             disk=sources.disk,
         )
         self._specialists = SpecialistRegistry(
@@ -164,6 +172,11 @@ class Composition:
             clock=sources.clock,
         )
         self.app = GatewayApp(self._fittings(offer), feedback=desk, metrics=self._metrics)
+
+    @property
+    def models(self) -> list[str]:
+        """The models that its deployments name."""
+        return [model for model, _ in self._upstreams.models()]
 
     @staticmethod
     def prepare(offer: Offer) -> Prepared:
@@ -191,7 +204,8 @@ class Composition:
         self._backends = backends
         self._authenticator = self._authenticator.renewed(offer.config.callers)
         self._pricing = offer.pricing
-        self._metrics.tell_apart([model for model, _ in self._upstreams.models()])
+        self._metrics.tell_apart(self.models)
+        self._observers.tell_apart(self.models)
         self.app.adopt(self._fittings(offer), left=left)
 
     def close(self) -> None:
@@ -228,6 +242,14 @@ class Composition:
 
     def _restored(self, record: bytes) -> Draft:
         return self._pricing.restored(record)
+
+    def _seen(self, inference: Inference, traceparent: str | None) -> None:
+        self._metrics.observe(inference)
+        self._observers.tell(inference, traceparent)
+
+    def _task_name(self, task_id: TaskId) -> str | None:
+        label = self._specialists.snapshot.labels.get(task_id)
+        return None if label is None else unquote(label.decode("ascii"))
 
     def _renew_keys(self, snapshot: Snapshot) -> None:
         self._authenticator.renew(snapshot.keys)

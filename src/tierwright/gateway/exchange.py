@@ -27,6 +27,7 @@ from tierwright.gateway.problems import Problem
 from tierwright.gateway.recognise import Recognised
 from tierwright.gateway.tenancy import bounds
 from tierwright.gateway.tenancy.caller import may_ask, may_name, permitted
+from tierwright.gateway.tracing import traceparent_of
 from tierwright.gateway.trail import Trail
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class Exchange:
             key_id=None if caller.key is None else caller.key.id,
             endpoint=dialect.endpoint,
             workload_id=None if workload is None else workload.decode("latin-1"),
+            traceparent=traceparent_of(headers),
             began=self.sources.timer(),
             request=body,
             model="",

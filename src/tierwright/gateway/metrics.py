@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from tierwright.core.inference import CallRole
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.gateway.capture import CaptureState
+    from tierwright.gateway.telemetry.exporter import TelemetryState
     from tierwright.gateway.upstreams.upstreams import UpstreamsState
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -95,6 +96,10 @@ class Metrics:
     ) -> None:
         """Adds what is read at the moment it is asked for."""
         self._registry.register(_Moment(in_flight, capture, upstreams))
+
+    def watch_telemetry(self, state: Callable[[], TelemetryState]) -> None:
+        """Adds what became of what a collector was to be told."""
+        self._registry.register(_Told(state))
 
     def tell_apart(self, models: Collection[str]) -> None:
         """Replaces the models that are told apart."""
@@ -202,3 +207,25 @@ class _Moment:
         for backend in upstreams.backends:
             refused.add_metric([backend.name], float(backend.key_refused is not None))
         yield from (circuits, flying, refused)
+
+
+class _Told:
+    """A collector of what telemetry has sent."""
+
+    def __init__(self, state: Callable[[], TelemetryState]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters, as Prometheus' collectors give them."""
+        state = self._state()
+        for name, text, sent, failed in (
+            ("tierwright_telemetry_spans", "Spans", state.spans_sent, state.spans_failed),
+            ("tierwright_telemetry_metrics", "Messages with metrics", state.metrics_sent, state.metrics_failed),
+        ):
+            family = CounterMetricFamily(name, f"{text} by whether the collector took them.", labels=["outcome"])
+            family.add_metric(["sent"], sent)
+            family.add_metric(["failed"], failed)
+            yield family
+        yield CounterMetricFamily(
+            "tierwright_telemetry_dropped", "Requests whose spans had no room to wait.", value=state.requests_dropped
+        )

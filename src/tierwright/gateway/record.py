@@ -35,6 +35,8 @@ class Record(NamedTuple):
     inference: Inference
     #: The chunks of a streamed answer.
     payloads: Sequence[bytes] = ()
+    #: The trace context that the request came with; None: none.
+    traceparent: str | None = None
 
 
 def encode(record: Record) -> list[bytes]:
@@ -42,14 +44,14 @@ def encode(record: Record) -> list[bytes]:
 
     Content is not copied, but for the chunks of a stream, which are joined.
     """
-    inference, payloads = record
+    inference, payloads, traceparent = record
     contents = [content for content in (inference.request, inference.response) if content is not None]
     lengths = (
         None if inference.request is None else len(inference.request),
         None if inference.response is None else len(inference.response),
         [len(payload) for payload in payloads],
     )
-    head = _encoder.encode((replace(inference, request=None, response=None), lengths))
+    head = _encoder.encode((replace(inference, request=None, response=None), lengths, traceparent))
     # A part for each of many small ones would take longer than joining them.
     return [_VERSION + _LENGTH.pack(len(head)) + head, *contents, b"".join(payloads)]
 
@@ -61,11 +63,11 @@ def decode(data: bytes) -> Record:
     try:
         (length,) = _LENGTH.unpack_from(data, len(_VERSION))
         left = memoryview(data)[_HEAD_BYTES:]
-        found, (request, response, payloads) = _decoder.decode(left[:length])
+        found, (request, response, payloads), traceparent = _decoder.decode(left[:length])
         contents = _cut(left[length:], [one for one in (request, response, *payloads) if one is not None])
         found["request"] = None if request is None else contents.pop(0)
         found["response"] = None if response is None else contents.pop(0)
-        return Record(_inference(found), contents)
+        return Record(_inference(found), contents, traceparent)
     except (
         msgspec.DecodeError,
         ValueError,

@@ -100,6 +100,8 @@ class Trail:
     #: None: the caller has no key of its own in the store.
     key_id: CallerKeyId | None = None
     workload_id: str | None
+    #: The trace context that the request came with; None: none that is valid.
+    traceparent: str | None = None
     #: Seconds of the timer when the request's last byte had arrived.
     began: float
     #: Seconds of the timer when the answer's last byte had been handed over.
@@ -241,6 +243,7 @@ class Trail:
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,
             begun=streamed,
+            traceparent=self.traceparent,
         )
 
 
@@ -265,8 +268,8 @@ class Pricing:
 
     def restored(self, record: bytes) -> Draft:
         """What another process had left in its journal; raises InputError where it can't be read."""
-        inference, payloads = decode(record)
-        return Draft(inference, payloads, self)
+        inference, payloads, traceparent = decode(record)
+        return Draft(inference, payloads, self, traceparent=traceparent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +283,8 @@ class Draft:
     pricing: Pricing
     #: Whether the caller knows its status already.
     begun: bool = False
+    #: The trace context that the request came with; None: none that is valid.
+    traceparent: str | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -290,13 +295,13 @@ class Draft:
 
     def record(self) -> list[bytes]:
         """The same as bytes, in parts, for the journal."""
-        return encode(Record(self.bare, self.payloads))
+        return encode(Record(self.bare, self.payloads, self.traceparent))
 
     def without_content(self) -> Draft:
         """What is kept where there is no room for more: the ledger, and in it what only the content can tell."""
         whole = self.inference() if _lacks_usage(self.bare.calls, self.bare.endpoint) else self.bare
         bare = replace(whole, request=None, response=None, content=Content.DROPPED)
-        return Draft(bare, (), self.pricing, begun=self.begun)
+        return Draft(bare, (), self.pricing, begun=self.begun, traceparent=self.traceparent)
 
     def unkept(self) -> Draft:
         """The same where the caller was told of an error instead, because it could not be made durable."""

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, func, null, or_, select, tuple_, update
 
 from tierwright.core.errors import NotFound
 from tierwright.store.rows.inference import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Select
 
     from tierwright.core.ids import InferenceId, TaskId
-    from tierwright.core.inference import Inference, ModelCall
+    from tierwright.core.inference import Inference, ModelCall, Wanted
     from tierwright.store.database import Database
 
 #: A batch's ids go into one statement, and SQLite takes at most 32,766 values in one.
@@ -116,6 +116,33 @@ class SqlInferences:
         if task_id is not None:
             page = page.where(inferences.c.task_id == task_id)
         return self._pages(page, size)
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        wanted: Wanted | None = None,
+        since: datetime | None = None,
+        ended_since: datetime | None = None,
+        content: bool = False,
+    ) -> list[Inference]:
+        """As `InferenceStore.latest`; at most 10,000, read in order of an index until there are enough."""
+        if limit < 1:
+            raise ValueError(f"at least one inference is asked for, not {limit}")
+        statement = (
+            (_selected() if content else _without_content())
+            .order_by(inferences.c.created_at_us.desc(), inferences.c.id.desc())
+            .limit(min(limit, _MOST_IN_A_BATCH))
+        )
+        if since is not None:
+            statement = statement.where(inferences.c.created_at_us >= to_us(since))
+        if ended_since is not None:
+            took_us = func.coalesce(inferences.c.latency_ms, 0) * 1000
+            statement = statement.where(inferences.c.created_at_us + took_us >= to_us(ended_since))
+        if wanted is not None:
+            statement = _narrowed(statement, wanted)
+        with self._database.read() as connection:
+            return _read(connection, statement)
 
     def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
         """As `InferenceStore.assign`; ids that are not there are passed over."""
@@ -196,6 +223,23 @@ def _insert_sql(columns: tuple[Column[Any], ...], place: str) -> str:
 
 def _selected() -> Select[Any]:
     return select(*INFERENCE_COLUMNS).select_from(inferences.outerjoin(contents))
+
+
+def _without_content() -> Select[Any]:
+    return select(*INFERENCE_COLUMNS[:-2], null(), null()).select_from(inferences)
+
+
+def _narrowed(statement: Select[Any], wanted: Wanted) -> Select[Any]:
+    columns = inferences.c
+    if wanted.task_id is not None:
+        statement = statement.where(columns.task_id == to_name(wanted.task_id))
+    if wanted.client_id is not None:
+        statement = statement.where(columns.client_id == to_name(wanted.client_id))
+    if wanted.model is not None:
+        statement = statement.where(columns.model == to_name(wanted.model))
+    if wanted.errors:
+        statement = statement.where(or_(columns.status >= 400, columns.error_code.is_not(None)))
+    return statement
 
 
 def _read(connection: Connection, statement: Select[Any]) -> list[Inference]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import CallerKeyId, DatasetId, EvaluationId, InferenceId, TaskId
-    from tierwright.core.inference import Inference
+    from tierwright.core.inference import Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
@@ -72,6 +72,18 @@ class SqlStore:
     ) -> Iterator[Inference]:
         """As `InferenceStore.scan`."""
         return self._inferences.scan(since=since, until=until, task_id=task_id, batch=batch)
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        wanted: Wanted | None = None,
+        since: datetime | None = None,
+        ended_since: datetime | None = None,
+        content: bool = False,
+    ) -> list[Inference]:
+        """As `InferenceStore.latest`."""
+        return self._inferences.latest(limit, wanted=wanted, since=since, ended_since=ended_since, content=content)
 
     def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
         """As `InferenceStore.assign`."""

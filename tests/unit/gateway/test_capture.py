@@ -59,6 +59,7 @@ class Drafted:
     made: Inference
     size_bytes: int
     broken: bool = False
+    traceparent: str | None = None
 
     def record(self) -> list[bytes]:
         """The bytes of the inference."""

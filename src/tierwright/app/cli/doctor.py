@@ -38,6 +38,7 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
             *asyncio.run(_backends(parts)),
             _encoder(parts),
             *_specialists(parts),
+            *_telemetry(parts),
         ]
 
     def tell(console: Console) -> None:
@@ -107,3 +108,19 @@ def _specialists(parts: Parts) -> list[_Finding]:
 
         findings.append(_ask(f"specialist of {names.get(deployment.task_id, deployment.task_id)}", ping))
     return findings
+
+
+def _telemetry(parts: Parts) -> list[_Finding]:
+    """Whether the collector takes what it is sent; nothing where none is named."""
+    from tierwright.app.wiring import telemetry_exporter  # noqa: PLC0415 - as above
+
+    settings = parts.settings
+    if settings.telemetry is None:
+        return []
+
+    def ping() -> str:
+        exporter = telemetry_exporter(settings, lambda _: None)
+        assert exporter is not None
+        return exporter.ping()
+
+    return [_ask("telemetry", ping)]

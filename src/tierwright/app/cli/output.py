@@ -93,6 +93,23 @@ def usd(amount: Decimal | None) -> str:
     return f"${amount:,.{digits}f}"
 
 
+@contextmanager
+def streaming_out() -> Iterator[Callable[[str], None]]:
+    """Writes lines to standard output as they come; Ctrl-C, and a reader who leaves, end the block in peace."""
+
+    def write(line: str) -> None:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+
+    try:
+        yield write
+    except KeyboardInterrupt:
+        return
+    except BrokenPipeError:
+        # What is left in the buffer must not fail once more when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def unwritable(path: Path, error: OSError, *, then: str) -> TierwrightError:
     """What to raise where a file can't be written; `then` says what became of its content."""
     if error.errno == errno.ENOSPC:

@@ -10,6 +10,7 @@ import typer
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, say, unwritable
 from tierwright.app.settings import load_settings
 from tierwright.app.wiring import open_parts
+from tierwright.core.errors import TierwrightError
 
 
 def serve(
@@ -21,11 +22,14 @@ def serve(
 ) -> None:
     """Run the gateway until it is stopped."""
     import json  # noqa: PLC0415 - `--help` must not wait
+    import logging  # noqa: PLC0415 - as above
     import os  # noqa: PLC0415 - as above
     import sys  # noqa: PLC0415 - as above
+    from contextlib import closing  # noqa: PLC0415 - as above
 
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - as above
 
+    from tierwright.app.logs import configure_logs  # noqa: PLC0415 - as above
     from tierwright.app.reloading import Reloading  # noqa: PLC0415 - as above
     from tierwright.app.service import Service  # noqa: PLC0415 - as above
     from tierwright.gateway.admin import AdminApp, OneProcess  # noqa: PLC0415 - as above
@@ -36,7 +40,10 @@ def serve(
         if as_json:
             sys.stdout.write(json.dumps({"address": address}) + "\n")
             sys.stdout.flush()
-        say(f"listening on {address}/v1")
+        if in_json:
+            log.info("listening on %s/v1", address)
+        else:
+            say(f"listening on {address}/v1")
         if ready_file is not None:
             part = ready_file.with_name(f"{ready_file.name}.part")
             try:
@@ -46,21 +53,28 @@ def serve(
                 raise unwritable(ready_file, error, then="the gateway was not started") from error
 
     settings = load_settings(config, os.environ)
-    if settings.workers > 1:
-        from tierwright.app.supervisor import Supervisor  # noqa: PLC0415 - as above
+    configure_logs(settings.file.log)
+    log, in_json = logging.getLogger(__name__), settings.file.log.format == "json"
+    try:
+        if settings.workers > 1:
+            from tierwright.app.supervisor import Supervisor  # noqa: PLC0415 - as above
 
-        Supervisor(settings, environment=os.environ, announce=announce).run()
-        return
-    # One small prediction at a time: more threads would only take the cores from the requests.
-    with open_parts(settings) as parts, threadpool_limits(limits=1):
-        service = Service(parts)
-        reloading = Reloading(service, os.environ)
-        run(
-            service.app,
-            settings.server,
-            announce=announce,
-            beside=Beside(
-                admin=(AdminApp(OneProcess(service.app)), settings.admin),
-                hangup=reloading.begin,
-            ),
-        )
+            Supervisor(settings, environment=os.environ, announce=announce).run()
+            return
+        # One small prediction at a time: more threads would only take the cores from the requests.
+        with open_parts(settings) as parts, threadpool_limits(limits=1), closing(Service(parts)) as service:
+            reloading = Reloading(service, os.environ)
+            run(
+                service.app,
+                settings.server,
+                announce=announce,
+                beside=Beside(
+                    admin=(AdminApp(OneProcess(service.app)), settings.admin),
+                    hangup=reloading.begin,
+                ),
+            )
+    except TierwrightError as error:
+        if not in_json:
+            raise
+        log.critical("%s", error)
+        raise typer.Exit(error.exit_code) from error

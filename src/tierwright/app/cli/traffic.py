@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, opened, show
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, opened, say, show, streaming_out
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tierwright.app.tail import Tail
+    from tierwright.core.inference import Inference
+
+#: Seconds between two looks at the store.
+_LOOK_S = 1.0
 app = typer.Typer(no_args_is_help=True, help="Logs of LLM traffic: in and out.")
 
 
@@ -113,3 +120,54 @@ def prune(
             f"removed: the content of {counts['contents']:,} inferences, {counts['inferences']:,} inferences as a whole"
         ),
     )
+
+
+@app.command("tail")
+def tail(
+    count: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many of the latest.")] = 10,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is asked from now on.")] = False,
+    task: Annotated[str | None, typer.Option(help="Only this task, by name or id.")] = None,
+    client: Annotated[str | None, typer.Option(help="Only this caller.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model, as callers name it.")] = None,
+    errors: Annotated[bool, typer.Option("--errors", help="Only what went wrong.")] = False,
+    content: Annotated[
+        bool, typer.Option("--content", help="Show the last message and the answer, shortened.")
+    ] = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line instead of text.")] = False,
+) -> None:
+    """Show the latest requests, one line each, the newest last."""
+    from datetime import timedelta  # noqa: PLC0415 - as above
+
+    from tierwright.app.tail import Tail  # noqa: PLC0415 - as above
+    from tierwright.core.inference import Wanted  # noqa: PLC0415 - as above
+
+    with opened(config) as parts:
+        resilience = parts.settings.upstreams.resilience
+        tailing = Tail(
+            parts.store,
+            Wanted(
+                task_id=None if task is None else parts.store.task(task).id,
+                client_id=client,
+                model=model,
+                errors=errors,
+            ),
+            clock=parts.clock,
+            longest=timedelta(seconds=resilience.request_timeout_s),
+            content=content,
+        )
+        with streaming_out() as write:
+            for inference in tailing.last(count):
+                write(_told(tailing, inference, as_json=as_json))
+            while follow:
+                time.sleep(_LOOK_S)
+                found, passed_over = tailing.news()
+                for inference in found:
+                    write(_told(tailing, inference, as_json=as_json))
+                if passed_over:
+                    say("more was asked than is shown here; name a task, a caller or a model")
+
+
+def _told(tailing: Tail, inference: Inference, *, as_json: bool) -> str:
+    # Escaped to ASCII, so that nothing in a name reaches a terminal as itself.
+    return json.dumps(tailing.described(inference)) if as_json else tailing.line(inference)

@@ -1,0 +1,1 @@
+"""What an OpenTelemetry collector is told, with the extra `otel`."""
