@@ -61,7 +61,7 @@ def test_other_keys_are_refused(headers: dict[bytes, bytes]) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9"])
 def test_open_gateway_may_serve_its_own_machine(host: str) -> None:
     """Without callers a loopback address is allowed, and everybody is 'local'."""
-    assert Authenticator([], host=host).caller_of({b"host": b"localhost:8400"}) == Caller(client_id="local")
+    assert Authenticator([], host=host).caller_of({b"host": b"localhost:8400"}) == Caller(client_id="local", alone=True)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "gateway.example.com"])
@@ -145,7 +145,7 @@ def test_a_revoked_key_is_refused() -> None:
 def test_a_key_in_the_store_closes_an_open_gateway() -> None:
     """Once there is a key, nobody is local any more; a gateway reachable from elsewhere may live on such keys alone."""
     gate = Authenticator([], host="127.0.0.1")
-    assert gate.caller_of({}) == Caller(client_id="local")
+    assert gate.caller_of({}) == Caller(client_id="local", alone=True)
     gate.renew([a_key(sha256=hashed("key-9"))])
     found = gate.caller_of({})
     assert isinstance(found, Problem)
