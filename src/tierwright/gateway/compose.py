@@ -125,7 +125,7 @@ class Composition:
         quota_file: Path | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        """`captured` is written to from one thread, which calls `observers`, and read from others; `serving` has its own.
+        """`captured` is written to from one thread, which calls `observers`, and is read from others, like `serving`.
 
         The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
         several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit

@@ -173,15 +173,8 @@ class Trail:
         return (limited or not self.keep_content) and not self.counted and _lacks_usage(self.calls, self.endpoint)
 
     def counted_calls(self) -> list[ModelCall]:
-        """The calls, with what the server did not count. Takes a while for long texts; changes nothing.
-
-        Fails open: where the answer can't be put together they stay as they are.
-        """
-        try:
-            return list(self._draft(keep=True).inference().calls)
-        except Exception as error:  # noqa: BLE001 - whatever an answer holds, counting it must not cost the caller it
-            _LOG.error("an answer could not be counted (%s); please report it", error.__class__.__name__)
-            return self.calls
+        """The calls, with what the server did not count. Takes a while for long texts; changes nothing."""
+        return list(self._draft(keep=True).counted_calls())
 
     def take(self, calls: list[ModelCall]) -> None:
         """Puts counted calls in the place of those that were not."""
@@ -299,8 +292,8 @@ class Draft:
 
     def without_content(self) -> Draft:
         """What is kept where there is no room for more: the ledger, and in it what only the content can tell."""
-        whole = self.inference() if _lacks_usage(self.bare.calls, self.bare.endpoint) else self.bare
-        bare = replace(whole, request=None, response=None, content=Content.DROPPED)
+        calls = self.counted_calls()
+        bare = replace(self.bare, calls=calls, request=None, response=None, content=Content.DROPPED)
         return Draft(bare, (), self.pricing, begun=self.begun, traceparent=self.traceparent)
 
     def unkept(self) -> Draft:
@@ -308,6 +301,19 @@ class Draft:
         status = self.bare.status if self.begun else problems.capture_unavailable().status
         bare = replace(self.bare, status=status, error_code=problems.CAPTURE_UNAVAILABLE)
         return replace(self, bare=bare)
+
+    def counted_calls(self) -> tuple[ModelCall, ...]:
+        """The calls, with what the server did not count.
+
+        Fails open, since a caller waits for it: where the answer can't be put together they stay as they are.
+        """
+        if not _lacks_usage(self.bare.calls, self.bare.endpoint):
+            return self.bare.calls
+        try:
+            return self.inference().calls
+        except Exception as error:  # noqa: BLE001 - whatever an answer holds, counting it must not cost the caller it
+            _LOG.error("an answer could not be counted (%s); please report it", error.__class__.__name__)
+            return self.bare.calls
 
     def inference(self) -> Inference:
         """The finished record: joins the chunks of a stream, and counts what the server did not. Takes a while."""

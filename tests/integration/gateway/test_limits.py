@@ -17,7 +17,7 @@ from tests.integration.gateway.conftest import Running, Sure, eventually
 from tests.integration.gateway.test_capture import uncounted
 from tests.integration.gateway.test_endpoints import failing
 from tests.integration.gateway.test_specialists import MESSAGES, deploy, seen
-from tests.integration.gateway.upstream import completion, plain
+from tests.integration.gateway.upstream import completion, events, plain, streaming
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.inference import Content
@@ -232,6 +232,26 @@ def test_an_answer_without_counts_is_settled_by_an_estimate(gateway: Running, le
     (kept, _) = gateway.captured(2)
     assert kept.id == first.parse().id
     assert 1500 <= (kept.calls[0].completion_tokens or 0) <= 1600
+
+
+def test_a_stream_that_its_caller_cuts_off_is_settled_by_what_was_written(
+    gateway: Running, let_in: Callable[..., Any]
+) -> None:
+    """Neither nothing nor all that was reserved: the rest of the budget is there for the next request."""
+    client = let_in(limits=Limits(budget_usd=Decimal("0.002")))
+    written = [b"".join(events(*["word "] * 1500, usage=False)[:-2]), b": nothing more\n\n"]
+    gateway.upstream.script = streaming(written, pause_s=5)
+    asked: Any = {"model": "gpt-4o", "messages": MESSAGES}
+    stream = client.chat.completions.create(**asked, max_tokens=1700, stream=True)
+    assert next(stream).id
+    stream.close()
+    (kept,) = gateway.captured()
+    assert kept.error_code == "client_disconnected"
+    gateway.upstream.script = plain
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(**asked, max_tokens=1000)
+    assert caught.value.code == "insufficient_quota"
+    assert client.chat.completions.create(**asked, max_tokens=100).id
 
 
 def test_an_error_of_the_provider_costs_nothing(gateway: Running, let_in: Callable[..., Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from tierwright.core.inference import Content
 from tierwright.gateway.trail import Draft, Pricing, Trail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
 
@@ -73,18 +75,24 @@ def test_content_dropped_for_want_of_room_is_counted_first() -> None:
         assert (call.completion_tokens, call.usage_estimated, call.cost_usd) == (2, True, Decimal("0.5"))
 
 
-class _Broken:
-    """A stream whose answer can't be put together."""
+class _Chunks(list[bytes]):
+    """Chunks that can't be put together."""
 
-    @property
-    def payloads(self) -> list[bytes]:
+    def __iter__(self) -> Iterator[bytes]:
         """Fails, quoting somebody."""
         raise ValueError("a secret prompt")
 
 
+@dataclass
+class _Stream:
+    """A stream that has ended."""
+
+    payloads: list[bytes]
+
+
 def test_an_answer_that_can_not_be_counted_costs_nobody_it(caplog: pytest.LogCaptureFixture) -> None:
     """The calls stay as they are, the record is made, and no text is in the log."""
-    made = uncounted()
+    made, pricing = uncounted(), Pricing(lambda *_: None, counted)
     trail = Trail(
         id=made.id,
         created_at=made.created_at,
@@ -95,13 +103,14 @@ def test_an_answer_that_can_not_be_counted_costs_nobody_it(caplog: pytest.LogCap
         model="gpt-4o",
         keep_content=False,
         calls=list(made.calls),
-        stream=_Broken(),  # type: ignore[arg-type]
-        pricing=Pricing(lambda *_: None, counted),
+        stream=_Stream(_Chunks([b"{}"])),  # type: ignore[arg-type]
+        pricing=pricing,
     )
     assert trail.counts_early
     trail.take(trail.counted_calls())
     assert not trail.counts_early
     assert trail.calls == list(made.calls)
     assert trail.draft().bare.content is Content.OFF
-    assert "ValueError" in caplog.text
+    assert Draft(made, _Chunks([b"{}"]), pricing).without_content().bare.calls == made.calls
+    assert caplog.text.count("ValueError") == 2
     assert "secret" not in caplog.text
