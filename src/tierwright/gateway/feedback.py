@@ -169,7 +169,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
         try:
             found = reader.words(item)
         except RecursionError:
-            return problems.nested_too_deeply()
+            return _wrong("it is nested too deeply; send less deeply nested JSON", f"[{place}]" if many else None)
         except _WrongMemberError as error:
             where = f"item {place}: " if many else ""
             return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)

@@ -147,7 +147,8 @@ def document() -> dict[str, Any]:
             "version": tierwright.__version__,
             "description": "OpenAI's and Anthropic's APIs, answered by specialists where they are sure and by the "
             "model asked for everywhere else. Where no callers are configured no key is needed. An unknown address "
-            "is a 404 with the code `unknown_url`, another method a 405 with `method_not_allowed`.",
+            "is a 404 with the code `unknown_url`, another method a 405 with `method_not_allowed`. Errors are "
+            "described as the gateway makes them; those of model servers pass through, with any status and any form.",
         },
         "servers": [
             {
