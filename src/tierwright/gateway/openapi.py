@@ -42,12 +42,16 @@ _MODEL = {
     404: (problems.MODEL_NOT_FOUND,),
     429: (problems.RATE_LIMIT_EXCEEDED, problems.INSUFFICIENT_QUOTA),
     502: (problems.UPSTREAM_UNAVAILABLE, problems.UPSTREAM_LOST, problems.UPSTREAM_BROKEN),
-    503: (problems.UPSTREAM_UNAVAILABLE, problems.OVERLOADED),
+    503: (problems.UPSTREAM_UNAVAILABLE, problems.OVERLOADED, problems.CAPTURE_UNAVAILABLE),
     504: (problems.UPSTREAM_TIMEOUT,),
 }
 #: Where a specialist may be asked.
 _TASK = {404: (problems.TASK_NOT_FOUND,), 502: (problems.SPECIALIST_FAILED,)}
-_FEEDBACK = {400: (problems.INVALID_FEEDBACK,), 503: (problems.STORE_UNAVAILABLE,)}
+_FEEDBACK = {
+    400: (problems.INVALID_FEEDBACK,),
+    404: (problems.INFERENCE_NOT_FOUND,),
+    503: (problems.STORE_UNAVAILABLE,),
+}
 #: What errors of one kind of operation are made of, the connection's first.
 _GROUPS: Mapping[str, tuple[_Codes, ...]] = {
     "Asked": (_CONNECTION, _KEYED, _BODY, _MODEL, _TASK),
@@ -62,7 +66,7 @@ _ABOUT = {
     400: "What was sent can't be read.",
     401: "No key, or one that is not known, was revoked or has expired.",
     403: "The key is not for this, or a web page of another origin calls a gateway that has no callers configured.",
-    404: "There is no such model or task.",
+    404: "There is no such model, task or inference.",
     408: "The request was not complete in time.",
     413: "The body is larger than `max_body_bytes`.",
     415: "The body is compressed.",
@@ -70,7 +74,7 @@ _ABOUT = {
     431: "Address and headers are larger than `max_header_bytes`.",
     500: "A fault of the gateway.",
     502: "A model server, or the specialist that was named, could not answer.",
-    503: "Not now: every model server is failing or full, there are too many connections, or the store fails.",
+    503: "Not now: every model server is failing or full, there are too many connections, or what has to be kept can't be.",
     504: "No model server answered in time.",
 }
 _HEADERS: dict[str, Any] = {
