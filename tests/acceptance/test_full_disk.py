@@ -63,7 +63,9 @@ def test_import_onto_a_full_disk(
     )
     full = cli("traffic", "import", str(log[0]))
     assert full.code == 3
-    (paragraph,) = full.err.strip().splitlines()
+    # A machine that is slow is told of its progress first.
+    *progress, paragraph = full.err.strip().splitlines()
+    assert all(f" of {REQUESTS:,}, " in line for line in progress), progress
     assert "no space left" in paragraph
     assert "Traceback" not in full.err
     small_disk("64m")

@@ -74,7 +74,7 @@ _ABOUT = {
     431: "Address and headers are larger than `max_header_bytes`.",
     500: "A fault of the gateway.",
     502: "A model server, or the specialist that was named, could not answer.",
-    503: "Not now: every model server is failing or full, there are too many connections, or what has to be kept can't be.",
+    503: "Not now: every model server is failing or full, or what has to be kept can't be.",
     504: "No model server answered in time.",
 }
 _HEADERS: dict[str, Any] = {
