@@ -24,6 +24,7 @@ from tierwright.gateway.policy import CascadePolicy
 from tierwright.gateway.server import Fittings, GatewayApp
 from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
+from tierwright.gateway.tenancy.bounds import Dearest
 from tierwright.gateway.tenancy.quota import Quotas
 from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import (
@@ -229,6 +230,7 @@ class Composition:
                 policy=CascadePolicy(holdout_share=config.routing.holdout_share),
                 capture=self._capture,
                 pricing=offer.pricing,
+                dearest=Dearest(offer.pricing.price),
                 quotas=self._quotas,
                 sources=self._sources,
                 entropy=self._entropy,

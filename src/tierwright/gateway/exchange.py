@@ -80,6 +80,7 @@ class Exchange:
     policy: RoutePolicy
     capture: Capture
     pricing: Pricing
+    dearest: bounds.Dearest
     quotas: Quotas
     sources: Sources
     entropy: EntropyPool
@@ -244,7 +245,7 @@ class Exchange:
         tokens = bounds.expected(asked, trail.endpoint, answerers)
         cost = Decimal(0)
         if key.limits.budget_usd is not None:
-            cost = bounds.most_usd(tokens, asked, answerers, self.pricing.price, now)
+            cost = self.dearest.usd(tokens, asked, answerers, now)
         admitted = self.quotas.admit(key, tokens=tokens.usual, cost_usd=cost, now=now)
         if isinstance(admitted, Problem):
             return admitted

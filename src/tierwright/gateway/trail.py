@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tierwright.core.chat import decode_answer, decode_request, written
 from tierwright.core.errors import InputError
@@ -71,7 +71,7 @@ class Attempt(NamedTuple):
         first_token: float | None = None,
     ) -> ModelCall:
         """The finished call; `ended` and `first_token` are seconds of the timer."""
-        call = ModelCall(
+        return ModelCall(
             role=self.role,
             backend=self.backend,
             model=self.model,
@@ -82,8 +82,8 @@ class Attempt(NamedTuple):
             error_code=error_code,
             first_token_ms=None if first_token is None else (first_token - self.began) * 1000,
             answered=answered,
+            **_counts(tally),
         )
-        return _tallied(call, tally)
 
 
 _UNROUTED = Route(reason=RouteReason.REQUESTED)
@@ -343,7 +343,8 @@ class Draft:
             read, write = call.cached_tokens or 0, call.cache_write_tokens or 0
             usage = replace(usage, prompt_tokens=call.prompt_tokens, cached_tokens=read, cache_write_tokens=write)
         answered_by = decode_answer(response).model
-        return _tallied(call, self.pricing.tally(usage, call.model, answered_by, self.bare.created_at))
+        tally = self.pricing.tally(usage, call.model, answered_by, self.bare.created_at)
+        return replace(call, **_counts(tally))
 
 
 def _lacks_usage(calls: Sequence[ModelCall], endpoint: Endpoint) -> bool:
@@ -354,16 +355,17 @@ def _lacks_usage(calls: Sequence[ModelCall], endpoint: Endpoint) -> bool:
     return call.answered and call.completion_tokens is None and call.status is not None and call.status < 300
 
 
-def _tallied(call: ModelCall, tally: Tally) -> ModelCall:
-    if tally.usage is None:
-        return call
-    return replace(
-        call,
-        prompt_tokens=tally.usage.prompt_tokens,
-        completion_tokens=None if tally.usage.partial else tally.usage.completion_tokens,
-        cached_tokens=tally.usage.cached_tokens,
-        cache_write_tokens=tally.usage.cache_write_tokens,
-        reasoning_tokens=tally.usage.reasoning_tokens,
-        usage_estimated=tally.usage.estimated,
-        cost_usd=tally.cost_usd,
-    )
+def _counts(tally: Tally) -> dict[str, Any]:
+    """The members of a call that an answer tells; none where it does not."""
+    usage = tally.usage
+    if usage is None:
+        return {}
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": None if usage.partial else usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "usage_estimated": usage.estimated,
+        "cost_usd": tally.cost_usd,
+    }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ from tierwright.economics.count import prompt_estimate
 from tierwright.gateway.wire import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from tierwright.gateway.dialects.dialect import Asked
@@ -39,6 +40,8 @@ _USUAL_ANSWER = 1024
 _SHOWN_OR_HEARD = frozenset(
     {"image_url", "input_image", "image", "input_audio", "audio_url", "audio", "video_url", "input_video", "video"}
 )
+#: Kinds of requests whose price is remembered.
+_REMEMBERED = 4096
 _WRITING = frozenset({Endpoint.CHAT, Endpoint.RESPONSES, Endpoint.MESSAGES})
 
 
@@ -79,11 +82,40 @@ def most_usd(tokens: Expected, asked: Asked, answerers: Sequence[Answerer], pric
 
     Answerers without a price, and kinds of tokens without one, are passed over; 0 where nothing has a price.
     """
+    return _most(_kinds(tokens.prompt, tokens.completion, _dear(asked)), answerers, price, at)
+
+
+class Dearest:
+    """`most_usd` of requests that are much alike, worked out once for all of them.
+
+    It is asked for with every request that has a budget, and takes several prices to work out. Alike are those with
+    the same answerers, answer and price class in the same minute, whose prompts are as long but for a 64th; what is
+    remembered is the most that any of them can cost.
+    """
+
+    def __init__(self, price: Price) -> None:
+        self._price = price
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._most)
+
+    def usd(self, tokens: Expected, asked: Asked, answerers: tuple[Answerer, ...], at: datetime) -> Decimal:
+        """As `most_usd`, and at most a 64th of the prompt's price above it. Takes microseconds."""
+        step = max(1, (1 << tokens.prompt.bit_length()) // 128)
+        prompt = -(-tokens.prompt // step) * step
+        minute = at.replace(second=0, microsecond=0)
+        return self._remembered(prompt, tokens.completion, _dear(asked), answerers, minute)
+
+    def _most(
+        self, prompt: int, completion: int, dear: _Dear, answerers: tuple[Answerer, ...], minute: datetime
+    ) -> Decimal:
+        return _most(_kinds(prompt, completion, dear), answerers, self._price, minute)
+
+
+def _most(kinds: Iterable[Usage], answerers: Sequence[Answerer], price: Price, at: datetime) -> Decimal:
     names: dict[str, set[str]] = {}
     for answerer in answerers:
         names.setdefault(answerer.model, set()).add(answerer.upstream_model)
     found = Decimal(0)
-    for usage in _kinds(tokens, asked):
+    for usage in kinds:
         for model, others in names.items():
             cost = price(model, usage, at)
             costs = [price(other, usage, at) for other in others] if cost is None else [cost]
@@ -99,25 +131,35 @@ def _completion(asked: Asked, endpoint: Endpoint, answerers: Sequence[Answerer])
     return (asked.max_completion_tokens or allowed or _USUAL_ANSWER) * max(1, whole_number(asked.payload.get("n")) or 1)
 
 
-def _kinds(tokens: Expected, asked: Asked) -> list[Usage]:
-    """The ways in which so many tokens can be dearer than plain ones."""
-    plain = Usage(prompt_tokens=tokens.prompt, completion_tokens=tokens.completion)
+class _Dear(NamedTuple):
+    """What a request asks for that has a price of its own."""
+
+    #: A cache that is kept for an hour.
+    hour: bool
+    spoken: bool
+    tier: str | None
+
+
+def _dear(asked: Asked) -> _Dear:
     payload = asked.payload
-    hour = tokens.prompt if b'"1h"' in asked.body else 0
-    prompts: list[dict[str, Any]] = [{}, {"cache_write_tokens": tokens.prompt, "cache_write_1h_tokens": hour}]
-    completions: list[dict[str, Any]] = [{}]
-    if tokens.completion:
-        completions.append({"reasoning_tokens": tokens.completion})
-        if payload.get("audio") is not None:
-            completions.append({"audio_completion_tokens": tokens.completion})
-    tiers: list[dict[str, Any]] = [{}]
     tier = "fast" if payload.get("speed") == "fast" else payload.get("service_tier")
-    if isinstance(tier, str):
-        tiers.append({"service_tier": tier})
-    return [
-        replace(plain, **prompt, **completion, **tier)
-        for prompt, completion, tier in product(prompts, completions, tiers)
-    ]
+    return _Dear(b'"1h"' in asked.body, payload.get("audio") is not None, tier if isinstance(tier, str) else None)
+
+
+def _kinds(prompt: int, completion: int, dear: _Dear) -> list[Usage]:
+    """The ways in which so many tokens can be dearer than plain ones."""
+    plain = Usage(prompt_tokens=prompt, completion_tokens=completion)
+    hour = prompt if dear.hour else 0
+    prompts: list[dict[str, Any]] = [{}, {"cache_write_tokens": prompt, "cache_write_1h_tokens": hour}]
+    completions: list[dict[str, Any]] = [{}]
+    if completion:
+        completions.append({"reasoning_tokens": completion})
+        if dear.spoken:
+            completions.append({"audio_completion_tokens": completion})
+    tiers: list[dict[str, Any]] = [{}]
+    if dear.tier is not None:
+        tiers.append({"service_tier": dear.tier})
+    return [replace(plain, **read, **written, **tier) for read, written, tier in product(prompts, completions, tiers)]
 
 
 def _media(payload: Mapping[str, Any]) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +23,7 @@ from tierwright.gateway.dialects.chat import ChatDialect
 from tierwright.gateway.dialects.dialect import Asked
 from tierwright.gateway.dialects.plain import PlainDialect
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.tenancy.bounds import Answerer, Expected, expected, most_usd
+from tierwright.gateway.tenancy.bounds import Answerer, Dearest, Expected, expected, most_usd
 from tierwright.gateway.tenancy.quota import Quotas, Reservation
 
 OWN = PriceOverride(
@@ -244,3 +245,43 @@ def test_what_writes_nothing_reserves_no_answer() -> None:
     assert isinstance(asked, Asked)
     assert expected(asked, Endpoint.EMBEDDINGS, [answerer()])[1:] == (len(asked.body), 0)
     assert expected(asked_for(), Endpoint.COUNT_TOKENS, [answerer()]) == (0, 0, 0)
+
+
+@settings(deadline=None)
+@given(
+    prompt=st.integers(0, 2_000_000),
+    completion=st.integers(0, 100_000),
+    model=st.sampled_from(MODELS),
+    seconds=st.integers(0, 59),
+)
+def test_what_is_remembered_is_never_below_the_bound(prompt: int, completion: int, model: str, seconds: int) -> None:
+    """It is the bound of a prompt that is longer by a 64th at most, at the prices of the same minute."""
+    asked, most = asked_for("x"), Expected(0, prompt, completion)
+    found = Dearest(PRICES.cost).usd(most, asked, (answerer(model),), NOON + timedelta(seconds=seconds))
+    longer = Expected(0, prompt + prompt // 64, completion)
+    assert most_usd(most, asked, [answerer(model)], PRICES.cost, NOON) <= found
+    assert found <= most_usd(longer, asked, [answerer(model)], PRICES.cost, NOON)
+
+
+def test_requests_that_are_alike_are_priced_once() -> None:
+    """A few bytes more are; another limit, price class, answerer or minute is not."""
+    priced: list[str] = []
+
+    def price(model: str, _: Usage, __: datetime) -> Decimal:
+        priced.append(model)
+        return Decimal(1)
+
+    dearest, one = Dearest(price), (answerer("a"),)
+    dearest.usd(Expected(0, 10_000, 5), asked_for("x"), one, NOON)
+    once = len(priced)
+    dearest.usd(Expected(0, 9_990, 5), asked_for("y"), one, NOON + timedelta(seconds=59))
+    assert len(priced) == once
+    for tokens, asked, answerers, at in (
+        (Expected(0, 10_000, 6), asked_for("x"), one, NOON),
+        (Expected(0, 10_000, 5), asked_for("x", service_tier="flex"), one, NOON),
+        (Expected(0, 10_000, 5), asked_for("x"), (answerer("b"),), NOON),
+        (Expected(0, 10_000, 5), asked_for("x"), one, NOON + timedelta(minutes=1)),
+    ):
+        before = len(priced)
+        dearest.usd(tokens, asked, answerers, at)
+        assert len(priced) > before
