@@ -43,6 +43,10 @@ if TYPE_CHECKING:
     from rig.load import Hammered
 
 
+#: Seconds of the round that is not counted: long enough that the slowest answers something on a slow machine.
+_FIRST_S = 4
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
     """One contestant's turn."""
@@ -60,9 +64,9 @@ class Round:
 def take_turns(
     contestants: Sequence[Contestant], rounds: int, round_s: int, connections: int
 ) -> dict[str, list[Round]]:
-    """Each contestant's rounds, the first of them short and not to be counted: programs are slow at first."""
+    """Each contestant's rounds, the first of them not to be counted: programs are slow at first."""
     turns: dict[str, list[Round]] = {contestant.name: [] for contestant in contestants}
-    for seconds in (1, *[round_s] * rounds):
+    for seconds in (_FIRST_S, *[round_s] * rounds):
         for contestant in contestants:
             before = contestant.program.processor_s
             hammered = hammer(contestant.target, connections, seconds)
