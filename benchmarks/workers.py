@@ -6,7 +6,9 @@ Two gateways, alike but for `[server] workers`, take turns in front of a model s
 it is installed), under wrk where it is installed. On a machine of two cores the gateways, the load and the model server
 all run on both, so that the load takes from the workers what it needs itself: "load_share" says how much of both cores
 that was, and what two workers can be at most is less than twice one. With more cores, the gateways have as many as
-there are workers and the rest is the load's. A ratio is taken within each round; intervals are bootstrapped over them.
+there are workers and the rest is the load's. One worker takes somewhat more than a core, since the store writes beside
+the event loop. Whether workers cost each other anything is said by the ratio of answers for a second of the gateway's
+processor time: 1 is no cost. Ratios are taken within each round; intervals are bootstrapped over the rounds.
 
 That limits and budgets hold exactly over the workers is no matter of speed: tests/acceptance/test_workers.py.
 """
@@ -55,6 +57,11 @@ class Round:
     #: Of all cores, the share that the gateway used, and the one that load and model server used.
     gateway_share: float
     load_share: float
+
+    @property
+    def per_processor_second(self) -> float:
+        """Answers for as much of the gateway's processor time as all cores have in a second."""
+        return self.per_second / self.gateway_share
 
 
 def turn(gateway: Served, upstream: Contestant, connections: int, seconds: int, cores: int) -> Round:
@@ -113,6 +120,9 @@ def main() -> None:
     report = {
         "workers": {str(workers): summary(rounds) for workers, rounds in turns.items()},
         "ratio": shown(mean_of([many.per_second / one.per_second for many, one in pairs])),
+        "ratio_per_processor_second": shown(
+            mean_of([many.per_processor_second / one.per_processor_second for many, one in pairs])
+        ),
         "cores": {"usable": len(usable), "load_apart": apart},
         "connections": chosen.connections,
         "round_s": chosen.round_s,
