@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tierwright.app.printable import printable
+from tierwright.app.printable import printable, shortened
 from tierwright.core.chat import decode_answer, decode_request
 from tierwright.core.errors import InputError
 from tierwright.gateway.request_log import summary
@@ -113,7 +113,7 @@ class Tail:
         described = summary(inference, self._task(inference.task_id))
         if self._content:
             for name, text in zip(("prompt", "answer"), texts_of(inference), strict=True):
-                described[name] = None if text is None else _shortened(text, _IN_OBJECT)
+                described[name] = None if text is None else shortened(text, _IN_OBJECT)
         return described
 
     def line(self, inference: Inference) -> str:
@@ -135,7 +135,7 @@ class Tail:
         lines = ["  ".join(map(str, parts))]
         if self._content:
             lines += (
-                f"    {mark} {printable(_shortened(text, _IN_LINE))}"
+                f"    {mark} {printable(text, _IN_LINE)}"
                 for mark, text in zip("><", texts_of(inference), strict=True)
                 if text is not None
             )
@@ -179,10 +179,6 @@ def _end(inference: Inference) -> datetime:
 
 def _raw(body: bytes) -> str:
     return body.decode("utf-8", "replace")
-
-
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _named(name: str | None) -> str:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,19 +110,19 @@ def main() -> None:
         configure_logs(settings.file.log)
         assert settings.capture.spool is not None
         # One small prediction at a time: more threads would only take the cores from the requests.
-        with open_parts(settings) as parts, threadpool_limits(limits=1):
-            service = Service(parts, quota_file=settings.capture.spool / "quotas")
+        with (
+            open_parts(settings) as parts,
+            threadpool_limits(limits=1),
+            closing(Service(parts, quota_file=settings.capture.spool / "quotas")) as service,
+        ):
             worker = _Worker(end, service, path)
-            try:
-                serve(
-                    service.app,
-                    replace(settings.server, port=start.port),
-                    announce=worker.started,
-                    beside=Beside(task=worker.obey),
-                    shared=True,
-                )
-            finally:
-                service.close()
+            serve(
+                service.app,
+                replace(settings.server, port=start.port),
+                announce=worker.started,
+                beside=Beside(task=worker.obey),
+                shared=True,
+            )
     except TierwrightError as error:
         try:
             end.sendall(line(Failed(str(error), error.exit_code)))

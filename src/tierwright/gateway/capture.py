@@ -103,6 +103,11 @@ class _Waiting(NamedTuple):
     place: Place | None
     traceparent: str | None
 
+    @property
+    def settled(self) -> tuple[int, Place | None]:
+        """What is given back when it is stored or given up."""
+        return self.size_bytes, self.place
+
 
 class Capture:
     """Takes drafts of inferences on the event loop and stores them in its own thread.
@@ -331,7 +336,7 @@ class Capture:
                 lone_failures[member] = lone_failures.get(member, 0) + 1
                 if lone_failures[member] >= _LONE_ATTEMPTS and others_taken:
                     _LOG.error("the store takes other inferences but not %s (%s); it is lost", member, error)
-                    self._settle([group.popleft()[1:3]], stored=False)
+                    self._settle([group.popleft().settled], stored=False)
                     continue
                 others_taken = False
                 group.rotate(-1)
@@ -369,7 +374,7 @@ class Capture:
             return name
         if self._store_error is not None:
             _LOG.warning("the store takes what is captured again")
-        self._settle([waiting[1:3] for waiting in part], stored=True)
+        self._settle([waiting.settled for waiting in part], stored=True)
         if self._seen is not None:
             for waiting in part:
                 self._seen(waiting.inference, waiting.traceparent)

@@ -24,6 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: Headers that belong to the connection and can't be set.
 _OWN_HEADERS = frozenset({"host", "content-length", "content-type", "connection", "transfer-encoding"})
+_PORTS = {"http": 80, "https": 443}
 #: What `ModelCall.backend` says for our own models; no backend may be called so.
 SPECIALIST = "specialist"
 
@@ -77,7 +78,7 @@ class BackendConfig:
             raise SettingsError(
                 f"{where}: the name must be letters, digits, '.', '_' or '-', at most 64, and not '{SPECIALIST}'"
             )
-        parts = _address(self.base_url)
+        parts = http_address(self.base_url)
         if parts is None or parts.query or parts.fragment:
             raise SettingsError(f"{where}: base_url must look like https://host/v1, without a query")
         if parts.username is not None or parts.password is not None:
@@ -86,9 +87,15 @@ class BackendConfig:
             raise SettingsError(f"{where}: kind {self.kind!r} is not known; there is {', '.join(KINDS)}")
         if any(name.lower() in _OWN_HEADERS for name in self.headers):
             raise SettingsError(f"{where}: headers must not set {', '.join(sorted(_OWN_HEADERS))}")
-        _positive(where, timeout_s=self.timeout_s, connect_timeout_s=self.connect_timeout_s)
-        _positive(where, idle_timeout_s=self.idle_timeout_s)
-        _positive(where, max_connections=self.max_connections)
+        positive(where, timeout_s=self.timeout_s, connect_timeout_s=self.connect_timeout_s)
+        positive(where, idle_timeout_s=self.idle_timeout_s)
+        positive(where, max_connections=self.max_connections)
+
+    @property
+    def port(self) -> int:
+        """The server's, said or implied by the scheme."""
+        parts = urlsplit(self.base_url)
+        return parts.port or _PORTS[parts.scheme]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,8 +135,8 @@ class RoutingConfig:
         where = "routing"
         if not 0 <= self.holdout_share <= 1:
             raise SettingsError(f"{where}: holdout_share must lie between 0 and 1")
-        _positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
-        _positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
+        positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
+        positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
 
 
 class Acknowledge(StrEnum):
@@ -168,8 +175,8 @@ class CaptureConfig:
 
     def __post_init__(self) -> None:
         where = "capture"
-        _positive(where, queue_limit=self.queue_limit, queue_limit_bytes=self.queue_limit_bytes)
-        _positive(where, batch_limit=self.batch_limit, close_timeout_s=self.close_timeout_s)
+        positive(where, queue_limit=self.queue_limit, queue_limit_bytes=self.queue_limit_bytes)
+        positive(where, batch_limit=self.batch_limit, close_timeout_s=self.close_timeout_s)
         if self.max_delay_ms < 0:
             raise SettingsError(f"{where}: max_delay_ms must not be negative")
         if self.acknowledge is Acknowledge.COMMIT and self.spool is None:
@@ -214,13 +221,13 @@ class ServerConfig:
             raise SettingsError(f"{where}: host must not be empty; 127.0.0.1 serves this machine only")
         if not 0 <= self.port <= 65_535:
             raise SettingsError(f"{where}: port must lie between 0 and 65535")
-        _positive(
+        positive(
             where, max_body_bytes=self.max_body_bytes, max_answer_bytes=self.max_answer_bytes, drain_s=self.drain_s
         )
-        _positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
-        _positive(where, header_timeout_s=self.header_timeout_s, body_timeout_s=self.body_timeout_s)
-        _positive(where, write_timeout_s=self.write_timeout_s, max_header_bytes=self.max_header_bytes)
-        _positive(where, max_connections=self.max_connections)
+        positive(where, keep_alive_s=self.keep_alive_s, backlog=self.backlog)
+        positive(where, header_timeout_s=self.header_timeout_s, body_timeout_s=self.body_timeout_s)
+        positive(where, write_timeout_s=self.write_timeout_s, max_header_bytes=self.max_header_bytes)
+        positive(where, max_connections=self.max_connections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +244,7 @@ class AdminConfig:
             raise SettingsError("admin: host must not be empty, and port must lie between 0 and 65535")
 
 
-def _address(url: str) -> SplitResult | None:
+def http_address(url: str) -> SplitResult | None:
     """The parts of an address that HTTP can be spoken to; None: it is none."""
     try:
         parts = urlsplit(url)
@@ -247,7 +254,8 @@ def _address(url: str) -> SplitResult | None:
     return parts if sound else None
 
 
-def _positive(where: str, **numbers: float) -> None:
+def positive(where: str, **numbers: float) -> None:
+    """Raises SettingsError, which names it, where one of the numbers is not above 0."""
     for name, number in numbers.items():
         if not number > 0:
             raise SettingsError(f"{where}: {name} must be above 0")

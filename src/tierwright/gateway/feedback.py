@@ -23,15 +23,15 @@ from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import FeedbackId, InferenceId, ScoreId, digest
 from tierwright.gateway import problems
 from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
-from tierwright.gateway.lenient_json import UNREADABLE
 from tierwright.gateway.log_format import read_id
+from tierwright.gateway.problems import Problem
+from tierwright.gateway.wire import decode_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from tierwright.core.protocols import FeedbackStore, InferenceStore
-    from tierwright.gateway.problems import Problem
     from tierwright.gateway.tenancy.caller import Caller
 
 _LOG = logging.getLogger(__name__)
@@ -146,14 +146,11 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
     The id of a word is a hash of the caller and the id (or idempotency key) it gave, or else of all it says, so that
     sending it twice keeps it once and no caller can take another's id.
     """
-    try:
-        payload = msgspec.json.decode(body)
-    except UNREADABLE as error:
-        return problems.invalid_request(
-            f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
-        )
+    payload = decode_json(body)
+    if isinstance(payload, Problem):
+        return payload
     many = isinstance(payload, list)
-    items = payload if many else [payload]
+    items = payload if isinstance(payload, list) else [payload]
     if not 1 <= len(items) <= _MOST_ITEMS:
         return _wrong(f"the list has {len(items)} items; send 1 to {_MOST_ITEMS}", None)
     said: list[Feedback | Score] = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tierwright.core.errors import BackendError, BackendLost, BackendTimeout, BackendUnavailable
+from tierwright.core.errors import BackendError, BackendLost, BackendTimeout, BackendUnavailable, InputError
 from tierwright.gateway.lenient_json import UNREADABLE
 
 INVALID_API_KEY = "invalid_api_key"
@@ -182,8 +182,10 @@ def invalid_request(message: str, *, code: str = INVALID_REQUEST, param: str | N
     return Problem(status=400, code=code, type=_CALLER, message=message, param=param)
 
 
-def nested_too_deeply() -> Problem:
-    """400: nobody follows so many brackets."""
+def unreadable(error: InputError | RecursionError) -> Problem:
+    """400: what reading a request raises, where it is none of its API's or nobody follows so many brackets."""
+    if isinstance(error, InputError):
+        return invalid_request(str(error))
     return invalid_request("the request body is nested too deeply; send less deeply nested JSON")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tierwright.gateway.lenient_json import decoded, encoded
+from tierwright.gateway.lenient_json import encoded
+from tierwright.gateway.wire import object_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -92,7 +93,7 @@ def _all_ended(reasons: Iterable[object]) -> bool:
 def _chunks(payloads: Sequence[bytes]) -> Iterator[dict[str, Any]]:
     """The chunks of an answer among what was sent."""
     for payload in payloads:
-        chunk = _decoded(payload)
+        chunk = object_in(payload)
         if chunk is not None and isinstance(chunk.get("choices"), list):
             yield chunk
 
@@ -103,14 +104,6 @@ def _parts(chunk: Mapping[str, Any]) -> Iterator[tuple[int, Mapping[str, Any]]]:
         if isinstance(part, Mapping):
             index = part.get("index")
             yield (index if isinstance(index, int) else place), part
-
-
-def _decoded(payload: bytes) -> dict[str, Any] | None:
-    try:
-        found = decoded(payload)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _merge_choice(choices: dict[int, dict[str, Any]], index: int, part: Mapping[str, Any]) -> None:

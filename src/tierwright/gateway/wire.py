@@ -17,13 +17,13 @@ import msgspec
 from tierwright.core.chat import read_usage
 from tierwright.gateway import problems
 from tierwright.gateway.lenient_json import UNREADABLE, decoded
+from tierwright.gateway.problems import Problem
 from tierwright.gateway.splice import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.chat import ChatRequest, Usage
-    from tierwright.gateway.problems import Problem
     from tierwright.gateway.splice import Head
 
 JSON = b"application/json"
@@ -42,14 +42,21 @@ _VERSION = re.compile(r"(?:task:)?(?P<name>.+)@v(?P<number>[1-9][0-9]{0,8})")
 TASK = b"x-tierwright-task"
 
 
-def decode_object(body: bytes) -> dict[str, Any] | Problem:
-    """The JSON object in a body; a Problem where it is none."""
+def decode_json(body: bytes) -> object:
+    """The JSON that a caller sent, to the letter; a Problem where it is none."""
     try:
-        payload = msgspec.json.decode(body)
+        return msgspec.json.decode(body)
     except UNREADABLE as error:
         return problems.invalid_request(
             f"the request body is not JSON ({error.__class__.__name__})", code=problems.INVALID_JSON
         )
+
+
+def decode_object(body: bytes) -> dict[str, Any] | Problem:
+    """The JSON object in a body; a Problem where it is none."""
+    payload = decode_json(body)
+    if isinstance(payload, Problem):
+        return payload
     if not isinstance(payload, dict):
         return problems.invalid_request("the request body is not a JSON object")
     return payload

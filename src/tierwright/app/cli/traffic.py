@@ -94,7 +94,7 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove what is older than it may be, as the settings say; the gateway may run meanwhile."""
-    from datetime import timedelta  # noqa: PLC0415 - as above
+    from datetime import timedelta  # noqa: PLC0415 - `--help` must not wait
 
     with opened(config) as parts:
         retention = parts.settings.file.retention

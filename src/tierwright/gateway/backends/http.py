@@ -38,7 +38,6 @@ _PASSED_ON = frozenset({b"content-type", b"retry-after", b"retry-after-ms", b"x-
 _PASSED_ON_PREFIXES = (b"x-ratelimit-", b"openai-", b"anthropic-")
 _INFLATED = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _PING_TIMEOUT_S = 5.0
-_PORTS = {"http": 80, "https": 443}
 #: What a path may hold besides letters and digits, percent signs of what is encoded already included (RFC 3986).
 _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 
@@ -54,12 +53,12 @@ class HttpBackend:
         self._path = quote(parts.path.rstrip("/"), safe=_PATH_CHARACTERS)
         self._query = f"?{config.query}" if config.query else ""
         host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
-        port = parts.port or _PORTS[parts.scheme]
-        self._pool = Pool(host, port, tls=parts.scheme == "https", connect_timeout_s=config.connect_timeout_s)
+        tls = parts.scheme == "https"
+        self._pool = Pool(host, config.port, tls=tls, connect_timeout_s=config.connect_timeout_s)
         kind = KINDS[config.kind]
         named = f"[{host}]" if ":" in host else host
         headers = {
-            "host": named if port == _PORTS[parts.scheme] else f"{named}:{port}",
+            "host": named if config.port == (443 if tls else 80) else f"{named}:{config.port}",
             "accept": "*/*",
             "accept-encoding": ACCEPTED,
             "content-type": "application/json",

@@ -46,10 +46,8 @@ class ChatDialect:
             return payload
         try:
             chat = read_request(payload)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        except RecursionError:
-            return problems.nested_too_deeply()
+        except (InputError, RecursionError) as error:
+            return problems.unreadable(error)
         options = payload.get("stream_options")
         if options is not None and not isinstance(options, dict):
             return problems.invalid_request(
@@ -77,10 +75,8 @@ class ChatDialect:
             if kind.speaks is Speech.ANTHROPIC:
                 return ToAnthropic(asked, model=model, inference_id=inference_id, created_at=created_at)
             return ChatPassage(chat_body(asked, kind, model=model, want_usage=hide_usage), inference_id, hide_usage)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        except RecursionError:
-            return problems.nested_too_deeply()
+        except (InputError, RecursionError) as error:
+            return problems.unreadable(error)
 
     def local(self, asked: Asked, answer: LocalAnswer) -> bytes:
         """As `Dialect.local`."""

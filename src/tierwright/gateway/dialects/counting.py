@@ -44,10 +44,8 @@ class CountingDialect:
             return payload
         try:
             chat = read_request(read(payload).request)
-        except InputError as error:
-            return problems.invalid_request(str(error))
-        except RecursionError:
-            return problems.nested_too_deeply()
+        except (InputError, RecursionError) as error:
+            return problems.unreadable(error)
         return Asked(model=chat.model, payload=payload, body=body, content=b"", chat=None)
 
     def passage(

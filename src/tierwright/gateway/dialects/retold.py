@@ -63,10 +63,8 @@ def read_as_chat(
         reading = read(payload)
         chat = read_request(reading.request)
         content = encoded(reading.request)
-    except InputError as error:
-        return problems.invalid_request(str(error))
-    except RecursionError:
-        return problems.nested_too_deeply()
+    except (InputError, RecursionError) as error:
+        return problems.unreadable(error)
     return Asked(
         model=chat.model,
         payload=payload,
@@ -96,10 +94,8 @@ def to_chat_server(
         if not kind.streams_usage:
             chat.pop("stream_options", None)
         return RetoldPassage(encoded_chat(chat, kind, model=model), inference_id, telling)
-    except InputError as error:
-        return problems.invalid_request(str(error))
-    except RecursionError:
-        return problems.nested_too_deeply()
+    except (InputError, RecursionError) as error:
+        return problems.unreadable(error)
 
 
 def told_locally(asked: Asked, answer: LocalAnswer, telling: Telling) -> bytes:

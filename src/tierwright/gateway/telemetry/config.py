@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from tierwright.core.errors import SettingsError
+from tierwright.gateway.config import http_address, positive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +42,8 @@ class TelemetryConfig:
 
     def __post_init__(self) -> None:
         where = "telemetry"
-        parts = urlsplit(self.endpoint)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        parts = http_address(self.endpoint)
+        if parts is None or parts.query or parts.fragment:
             raise SettingsError(f"{where}: otlp_endpoint must look like http://collector:4318, without a query")
         if parts.username is not None or parts.password is not None:
             raise SettingsError(f"{where}: otlp_endpoint must hold no password; give it as a header")
@@ -53,6 +53,4 @@ class TelemetryConfig:
             raise SettingsError(f"{where}: service_name must not be empty")
         if not 0 <= self.sample_ratio <= 1:
             raise SettingsError(f"{where}: sample_ratio must lie between 0 and 1")
-        for name in ("interval_s", "timeout_s", "queue_limit"):
-            if not getattr(self, name) > 0:
-                raise SettingsError(f"{where}: {name} must be above 0")
+        positive(where, interval_s=self.interval_s, timeout_s=self.timeout_s, queue_limit=self.queue_limit)

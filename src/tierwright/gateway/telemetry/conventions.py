@@ -63,7 +63,6 @@ _PROVIDERS = {
     "gemini": "gcp.gemini",
     "mistral": "mistral_ai",
 }
-_PORTS = {"http": 80, "https": 443}
 
 
 class Server(NamedTuple):
@@ -92,8 +91,8 @@ class Servers:
         config = self._config_of(call.backend)
         if config is None:
             return Server(call.backend)
-        parts = urlsplit(config.base_url)
-        return Server(_PROVIDERS.get(config.kind, config.kind), parts.hostname, parts.port or _PORTS[parts.scheme])
+        address = urlsplit(config.base_url).hostname
+        return Server(_PROVIDERS.get(config.kind, config.kind), address, config.port)
 
 
 def operation_of(inference: Inference) -> str:
