@@ -155,7 +155,8 @@ def test_beyond_the_bound_of_the_queue_the_journal_holds_the_rest(
 ) -> None:
     """While the store hangs memory is bounded and nothing is lost: content and all come from the journal, in order."""
     hanging = Memory()
-    capture = capturing(hanging, queue_limit=3, spool=tmp_path)
+    # The writer is not to begin before all of them are there, however slow the machine is.
+    capture = capturing(hanging, queue_limit=3, max_delay_ms=60_000.0, spool=tmp_path)
     given = inferences(50)
     assert all(capture.put(Drafted(inference, 10)) for inference in given)
     state = capture.state()
