@@ -13,7 +13,6 @@ from tests.fuzz.requests import MAKES
 from tests.fuzz.samples import ANSWERS, CHATS, MESSAGES_REQUESTS, STREAMS
 from tierwright.core.chat import Usage, decode_answer
 from tierwright.core.errors import BackendBroken, InputError
-from tierwright.gateway import problems
 from tierwright.gateway.anthropic.requests import chat_request, messages_request
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.reassemble import reassemble
@@ -21,7 +20,7 @@ from tierwright.gateway.record import Record, decode
 from tierwright.gateway.server import DIALECTS
 from tierwright.gateway.sse import EventCutter
 from tierwright.gateway.trail import Draft, Pricing
-from tierwright.gateway.wire import decode_object
+from tierwright.gateway.wire import code_in, decode_object
 
 if TYPE_CHECKING:
     from tierwright.gateway.dialects.dialect import Passage, StreamPassage
@@ -73,7 +72,7 @@ def check_whole(data: bytes) -> None:
             refused = passage.refusal(status, data)
             # Passed on as it came, or as an error of the caller's API.
             assert refused is data or is_json(refused)
-    code = problems.code_in(data)
+    code = code_in(data)
     assert code is None or isinstance(code, str)
 
 

@@ -1,4 +1,4 @@
-"""Takes a changed settings file while the gateway of this process answers.
+"""Takes a changed settings file while a gateway answers, whether one process does or several.
 
 All of it or nothing: a file that can't be taken changes nothing, is logged and shows in readiness.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tierwright.app.service import waits_for_restart
 from tierwright.app.settings import load_settings
@@ -16,17 +16,30 @@ from tierwright.core.errors import TierwrightError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tierwright.app.service import Service
     from tierwright.app.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
 
+class Reloadable(Protocol):
+    """A gateway whose settings can change."""
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+
+    async def change(self, settings: Settings) -> None:
+        """Answers by other settings from now on. Raises TierwrightError where it can't, and has changed nothing."""
+
+    def changed(self, error: str | None) -> None:
+        """Told what became of a change: why it was refused, None: it was taken."""
+
+
 class Reloading:
     """Reads the settings file of a running gateway again, once for each time it is asked to."""
 
-    def __init__(self, service: Service, environment: Mapping[str, str]) -> None:
-        self._service = service
+    def __init__(self, gateway: Reloadable, environment: Mapping[str, str]) -> None:
+        self._gateway = gateway
         self._environment = environment
         self._one_at_a_time = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,31 +51,18 @@ class Reloading:
         task.add_done_callback(self._tasks.discard)
 
     async def _reload(self) -> None:
-        service, metrics = self._service, self._service.app.metrics
+        gateway = self._gateway
         async with self._one_at_a_time:
-            before = service.settings
+            before = gateway.settings
             try:
                 settings = load_settings(before.path, self._environment)
-                change = await asyncio.to_thread(service.prepare, settings)
+                await gateway.change(settings)
             except TierwrightError as error:
-                note_refused(str(error))
-                service.app.settings_error = str(error)
-                metrics.settings_changed(taken=False)
+                _LOG.error("the settings stay as they were: %s", error)
+                gateway.changed(str(error))
                 return
-            service.adopt(change)
-            service.app.settings_error = None
-            metrics.settings_changed(taken=True)
-            note_taken(before, settings)
-
-
-def note_refused(why: str) -> None:
-    """Says in the log that settings were not taken."""
-    _LOG.error("the settings stay as they were: %s", why)
-
-
-def note_taken(before: Settings, after: Settings) -> None:
-    """Says in the log that settings were taken, and what of them was not."""
-    _LOG.info("the settings of %s are in force", after.path)
-    later = waits_for_restart(before, after)
-    if later:
-        _LOG.warning("of the changed settings %s hold from the next start on", ", ".join(later))
+            gateway.changed(None)
+            _LOG.info("the settings of %s are in force", settings.path)
+            later = waits_for_restart(before, settings)
+            if later:
+                _LOG.warning("of the changed settings %s hold from the next start on", ", ".join(later))

@@ -5,6 +5,7 @@ Owns what of the settings can change while it answers; refuses to know who asks 
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -123,6 +124,15 @@ class Service:
         self._parts = change.parts
         self._remember(change.parts, change.prepared.offer)
         self._composition.adopt(change.prepared)
+
+    async def change(self, settings: Settings) -> None:
+        """As `Reloadable.change`."""
+        self.adopt(await asyncio.to_thread(self.prepare, settings))
+
+    def changed(self, error: str | None) -> None:
+        """As `Reloadable.changed`."""
+        self.app.settings_error = error
+        self.app.metrics.settings_changed(taken=error is None)
 
     def close(self) -> None:
         """Gives back what this process holds; called when the application has ended."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tierwright.app.logs import LogSection, check_log
+from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
 from tierwright.app.upstream_settings import (
     BackendSection,
@@ -49,8 +50,6 @@ VERSION = 1
 MAX_SEED = 2**32 - 1
 #: The most workers: each has its place in the file of what callers used.
 MAX_WORKERS = 32
-#: What stands before the name of an environment variable, and of a file, that holds a secret.
-_REFERENCES = ("env:", "file:")
 
 
 class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -315,7 +314,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
         ),
         telemetry=telemetry_config(
-            found.telemetry, lambda text, name: _header(text, f"{path}: [telemetry]", name, path, environment)
+            found.telemetry, lambda text, name: header_value(text, f"{path}: [telemetry]", name, path, environment)
         ),
         file=found,
     )
@@ -327,43 +326,16 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
     where = f"{path}: backend {section.name!r}"
     values["api_key"] = None
     if section.api_key:
-        if not section.api_key.startswith(_REFERENCES):
+        if not section.api_key.startswith(REFERENCES):
             raise SettingsError(
                 f"{path}: the api_key of backend {section.name!r} must be written as env:NAME or file:PATH; "
                 "keys themselves don't belong into the file"
             )
-        values["api_key"] = Secret(_referred(section.api_key, where, "its key", path, environment))
+        values["api_key"] = Secret(referred(section.api_key, where, "its key", path, environment))
     values["headers"] = {
-        name: _header(value, where, name, path, environment) for name, value in section.headers.items()
+        name: header_value(value, where, name, path, environment) for name, value in section.headers.items()
     }
     return BackendConfig(**values)
-
-
-def _header(text: str, where: str, name: str, path: Path, environment: Mapping[str, str]) -> str:
-    """The value of a header, which may stand elsewhere."""
-    if not text.startswith(_REFERENCES):
-        return text
-    return _referred(text, where, f"the header {name}", path, environment)
-
-
-def _referred(text: str, where: str, what: str, path: Path, environment: Mapping[str, str]) -> str:
-    """What an environment variable or a file holds; a file is read anew whenever the settings are."""
-    kind, _, name = text.partition(":")
-    if kind == "env":
-        if not name or not environment.get(name):
-            raise SettingsError(
-                f"{where} takes {what} from the environment variable {name or '(none)'}, which is not set; "
-                "set it, or take the entry out if the server wants none"
-            )
-        return environment[name]
-    try:
-        found = (path.resolve().parent / name).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(f"{where} takes {what} from the file {name}, which can't be read: {why}") from error
-    if not found or not found.isprintable():
-        raise SettingsError(f"{where} takes {what} from the file {name}, which must hold one line and nothing else")
-    return found
 
 
 def _check_numbers(found: SettingsFile, path: Path) -> None:

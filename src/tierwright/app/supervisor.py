@@ -31,8 +31,7 @@ from tierwright.app.link import (
     Start,
     Started,
 )
-from tierwright.app.reloading import note_refused, note_taken
-from tierwright.app.settings import load_settings
+from tierwright.app.reloading import Reloading
 from tierwright.core.errors import ServiceError, TierwrightError, UsageError
 from tierwright.gateway.admin import AdminApp
 from tierwright.gateway.exposition import Ledger
@@ -145,7 +144,6 @@ class Supervisor:
     def __init__(self, settings: Settings, *, environment: Mapping[str, str], announce: Callable[[str], None]) -> None:
         """`announce` is told the address when every worker takes requests."""
         self._settings = settings
-        self._environment = environment
         self._announce = announce
         self._wanted = settings.workers
         self._workers: dict[int, _Worker] = {}
@@ -154,7 +152,7 @@ class Supervisor:
         #: Set when all workers have been up.
         self._up = asyncio.Event()
         self._ending = asyncio.Event()
-        self._background: set[asyncio.Task[None]] = set()
+        self._reloading = Reloading(self, environment)
         self._port = 0
         self._ledger = Ledger()
         self._change_error: str | None = None
@@ -170,6 +168,24 @@ class Supervisor:
     def run(self) -> None:
         """Serves until SIGTERM or SIGINT. Raises TierwrightError where the workers can't start or don't end well."""
         asyncio.run(self._run())
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self._settings
+
+    async def change(self, settings: Settings) -> None:
+        """As `Reloadable.change`: in all workers, or in none."""
+        await self._up.wait()
+        async with self._changing:
+            await self._prepared(settings)
+            await self._tell_all(Commit())
+            self._settings = settings
+
+    def changed(self, error: str | None) -> None:
+        """As `Reloadable.changed`."""
+        self._change_error = error
+        self._changes.labels("taken" if error is None else "refused").inc()
 
     async def metrics(self) -> bytes:
         """As `Watched.metrics`: the sums of all workers."""
@@ -210,7 +226,7 @@ class Supervisor:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self._end)
-            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            loop.add_signal_handler(signal.SIGHUP, self._reloading.begin)
             beside = None if admin is None else asyncio.create_task(admin.serve())
             keeping = [asyncio.create_task(self._keep(place)) for place in range(self._wanted)]
             up, ending = asyncio.create_task(self._up.wait()), asyncio.create_task(self._ending.wait())
@@ -232,11 +248,6 @@ class Supervisor:
         self._ending.set()
         for worker in self._workers.values():
             worker.signal(signal.SIGTERM)
-
-    def _hang_up(self) -> None:
-        change = asyncio.create_task(self._change(), name="tierwright-change-settings")
-        self._background.add(change)
-        change.add_done_callback(self._background.discard)
 
     async def _ended(self, keeping: list[asyncio.Task[None]]) -> None:
         """Waits until all workers have ended; raises the first error that one of them met."""
@@ -296,24 +307,6 @@ class Supervisor:
         self._ledger.ended(worker.page)
         worker.close()
         return code
-
-    async def _change(self) -> None:
-        """Takes the settings file anew: in all workers, or in none."""
-        await self._up.wait()
-        async with self._changing:
-            try:
-                settings = load_settings(self._settings.path, self._environment)
-                await self._prepared(settings)
-            except TierwrightError as error:
-                self._change_error = str(error)
-                self._changes.labels("refused").inc()
-                note_refused(str(error))
-                return
-            await self._tell_all(Commit())
-            before, self._settings = self._settings, settings
-            self._change_error = None
-            self._changes.labels("taken").inc()
-            note_taken(before, settings)
 
     async def _prepared(self, settings: Settings) -> None:
         """Raises ServiceError where not every worker can take the settings; they have forgotten them then."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from tierwright.gateway import problems, wire
+from tierwright.gateway.health import ALIVE, LIVELINESS, READINESS, readiness_status
 from tierwright.gateway.metrics import CONTENT_TYPE
 from tierwright.gateway.openapi import document_bytes
 
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.asgi import Receive, Scope, Send
     from tierwright.gateway.server import GatewayApp
 
-_METRICS, _LIVELINESS, _READINESS = "/metrics", "/health/liveliness", "/health/readiness"
-_OPENAPI = "/openapi.json"
+_METRICS, _OPENAPI = "/metrics", "/openapi.json"
 _READ = ("GET", "HEAD")
 
 
@@ -54,26 +54,25 @@ class AdminApp:
 
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
-        self._document = document_bytes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI
         """Serves one ASGI connection."""
         if scope["type"] != "http":
             return
         path, method = scope["path"], scope["method"]
-        if path not in (_METRICS, _LIVELINESS, _READINESS, _OPENAPI):
+        if path not in (_METRICS, LIVELINESS, READINESS, _OPENAPI):
             await _send(404, problems.unknown_admin_url(method, path).body(), wire.JSON, send)
         elif method not in _READ:
             await _send(405, problems.method_not_allowed(method, path, "GET").body(), wire.JSON, send)
         elif path == _METRICS:
             await _send(200, await self._watched.metrics(), CONTENT_TYPE, send)
         elif path == _OPENAPI:
-            await _send(200, self._document, wire.JSON, send)
-        elif path == _LIVELINESS:
-            await _send(200, b'{"status":"alive"}', wire.JSON, send)
+            await _send(200, document_bytes(), wire.JSON, send)
+        elif path == LIVELINESS:
+            await _send(200, ALIVE, wire.JSON, send)
         else:
             state = await self._watched.readiness()
-            await _send(503 if state["status"] == "not_ready" else 200, msgspec.json.encode(state), wire.JSON, send)
+            await _send(readiness_status(state), msgspec.json.encode(state), wire.JSON, send)
 
 
 async def _send(status: int, body: bytes, content_type: bytes, send: Send) -> None:

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.core.errors import StoreError, TierwrightError
 from tierwright.gateway.commit import GroupCommit
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore
     from tierwright.gateway.config import CaptureConfig
+    from tierwright.gateway.drafts import Draft
     from tierwright.gateway.journal import Disk, Place
 
 _LOG = logging.getLogger(__name__)
@@ -64,30 +65,6 @@ class CaptureState:
     journal_error: str | None
     #: Why nothing can be acknowledged, so that requests are refused; None: it can, or need not be durable.
     refusal: str | None
-
-
-class Draft(Protocol):
-    """What is to be stored of one request."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of content held."""
-
-    @property
-    def traceparent(self) -> str | None:
-        """The trace context that the request came with; None: none."""
-
-    def record(self) -> Sequence[bytes]:
-        """The same as bytes, in parts that belong one behind the other; in microseconds."""
-
-    def without_content(self) -> Draft:
-        """The ledger's part of it."""
-
-    def unkept(self) -> Draft:
-        """The same where the caller was told of an error instead, because it could not be made durable."""
-
-    def inference(self) -> Inference:
-        """The finished inference; may take a while, and is asked for in the writer's thread."""
 
 
 class _Item(NamedTuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tierwright.gateway.capture import Draft
+    from tierwright.gateway.drafts import Draft
     from tierwright.gateway.journal import Journal, Place
 
 _LOG = logging.getLogger(__name__)

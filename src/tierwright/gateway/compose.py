@@ -26,7 +26,6 @@ from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
 from tierwright.gateway.tenancy.bounds import Dearest
 from tierwright.gateway.tenancy.quota import Quotas
-from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import (
     BreakerConfig,
     ConcurrencyConfig,
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.observing import Observer
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
-    from tierwright.gateway.trail import Count, Draft, Price
+    from tierwright.gateway.trail import Draft, Pricing
 
 
 #: Seconds that feedback waits for an answer of another process to be stored: the store's own time, and at most.
@@ -257,19 +256,3 @@ class Composition:
         self._authenticator.renew(snapshot.keys)
         for key_id, (begun, usd) in snapshot.spent.items():
             self._quotas.load_spent(key_id, begun, usd)
-
-
-def build_gateway(
-    *,
-    config: GatewayConfig,
-    backends: Sequence[ServedBackend],
-    captured: InferenceStore,
-    feedback: FeedbackStore,
-    serving: ServingParts,
-    price: Price,
-    sources: Sources,
-    count: Count | None = None,
-) -> GatewayApp:
-    """The application of a `Composition` whose settings never change."""
-    offer = Offer(config=config, backends=backends, pricing=Pricing(price, count))
-    return Composition(offer, captured=captured, feedback=feedback, serving=serving, sources=sources).app

@@ -167,7 +167,7 @@ class Frontier:
             body = await self._read(reply, attempt.backend)
         except BackendError as error:
             return self._failed(errand, lease, attempt, error, reply.status)
-        failure = classify_status(reply.status, reply.headers, clock=self._sources.clock, code=problems.code_in(body))
+        failure = classify_status(reply.status, reply.headers, clock=self._sources.clock, code=wire.code_in(body))
         lease.failed(failure)
         code = problems.UPSTREAM_ERROR
         errand.call.trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, error_code=code))

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import msgspec
 
 from tierwright.core.errors import BackendError, BackendLost, BackendTimeout, BackendUnavailable, InputError
-from tierwright.gateway.lenient_json import UNREADABLE
 
 INVALID_API_KEY = "invalid_api_key"
 FORBIDDEN_ORIGIN = "forbidden_origin"
@@ -328,17 +327,6 @@ def specialist_failed(model: str) -> Problem:
         type=_UPSTREAM,
         message=f"the specialist {model[:100]!r} gave no answer; ask for the task without a version to be escalated",
     )
-
-
-def code_in(body: bytes) -> str | None:
-    """The error code in an error body of OpenAI's or Anthropic's form; None: there is none."""
-    try:
-        found = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    error = found.get("error") if isinstance(found, dict) else None
-    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
-    return code if isinstance(code, str) else None
 
 
 def store_unavailable(what: str) -> Problem:

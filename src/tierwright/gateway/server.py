@@ -20,6 +20,7 @@ from tierwright.gateway.dialects.counting import CountingDialect
 from tierwright.gateway.dialects.messages import MessagesDialect
 from tierwright.gateway.dialects.plain import PlainDialect
 from tierwright.gateway.dialects.responses import ResponsesDialect
+from tierwright.gateway.health import ALIVE, LIVELINESS, READINESS, readiness_status
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -37,21 +38,23 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _MODELS, _FEEDBACK = "/v1/models", "/v1/feedback"
 _MODEL = "/v1/models/"
-_LIVELINESS, _READINESS = "/health/liveliness", "/health/readiness"
 _READ = ("GET", "HEAD")
 _WRITE = ("POST",)
 #: What callers speak, by the address they speak it at.
 DIALECTS: Mapping[str, Dialect] = {
-    "/v1/chat/completions": ChatDialect(),
-    "/v1/responses": ResponsesDialect(),
-    "/v1/messages": MessagesDialect(),
-    "/v1/messages/count_tokens": CountingDialect(),
-    "/v1/embeddings": PlainDialect(Endpoint.EMBEDDINGS),
-    "/v1/moderations": PlainDialect(Endpoint.MODERATIONS),
+    wire.PATHS[dialect.endpoint]: dialect
+    for dialect in (
+        ChatDialect(),
+        ResponsesDialect(),
+        MessagesDialect(),
+        CountingDialect(),
+        PlainDialect(Endpoint.EMBEDDINGS),
+        PlainDialect(Endpoint.MODERATIONS),
+    )
 }
 _METHODS = {
     **dict.fromkeys((*DIALECTS, _FEEDBACK), _WRITE),
-    **dict.fromkeys((_MODELS, _LIVELINESS, _READINESS), _READ),
+    **dict.fromkeys((_MODELS, LIVELINESS, READINESS), _READ),
 }
 _IDENTITY = (None, b"identity")
 #: Seconds that answers cut by the server's own deadline have to record what they got.
@@ -208,11 +211,11 @@ class GatewayApp:
         elif method not in methods:
             problem = problems.method_not_allowed(method, path, methods[0])
             await _send_problem(path, problem, send, more=((b"allow", ", ".join(methods).encode("ascii")),))
-        elif path == _LIVELINESS:
-            await _send_json(200, {"status": "alive"}, send)
-        elif path == _READINESS:
+        elif path == LIVELINESS:
+            await _send_bytes(200, ALIVE, send)
+        elif path == READINESS:
             state = self.readiness()
-            await _send_json(503 if state["status"] == "not_ready" else 200, state, send)
+            await _send_json(readiness_status(state), state, send)
         else:
             headers: dict[bytes, bytes] = dict(scope["headers"])
             caller = fittings.authenticator.caller_of(headers)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import msgspec
 
 from tierwright.core.chat import read_usage
+from tierwright.core.inference import Endpoint
 from tierwright.gateway import problems
 from tierwright.gateway.lenient_json import UNREADABLE, decoded
 from tierwright.gateway.problems import Problem
@@ -29,6 +30,15 @@ if TYPE_CHECKING:
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 
+#: Where each kind of request is asked for.
+PATHS = {
+    Endpoint.CHAT: "/v1/chat/completions",
+    Endpoint.RESPONSES: "/v1/responses",
+    Endpoint.MESSAGES: "/v1/messages",
+    Endpoint.COUNT_TOKENS: "/v1/messages/count_tokens",
+    Endpoint.EMBEDDINGS: "/v1/embeddings",
+    Endpoint.MODERATIONS: "/v1/moderations",
+}
 RECORDED_AT = b"x-tierwright-recorded-at"
 WORKLOAD = b"x-tierwright-workload-id"
 #: Headers that name a conversation, the most explicit first: its requests share one draw.
@@ -69,6 +79,17 @@ def object_in(body: bytes) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def code_in(body: bytes) -> str | None:
+    """The error code in an error body of OpenAI's or Anthropic's form; None: there is none."""
+    try:
+        found = msgspec.json.decode(body)
+    except UNREADABLE:
+        return None
+    error = found.get("error") if isinstance(found, dict) else None
+    code = error.get("code") or error.get("type") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else None
 
 
 def text_or_none(value: object) -> str | None:

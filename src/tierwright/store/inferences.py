@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, null, or_, select, tuple_, update
 
 from tierwright.core.errors import NotFound
+from tierwright.core.instants import to_us
 from tierwright.store.rows.inference import (
     CALL_COLUMNS,
     CALL_INSERT,
@@ -26,7 +27,7 @@ from tierwright.store.rows.inference import (
     inference_of,
     inference_values,
 )
-from tierwright.store.rows.scalars import to_name, to_name_or_none, to_us
+from tierwright.store.rows.scalars import to_name, to_name_or_none
 from tierwright.store.schema import contents, inferences, model_calls
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, or_, select, update
 
 from tierwright.core.errors import Conflict, NotFound
+from tierwright.core.instants import to_us
 from tierwright.store.ledger import PART
 from tierwright.store.rows.key import KEY_COLUMNS, key_of, key_row
-from tierwright.store.rows.scalars import from_pico, to_name, to_us
+from tierwright.store.rows.scalars import from_pico, to_name
 from tierwright.store.schema import caller_keys, inferences, model_calls
 from tierwright.store.tasks import next_revision
 

@@ -8,8 +8,9 @@ from sqlalchemy import and_, case, func, or_, select
 
 from tierwright.core.ids import TaskId
 from tierwright.core.inference import RouteReason
+from tierwright.core.instants import to_us
 from tierwright.core.ledger import LedgerLine, ModelGap
-from tierwright.store.rows.scalars import from_pico, to_us
+from tierwright.store.rows.scalars import from_pico
 from tierwright.store.schema import inferences, model_calls
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, select, update
 
 from tierwright.core.inference import Content
-from tierwright.store.rows.scalars import to_us
+from tierwright.core.instants import to_us
 from tierwright.store.schema import contents, inferences, model_calls
 
 if TYPE_CHECKING:

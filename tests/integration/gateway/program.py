@@ -11,10 +11,11 @@ from tests.integration.gateway.conftest import Shelf, price, terms
 from tierwright.economics.count import TokenCounter
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.catalogue import ServedBackend
-from tierwright.gateway.compose import GatewayConfig, ServingParts, build_gateway
+from tierwright.gateway.compose import Composition, GatewayConfig, Offer, ServingParts
 from tierwright.gateway.config import BackendConfig, CaptureConfig, RoutingConfig, ServerConfig
 from tierwright.gateway.serving import serve
 from tierwright.gateway.sources import Sources
+from tierwright.gateway.trail import Pricing
 from tierwright.store.connection import open_store
 
 
@@ -23,7 +24,7 @@ def main(upstream: str, store_url: str, spool: str = "", content: str = "") -> N
     store = open_store(store_url)
     keep = content != "no-content"
     server = ServerConfig(port=0, drain_s=10)
-    app = build_gateway(
+    offer = Offer(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier"),
             server=server,
@@ -33,14 +34,16 @@ def main(upstream: str, store_url: str, spool: str = "", content: str = "") -> N
             else CaptureConfig(),
         ),
         backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
+        pricing=Pricing(price, TokenCounter().estimate),
+    )
+    gateway = Composition(
+        offer,
         captured=store,
         feedback=store,
         serving=ServingParts(store=store, loader=Shelf(), terms=terms),
-        price=price,
-        count=TokenCounter().estimate,
         sources=Sources(clock=lambda: datetime.now(UTC), entropy=lambda: os.urandom(1000)),
     )
-    serve(app, server, announce=lambda address: print(address, flush=True))  # noqa: T201 - what the test reads
+    serve(gateway.app, server, announce=lambda address: print(address, flush=True))  # noqa: T201 - what the test reads
     store.close()
     print("stopped")  # noqa: T201 - as above
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
-    from tierwright.gateway.capture import Draft
+    from tierwright.gateway.drafts import Draft
     from tierwright.gateway.journal import Disk, Place
 
 

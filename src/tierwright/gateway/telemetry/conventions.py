@@ -47,15 +47,6 @@ _OPERATIONS = {
     Endpoint.COUNT_TOKENS: "count_tokens",
     Endpoint.MODERATIONS: "moderations",
 }
-#: Where each is asked for.
-ROUTES = {
-    Endpoint.CHAT: "/v1/chat/completions",
-    Endpoint.RESPONSES: "/v1/responses",
-    Endpoint.MESSAGES: "/v1/messages",
-    Endpoint.COUNT_TOKENS: "/v1/messages/count_tokens",
-    Endpoint.EMBEDDINGS: "/v1/embeddings",
-    Endpoint.MODERATIONS: "/v1/moderations",
-}
 #: Well-known names of providers by the kind of a backend; a kind that is not here is its own name.
 _PROVIDERS = {
     "azure": "azure.ai.openai",

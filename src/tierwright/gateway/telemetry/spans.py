@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, SpanFlags, Status
 
+from tierwright.core.instants import to_us
 from tierwright.gateway.telemetry import conventions as said
 from tierwright.gateway.telemetry.wire import attributes
 from tierwright.gateway.tracing import span_id
+from tierwright.gateway.wire import PATHS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.gateway.observing import Seen
     from tierwright.gateway.telemetry.conventions import Servers
     from tierwright.gateway.telemetry.wire import Value
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _ERROR = Status(code=Status.STATUS_CODE_ERROR)
 #: The last 56 bits of a trace's id, by which it is drawn (OpenTelemetry's consistent probability sampling).
 _DRAW = 1 << 56
@@ -83,7 +84,7 @@ def _request(inference: Inference, task: str | None, operation: str, model: str)
         said.REQUEST_MODEL: model,
         said.STREAM: inference.streamed,
         "http.request.method": "POST",
-        "http.route": said.ROUTES[inference.endpoint],
+        "http.route": PATHS[inference.endpoint],
         "http.response.status_code": inference.status,
         said.ERROR_TYPE: inference.error_code,
         "tierwright.inference.id": inference.id,
@@ -123,5 +124,5 @@ def _call(
 
 def _times(began: datetime, latency_ms: float | None) -> tuple[int, int]:
     """Begin and end in nanoseconds since 1970; what was not measured took no time."""
-    begin_ns = (began - _EPOCH) // _MICROSECOND * 1000
+    begin_ns = to_us(began) * 1000
     return begin_ns, begin_ns + round((latency_ms or 0.0) * 1_000_000)

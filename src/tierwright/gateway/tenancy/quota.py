@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tierwright.core.caller import Period
+from tierwright.core.instants import to_us
 from tierwright.gateway import problems
 from tierwright.gateway.tenancy import window
 from tierwright.gateway.tenancy.counters import IN_FLIGHT, PERIOD, REQUESTS, RESERVED, SPENT, TOKENS, Counters
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from tierwright.core.ids import CallerKeyId
     from tierwright.gateway.problems import Problem
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _PICO = Decimal(10**12)
 #: The most a record can hold: 4.6 million dollars. More than that is counted as that.
 _MOST_PICO = 1 << 62
@@ -113,7 +112,7 @@ class Reservation:
         """
         if self._counters is None:
             return ()
-        reset = _duration(window.until_gone_s(self._second, _to_us(now)))
+        reset = _duration(window.until_gone_s(self._second, to_us(now)))
         found: tuple[tuple[bytes, bytes], ...] = ()
         if self._limits.requests_per_minute is not None:
             found += (
@@ -158,7 +157,7 @@ class Quotas:
             and limits.budget_usd is None
         ):
             return Reservation(limits, None, (0, 0, None), (0, 0), (0, 0))
-        counters, now_us, pico_usd = self._counters, _to_us(now), _to_pico(cost_usd)
+        counters, now_us, pico_usd = self._counters, to_us(now), _to_pico(cost_usd)
         with counters:
             at = counters.record_of(key.id)
             counters.begin(at)
@@ -178,7 +177,7 @@ class Quotas:
 
         Of two numbers for one period the larger counts: other processes may have spent since the smaller was read.
         """
-        view, start_us, pico_usd = self._counters.view, _to_us(period_start), _to_pico(usd)
+        view, start_us, pico_usd = self._counters.view, to_us(period_start), _to_pico(usd)
         with self._counters:
             at = self._counters.record_of(key_id)
             if start_us >= view[at + PERIOD]:
@@ -213,11 +212,11 @@ class Quotas:
                 return problems.insufficient_quota(limits.budget_period.value, retry_after_s=left_s)
         most = limits.tokens_per_minute
         if most is not None and (excess := window.total(view, at + TOKENS) + tokens - most) > 0:
-            wait_s = window.wait_s(view, at + TOKENS, excess, _to_us(now))
+            wait_s = window.wait_s(view, at + TOKENS, excess, to_us(now))
             return problems.too_many_tokens(most, tokens, retry_after_s=wait_s)
         most = limits.requests_per_minute
         if most is not None and (excess := window.total(view, at + REQUESTS) + 1 - most) > 0:
-            wait_s = window.wait_s(view, at + REQUESTS, excess, _to_us(now))
+            wait_s = window.wait_s(view, at + REQUESTS, excess, to_us(now))
             return problems.too_many_requests(most, retry_after_s=60.0 if wait_s is None else wait_s)
         most = limits.concurrent_requests
         if most is not None and view[at + IN_FLIGHT] >= most:
@@ -241,13 +240,9 @@ class Quotas:
         """When the period began that an instant lies in; worked out once for each."""
         start_us, end_us = self._periods.get(period, (0, 0))
         if not start_us <= now_us < end_us:
-            start_us, end_us = _to_us(period_start(period, now)), _to_us(period_end(period, now))
+            start_us, end_us = to_us(period_start(period, now)), to_us(period_end(period, now))
             self._periods[period] = (start_us, end_us)
         return start_us
-
-
-def _to_us(instant: datetime) -> int:
-    return (instant - _EPOCH) // _MICROSECOND
 
 
 def _to_pico(usd: Decimal) -> int:

@@ -11,17 +11,9 @@ from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.estimate import Estimate
 from tierwright.core.evaluation import Evaluation, Verdict
 from tierwright.core.ids import DatasetId, DeploymentId, EvaluationId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.instants import to_us
 from tierwright.core.model import ModelVersion
-from tierwright.store.rows.scalars import (
-    from_bytes,
-    from_json,
-    from_us,
-    to_bytes,
-    to_json,
-    to_name,
-    to_name_or_none,
-    to_us,
-)
+from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
 
 
 def dataset_row(dataset: Dataset) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from tierwright.core.ids import CallerKeyId, DeploymentId, InferenceId, ModelVersionId, TaskId
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
-from tierwright.store.rows.scalars import from_pico, from_us, to_name, to_name_or_none, to_pico, to_us
+from tierwright.core.instants import to_us
+from tierwright.store.rows.scalars import from_pico, from_us, to_name, to_name_or_none, to_pico
 from tierwright.store.schema import contents, inferences, model_calls
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any
 
 from tierwright.core.caller import CallerKey, Limits, Period
 from tierwright.core.ids import CallerKeyId
-from tierwright.store.rows.scalars import from_json, from_us, to_json, to_name, to_us
+from tierwright.core.instants import to_us
+from tierwright.store.rows.scalars import from_json, from_us, to_json, to_name
 from tierwright.store.schema import caller_keys
 
 #: The columns `key_of` wants, in its order.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any, TypeVar
 
 import msgspec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from tierwright.core.instants import EPOCH
 
 #: What no database's text can hold: the character NUL (PostgreSQL) and halves of surrogate pairs (both).
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -23,15 +22,10 @@ _EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 T = TypeVar("T")
 
 
-def to_us(instant: datetime) -> int:
-    """Microseconds since 1970 of an aware instant; TypeError for a naive one."""
-    return (instant - _EPOCH) // _MICROSECOND
-
-
 def from_us(microseconds: int) -> datetime:
     """The aware UTC instant."""
     # By place: twice for each inference of a scan, and by name it takes half as long again.
-    return _EPOCH + timedelta(0, 0, microseconds)
+    return EPOCH + timedelta(0, 0, microseconds)
 
 
 def to_pico(usd: Decimal) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 
 from tierwright.core.feedback import Score, ScoreKind
 from tierwright.core.ids import InferenceId, ScoreId
-from tierwright.store.rows.scalars import from_bytes, from_us, to_bytes, to_name, to_name_or_none, to_us
+from tierwright.core.instants import to_us
+from tierwright.store.rows.scalars import from_bytes, from_us, to_bytes, to_name, to_name_or_none
 from tierwright.store.schema import scores
 
 #: The columns `score_of` wants, in its order.

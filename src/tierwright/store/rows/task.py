@@ -7,17 +7,9 @@ from typing import Any
 from tierwright.core.contract import OutputContract
 from tierwright.core.feedback import Feedback
 from tierwright.core.ids import FeedbackId, FrameId, InferenceId, TaskId
+from tierwright.core.instants import to_us
 from tierwright.core.task import Frame, Task, Template
-from tierwright.store.rows.scalars import (
-    from_bytes,
-    from_json,
-    from_us,
-    to_bytes,
-    to_json,
-    to_name,
-    to_name_or_none,
-    to_us,
-)
+from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
 from tierwright.store.schema import feedback, tasks
 
 #: The columns `task_of` wants, in its order.
