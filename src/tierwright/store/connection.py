@@ -5,6 +5,8 @@ Owns what a URL may say and how each connection is set up. Refuses to know what 
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,13 @@ from tierwright.store.sql import SqlStore
 from tierwright.store.upgrade import upgrade
 
 if TYPE_CHECKING:
-    import sqlite3
-
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: How long one process waits for another's write on SQLite before it gives up, in milliseconds.
 _BUSY_MS = 30_000
+#: The pause before asking again for what SQLite refused without waiting, in seconds.
+_AGAIN_S = 0.01
 #: Pages SQLite keeps in memory for each connection, in KiB.
 _CACHE_KIB = 16_384
 #: How long to wait for a PostgreSQL server to answer, in seconds.
@@ -82,15 +84,33 @@ def _sqlite(url: URL, *, echo: bool) -> Engine:
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    _use_wal(connection)
     for pragma in (
-        # Readers and the one writer don't wait for each other.
-        "journal_mode = WAL",
         # Every commit is on the disk when it returns, also after a power cut; WAL's default gives that up.
         "synchronous = FULL",
         "foreign_keys = ON",
         f"cache_size = -{_CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Readers and the one writer don't wait for each other from here on.
+
+    Two processes that open a file at the same moment can each hold what the other needs to change its mode, and a
+    process that closes it as the last one holds it while it cleans up: SQLite then says SQLITE_BUSY at once, whatever
+    the connection's timeout (https://sqlite.org/c3ref/busy_handler.html), so it is asked again until that has passed.
+    """
+    give_up = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= give_up:
+                raise
+            time.sleep(_AGAIN_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -4,6 +4,7 @@ import builtins
 import sqlite3
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -37,6 +38,20 @@ def test_a_directory_is_no_store(tmp_path: Path) -> None:
     """The message proposes a file in it."""
     with pytest.raises(SettingsError, match=r"is a directory; name a file in it.*tierwright\.db"):
         open_store(f"sqlite:///{tmp_path}")
+
+
+def test_a_file_that_another_process_is_changing_is_waited_for(tmp_path: Path) -> None:
+    """Also where SQLite itself would not wait: when the file's mode is to be changed while another holds its lock."""
+    path = tmp_path / "x.db"
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with sqlite3.connect(path, timeout=30) as impatient, pytest.raises(sqlite3.OperationalError, match="locked"):
+        impatient.execute("PRAGMA journal_mode = WAL")
+    release = threading.Timer(0.3, other.rollback)
+    release.start()
+    open_store(f"sqlite:///{path}").close()
+    release.join()
+    other.close()
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
