@@ -170,7 +170,14 @@ def draw(
     words = {w.inference_id: w for w in labels_from_key(pairs, key, budget=labels, seed=seed, at=at)}
     dataset, examples = build_dataset(work.task, work.history, words, seed=seed, at=at)
     with tempfile.TemporaryDirectory() as folder:
-        means = Means(encoder=encoder, encoder_name="all-MiniLM-L6-v2", artifacts=Path(folder), seed=seed)  # type: ignore[arg-type]
+        means = Means(
+            encoder=encoder,  # type: ignore[arg-type]
+            encoder_name="all-MiniLM-L6-v2",
+            artifacts=Path(folder),
+            weights=Path(folder),
+            threads=2,
+            seed=seed,
+        )
         rungs = climb(dataset, examples, means=means, at=at, only=None, progress=lambda _: None)
         best = choose(rungs)
         return {

@@ -31,7 +31,7 @@ from tierwright.core.ids import DatasetId, InferenceId
 from tierwright.specialists.encoder import Encoder
 from tierwright.specialists.specialist import Specialist
 from tierwright.stats.intervals import wilson
-from tierwright.training.fitting import TrainingSet
+from tierwright.training.recipe import TrainingSet
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 

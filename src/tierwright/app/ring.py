@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tierwright.app.wiring import ArtifactLoader
-from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from tierwright.evals.learnability import Learnability
     from tierwright.training.ladder import Rung
 
-#: Contracts that a recipe of this version can learn.
-LEARNABLE_KINDS = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
 #: What the incumbent is called where a log does not name the model that answered.
@@ -123,11 +120,10 @@ def climb(
     examples: Sequence[Example],
     *,
     only: str | None = None,
+    everything: bool = False,
     progress: Callable[[str], None],
 ) -> tuple[list[Rung], ModelVersion | None]:
-    """The rungs of the ladder and the version to take; trained versions are kept. Raises NotEnoughData."""
-    if dataset.contract.kind not in LEARNABLE_KINDS:
-        raise NotEnoughData(f"no recipe learns {dataset.contract.kind.value} answers yet")
+    """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does."""
     threads = parts.settings.file.training.threads or parts.cores
     rungs = climb_ladder(
         dataset,
@@ -136,10 +132,13 @@ def climb(
             encoder=parts.load_encoder(threads=threads),
             encoder_name=parts.settings.file.training.encoder,
             artifacts=parts.settings.artifacts,
+            weights=parts.settings.weights,
+            threads=threads,
             seed=parts.settings.file.training.seed,
         ),
         at=parts.clock(),
         only=only,
+        everything=everything,
         progress=progress,
     )
     for rung in rungs:

@@ -122,7 +122,7 @@ class ArtifactLoader:
 
     def load(self, version: ModelVersion) -> Predictor:
         """As `SpecialistLoader.load`."""
-        from tierwright.specialists.specialist import Specialist  # noqa: PLC0415 - as above
+        from tierwright.specialists.loading import load_specialist  # noqa: PLC0415 - as above
 
         encoder = self._parts.encoder if version.encoder is not None else None
         if version.encoder is not None and encoder is None:
@@ -130,7 +130,7 @@ class ArtifactLoader:
                 f"model {version.id[:12]} needs the sentence encoder, which is not in {self._parts.settings.weights}; "
                 f"fetch it with `tierwright model pull {self._parts.settings.file.training.encoder}`"
             )
-        return Specialist.load(version.path, encoder=encoder)
+        return load_specialist(version.path, encoder=encoder)
 
 
 def specialist_terms(parts: Parts, deployment: Deployment, _version: ModelVersion) -> SpecialistTerms:

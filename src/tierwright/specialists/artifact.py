@@ -1,11 +1,13 @@
 """The directory a trained specialist is kept in: a manifest with SHA-256 sums, JSON and safetensors. Never pickle.
 
     manifest.json        what it is, where it came from, the sum and size of every other file
-    config.json          the contract, the features, how votes are combined
+    config.json          all that is no array; what is in it depends on the kind of specialist
     weights.safetensors  all arrays
+    ...                  further files of the kind, for example encoder.onnx and tokenizer.json
 
-Owns reading and writing it. A directory appears whole or not at all, and loads only if every sum is right. The id of an
-artifact is the SHA-256 of its manifest, so the same dataset, seed and machine give the same id.
+Owns reading and writing it; refuses to know what the kinds of specialists keep in it. A directory appears whole or not
+at all, and loads only if every sum is right. The id of an artifact is the SHA-256 of its manifest, so the same dataset,
+seed and machine give the same id.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,16 +26,15 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from tierwright.core.contract import OutputContract
 from tierwright.core.errors import ArtifactError, ServiceError
-from tierwright.specialists.ngram import NgramConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
 FORMAT = 1
+C = TypeVar("C", bound=msgspec.Struct)
 _MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "weights.safetensors"
 
 
@@ -58,45 +59,35 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: dict[str, FileSum]
 
 
-class HeadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How one head's votes are combined; its arrays are in the weights."""
-
-    name: str
-    #: The members, by column of the weights.
-    values: list[str | int | float | bool | None]
-    ngram_scale: float
-    embedding_scale: float
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All that is no array."""
-
-    contract: OutputContract
-    ngrams: NgramConfig
-    heads: list[HeadConfig]
-    confidence_slope: float
-    confidence_intercept: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Artifact:
+class Artifact(Generic[C]):
     """A read artifact, its sums checked."""
 
     id: str
     manifest: Manifest
-    config: Config
+    config: C
     arrays: dict[str, NDArray[np.generic]]
+    #: Contents of the further files, by name.
+    files: dict[str, bytes]
 
 
 def write_artifact(
-    parent: Path, *, manifest: Manifest, config: Config, arrays: Mapping[str, NDArray[np.generic]]
+    parent: Path,
+    *,
+    manifest: Manifest,
+    config: msgspec.Struct,
+    arrays: Mapping[str, NDArray[np.generic]],
+    files: Mapping[str, bytes] | None = None,
 ) -> tuple[str, Path]:
     """Writes an artifact into a directory of `parent` named by its id; `manifest.files` is filled in here.
+
+    `files` are the further files of the kind, by their plain names.
 
     Returns id and directory. One that is there already is the same, and is left as it is. Raises ServiceError, leaving
     nothing behind, where the disk is full or can't be written.
     """
     payloads = {
+        **(files or {}),
         _CONFIG: msgspec.json.format(msgspec.json.encode(config), indent=1),
         # safetensors writes memory as it lies; a transposed view would come back scrambled.
         _WEIGHTS: save_arrays({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}),
@@ -128,8 +119,31 @@ def write_artifact(
     return identity, directory
 
 
-def read_artifact(directory: Path) -> Artifact:
-    """An artifact; raises ArtifactError where it is missing, damaged, changed or of another format."""
+def read_manifest(directory: Path) -> Manifest:
+    """What an artifact is; raises ArtifactError where it is missing, damaged or of another format."""
+    return _read_manifest(directory)[0]
+
+
+def read_artifact(directory: Path, config: type[C], *, files: Collection[str] = ()) -> Artifact[C]:
+    """An artifact whose `config.json` is of a type and which has these further files, no more and no fewer.
+
+    Raises ArtifactError where it is missing, damaged, changed or of another format or kind.
+    """
+    manifest, head = _read_manifest(directory)
+    if set(manifest.files) != {_CONFIG, _WEIGHTS, *files}:
+        raise ArtifactError(f"{directory / _MANIFEST} lists other files than a specialist has; train the model again")
+    payloads = {name: _checked(directory / name, wanted) for name, wanted in manifest.files.items()}
+    try:
+        decoded = msgspec.json.decode(payloads.pop(_CONFIG), type=config)
+        arrays = load_arrays(payloads.pop(_WEIGHTS))
+    except (msgspec.DecodeError, SafetensorError) as error:
+        raise ArtifactError(f"{directory} can't be read ({error.__class__.__name__}); train the model again") from error
+    return Artifact(
+        id=hashlib.sha256(head).hexdigest(), manifest=manifest, config=decoded, arrays=arrays, files=payloads
+    )
+
+
+def _read_manifest(directory: Path) -> tuple[Manifest, bytes]:
     head = _read(directory / _MANIFEST)
     try:
         manifest = msgspec.json.decode(head, type=Manifest)
@@ -139,15 +153,7 @@ def read_artifact(directory: Path) -> Artifact:
         raise ArtifactError(
             f"{directory} has format {manifest.format}, this program reads {FORMAT}; train the model again"
         )
-    if set(manifest.files) != {_CONFIG, _WEIGHTS}:
-        raise ArtifactError(f"{directory / _MANIFEST} lists other files than a specialist has; train the model again")
-    payloads = {name: _checked(directory / name, wanted) for name, wanted in manifest.files.items()}
-    try:
-        config = msgspec.json.decode(payloads[_CONFIG], type=Config)
-        arrays = load_arrays(payloads[_WEIGHTS])
-    except (msgspec.DecodeError, SafetensorError) as error:
-        raise ArtifactError(f"{directory} can't be read ({error.__class__.__name__}); train the model again") from error
-    return Artifact(id=hashlib.sha256(head).hexdigest(), manifest=manifest, config=config, arrays=arrays)
+    return manifest, head
 
 
 def _checked(path: Path, wanted: FileSum) -> bytes:

@@ -1,19 +1,22 @@
-"""A trained specialist, loaded: from inputs to answers in the incumbent's format, with calibrated confidence.
+"""A trained specialist of linear votes, loaded: what the recipes `ngram` and `encoder-head` make.
 
-What is evaluated and what answers requests is this same code on the same bytes.
+From inputs to answers in the incumbent's format, with calibrated confidence. What is evaluated and what answers
+requests is this same code on the same bytes.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
+from tierwright.core.contract import OutputContract
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import Prediction
 from tierwright.specialists.artifact import read_artifact
 from tierwright.specialists.linear import Confidence, LinearHead, decode
-from tierwright.specialists.ngram import NgramFeaturiser
+from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +34,30 @@ _BATCH = 1000
 FEATURES, IDF, COMBINATIONS = "ngram.features", "ngram.idf", "combinations"
 
 
+class HeadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one head's votes are combined; its arrays are in the weights."""
+
+    name: str
+    #: The members, by column of the weights.
+    values: list[str | int | float | bool | None]
+    ngram_scale: float
+    embedding_scale: float
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that is no array."""
+
+    contract: OutputContract
+    ngrams: NgramConfig
+    heads: list[HeadConfig]
+    confidence_slope: float
+    confidence_intercept: float
+
+
 class Specialist:
     """A loaded specialist. Thread-safe: nothing changes after loading."""
 
-    def __init__(self, artifact: Artifact, encoder: Encoder | None) -> None:
+    def __init__(self, artifact: Artifact[Config], encoder: Encoder | None) -> None:
         """Raises ArtifactError where arrays are missing or the encoder is not the one it was trained with."""
         wanted = artifact.manifest.encoder
         if wanted is not None and (encoder is None or encoder.fingerprint != wanted):
@@ -75,7 +98,7 @@ class Specialist:
     @classmethod
     def load(cls, directory: Path, *, encoder: Encoder | None) -> Specialist:
         """The specialist in an artifact's directory; raises ArtifactError where it is damaged or does not fit."""
-        return cls(read_artifact(directory), encoder)
+        return cls(read_artifact(directory, Config), encoder)
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         """One prediction for each input, in order; any string is an answerable input."""

@@ -20,17 +20,18 @@ from tierwright import __version__
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
-from tierwright.specialists.artifact import FORMAT, Config, HeadConfig, Manifest, write_artifact
+from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
 from tierwright.specialists.linear import decode
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
-from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF
+from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF, Config, HeadConfig
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
+from tierwright.training.recipe import FittedSpecialist, TrainingSet
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from tierwright.core.contract import FieldValue, OutputContract
     from tierwright.core.dataset import Example
     from tierwright.core.estimate import Estimate
-    from tierwright.core.ids import DatasetId
     from tierwright.specialists.encoder import Encoder
 
 #: Human labels from which they alone are the reference of calibration.
@@ -48,33 +48,6 @@ _PLENTY = 3000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSet:
-    """What a recipe is given."""
-
-    dataset_id: DatasetId
-    contract: OutputContract
-    #: Of the splits train and calibration.
-    examples: Sequence[Example]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FittedSpecialist:
-    """What a recipe gives back."""
-
-    #: Of the artifact.
-    id: str
-    path: Path
-    size_bytes: int
-    #: Fingerprint of the encoder it needs; None: none.
-    encoder: str | None
-    #: Confidence from which it should answer itself; None: it never should.
-    threshold: float | None
-    train_seconds: float
-    #: On examples whose right answer is known, scored out of fold: "accuracy", "cascade_accuracy", "local_share".
-    metrics: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +61,7 @@ class _Problem:
     human: NDArray[np.bool_]
     #: Whether the incumbent's answer equals the output, shape (n,); True where it is the output.
     incumbent_right: NDArray[np.bool_]
-    #: Whether the incumbent's answer is known.
+    #: Whether the incumbent's answer is known; True where there is no incumbent at all.
     incumbent_known: NDArray[np.bool_]
     #: Whose judgement calibrates: people's, or else the calibration split's.
     reference: NDArray[np.bool_]
@@ -134,7 +107,9 @@ def fit_specialist(
         names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
         heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed))
     combinations = _combinations(problem, np.all([head.kept for head in heads], axis=0))
-    calibration, metrics = _calibrated(heads, combinations, problem)
+    calibration, metrics, right = _calibrated(heads, combinations, problem)
+    judged = np.flatnonzero(problem.reference).tolist()
+    validated = {examples[at].id: float(hit) for at, hit in zip(judged, right, strict=True)}
     manifest = Manifest(
         format=FORMAT,
         recipe=recipe,
@@ -164,6 +139,7 @@ def fit_specialist(
         threshold=calibration.threshold,
         train_seconds=time.perf_counter() - begun,
         metrics=metrics,
+        validated=validated,
     )
 
 
@@ -191,6 +167,8 @@ def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, 
         labels[:, place] = [order[member] for member in column]
     human = np.array([example.source is LabelSource.HUMAN for example in examples])
     known = np.array([example.incumbent_output is not None for example in examples])
+    if not known.any():
+        known[:] = True  # labelled history: there is no incumbent that could be wrong where nobody looked
     calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
     fold = _folds([example.group for example in examples], folds, seed)
     reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
@@ -288,8 +266,8 @@ def _combinations(problem: _Problem, kept: NDArray[np.bool_]) -> NDArray[np.int6
 
 def _calibrated(
     heads: Sequence[_Head], combinations: NDArray[np.int64] | None, problem: _Problem
-) -> tuple[Calibration, dict[str, Estimate]]:
-    """Calibration on the reference examples, and what it measured there."""
+) -> tuple[Calibration, dict[str, Estimate], NDArray[np.bool_]]:
+    """Calibration on the reference examples, what it measured there, and which answers were right."""
     best, probability = decode([head.log_probabilities for head in heads], combinations)
     chosen = problem.reference
     if not chosen.any():
@@ -303,12 +281,13 @@ def _calibrated(
     local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
     cascade = np.where(local, right, incumbent)
     count = len(right)
-    return calibration, {
+    metrics = {
         "accuracy": wilson(int(right.sum()), count),
         "incumbent_accuracy": wilson(int(incumbent.sum()), count),
         "cascade_accuracy": wilson(int(cascade.sum()), count),
         "local_share": wilson(int(local.sum()), count),
     }
+    return calibration, metrics, right
 
 
 def _arrays(

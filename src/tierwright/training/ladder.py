@@ -1,34 +1,38 @@
 """The ladder: recipes from the cheapest to the dearest, each trained on the same examples.
 
-Owns the order, what is skipped and why, and the choice among what was trained. The choice looks at calibration examples
-only; the test examples belong to the experiment.
+Owns the order, which recipes learn which answers, what is skipped and why, where climbing stops, and the choice among
+what was trained. All of it looks at validation examples only; the test examples belong to the experiment.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
-from tierwright.core.errors import InputError
+from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.ids import ModelVersionId
 from tierwright.core.model import ModelVersion
-from tierwright.training.fitting import FittedSpecialist, TrainingSet
+from tierwright.stats.paired import paired_difference
+from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.estimate import Estimate
+    from tierwright.core.ids import InferenceId
     from tierwright.specialists.encoder import Encoder
+    from tierwright.training.recipe import FittedSpecialist, Recipe
 
 NGRAM, ENCODER_HEAD = "ngram", "encoder-head"
-#: Cheapest first.
-RECIPES = (NGRAM, ENCODER_HEAD)
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -43,7 +47,22 @@ class Means:
     encoder_name: str
     #: Folder that artifacts are written into.
     artifacts: Path
+    #: Folder of pulled base weights.
+    weights: Path
+    #: Cores that training may use.
+    threads: int
     seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One rung of the ladder, before it is trained."""
+
+    recipe: str
+    #: Kinds of answers it learns.
+    kinds: frozenset[ContractKind]
+    #: Makes the recipe; raises Unavailable, with what to do, where something it needs is not here.
+    make: Callable[[Means], Recipe]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +79,37 @@ class Rung:
 
     @property
     def quality(self) -> Estimate | None:
-        """Share of right answers on calibration examples, all answered by the specialist."""
+        """Share of right answers on validation examples, all answered by the specialist."""
         return self.version.metrics.get("accuracy") if self.version else None
 
     @property
     def cascade(self) -> Estimate | None:
-        """Share of right answers on calibration examples, the incumbent answering below the threshold."""
+        """Share of right answers on validation examples, the incumbent answering below the threshold."""
         return self.version.metrics.get("cascade_accuracy") if self.version else None
 
     @property
     def local_share(self) -> Estimate | None:
-        """Share of calibration examples it would answer itself."""
+        """Share of validation examples it would answer itself."""
         return self.version.metrics.get("local_share") if self.version else None
+
+
+def _encoder_head(means: Means) -> Recipe:
+    if means.encoder is not None:
+        return EncoderHeadRecipe(encoder=means.encoder)
+    if not means.encoder_name:
+        raise Unavailable("the settings want no sentence encoder; name one in [training] encoder")
+    raise Unavailable(f"the sentence encoder is not here; fetch it with `tierwright model pull {means.encoder_name}`")
+
+
+_CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
+#: Cheapest first.
+LADDER = (
+    Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
+    Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
+)
+RECIPES = tuple(step.recipe for step in LADDER)
+#: Contracts that some recipe can learn.
+LEARNABLE_KINDS = frozenset(kind for step in LADDER for kind in step.kinds)
 
 
 def climb(
@@ -80,31 +118,56 @@ def climb(
     *,
     means: Means,
     at: datetime,
-    only: str | None,
+    only: str | None = None,
+    everything: bool = False,
     progress: Callable[[str], None],
 ) -> list[Rung]:
-    """Trains every rung, or `only` one; a rung that can't be trained here is in the list with the reason.
+    """Trains rung after rung, or `only` one; one that can't or need not be trained is in the list with the reason.
 
-    Test examples may be among the examples; no rung sees them. Raises InputError for a recipe that does not exist, and
-    what the recipes raise.
+    Climbing stops after a rung that is not better on the validation examples than the best before it by more than
+    noise, unless `everything` is wanted. Test examples may be among the examples; no rung sees them. Raises InputError
+    for a recipe that does not exist or does not learn such answers, NotEnoughData where no recipe learns them, and what
+    the recipes raise.
     """
-    if only is not None and only not in RECIPES:
-        raise InputError(f"there is no recipe {only!r}; there are {', '.join(RECIPES)}")
+    kind = dataset.contract.kind
+    steps = [step for step in LADDER if kind in step.kinds]
+    if not steps:
+        raise NotEnoughData(f"no recipe learns {kind.value} answers: leave the task on the frontier model")
+    if only is not None:
+        steps = [step for step in steps if step.recipe == only]
+        if not steps:
+            able = ", ".join(step.recipe for step in LADDER if kind in step.kinds)
+            raise InputError(f"there is no recipe {only!r} for {kind.value} answers; there are {able}")
     training = TrainingSet(
         dataset_id=dataset.id,
         contract=dataset.contract,
         examples=[example for example in examples if example.split is not Split.TEST],
     )
+    groups = {example.id: example.group for example in training.examples}
     rungs: list[Rung] = []
-    for name in RECIPES if only is None else (only,):
-        recipe: Recipe = NgramRecipe()
-        if name == ENCODER_HEAD:
-            if means.encoder is None:
-                rungs.append(Rung(recipe=name, status="skipped", why=_no_encoder(means.encoder_name)))
-                continue
-            recipe = EncoderHeadRecipe(encoder=means.encoder)
+    best: FittedSpecialist | None = None
+    stopped = ""
+    for step in steps:
+        if stopped:
+            rungs.append(Rung(recipe=step.recipe, status="skipped", why=stopped))
+            continue
+        try:
+            recipe = step.make(means)
+        except Unavailable as reason:
+            rungs.append(Rung(recipe=step.recipe, status="skipped", why=str(reason)))
+            continue
         fitted = recipe.fit(training, artifacts=means.artifacts, seed=means.seed, progress=progress)
-        rungs.append(Rung(recipe=name, status="trained", version=_version(fitted, name, dataset, means.seed, at)))
+        rungs.append(
+            Rung(
+                recipe=step.recipe,
+                status="trained",
+                version=_version(fitted, step.recipe, dataset, means.seed, at),
+            )
+        )
+        if best is not None and not everything and not _is_better(fitted.validated, best.validated, groups):
+            stopped = f"{step.recipe} was not better than a cheaper rung by more than noise; --all climbs on"
+        if best is None or _mean(fitted.validated) > _mean(best.validated):
+            best = fitted
     return rungs
 
 
@@ -120,13 +183,23 @@ def choose(rungs: Sequence[Rung]) -> ModelVersion | None:
     return chosen.version if chosen else None
 
 
-class Recipe(Protocol):
-    """What every rung can do."""
+def _is_better(
+    dearer: Mapping[InferenceId, float], cheaper: Mapping[InferenceId, float], groups: Mapping[InferenceId, str]
+) -> bool:
+    """Whether the dearer rung is right more often, by more than noise, on the examples that both were judged on."""
+    both = [known for known in dearer if known in cheaper]
+    if not both:
+        return True
+    difference = paired_difference(
+        np.array([dearer[known] for known in both]),
+        np.array([cheaper[known] for known in both]),
+        [groups[known] for known in both],
+    )
+    return difference.ci_low > 0
 
-    def fit(
-        self, training: TrainingSet, *, artifacts: Path, seed: int, progress: Callable[[str], None]
-    ) -> FittedSpecialist:
-        """Trains a specialist and writes its artifact."""
+
+def _mean(validated: Mapping[InferenceId, float]) -> float:
+    return sum(validated.values()) / len(validated) if validated else 0.0
 
 
 def _is_worth_more(dearer: Rung, cheaper: Rung) -> bool:
@@ -137,12 +210,6 @@ def _is_worth_more(dearer: Rung, cheaper: Rung) -> bool:
 
 def _value(estimate: Estimate | None) -> float:
     return estimate.value if estimate is not None else 0.0
-
-
-def _no_encoder(name: str) -> str:
-    if not name:
-        return "the settings want no sentence encoder; name one in [training] encoder"
-    return f"the sentence encoder is not here; fetch it with `tierwright model pull {name}`"
 
 
 def _version(fitted: FittedSpecialist, recipe: str, dataset: Dataset, seed: int, at: datetime) -> ModelVersion:

@@ -10,8 +10,9 @@ import pytest
 
 from tests.fakes import a_contract
 from tierwright.core.errors import ArtifactError, ServiceError
-from tierwright.specialists.artifact import FORMAT, Config, HeadConfig, Manifest, read_artifact, write_artifact
+from tierwright.specialists.artifact import FORMAT, Manifest, read_artifact, write_artifact
 from tierwright.specialists.ngram import NgramConfig
+from tierwright.specialists.specialist import Config, HeadConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
 def test_read_what_was_written(tmp_path: Path) -> None:
     """An artifact comes back as it was, under the id that its directory is named by."""
     identity, path = write(tmp_path)
-    found = read_artifact(path)
+    found = read_artifact(path, Config)
     assert found.id == identity == path.name
     assert found.config.heads[0].values == ["card_arrival", "card_lost"]
     assert found.arrays["b"].tolist() == [0, 1, 2]
@@ -77,7 +78,7 @@ def test_read_missing_file(tmp_path: Path, name: str) -> None:
     _, path = write(tmp_path)
     (path / name).unlink()
     with pytest.raises(ArtifactError, match=name):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 @pytest.mark.parametrize("name", ["config.json", "weights.safetensors"])
@@ -88,7 +89,7 @@ def test_read_flipped_bit(tmp_path: Path, name: str) -> None:
     content[len(content) // 2] ^= 1
     (path / name).write_bytes(content)
     with pytest.raises(ArtifactError, match="SHA-256"):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 def test_read_truncated_weights(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_read_truncated_weights(tmp_path: Path) -> None:
     weights = path / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(ArtifactError, match="SHA-256"):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 def test_read_manifest_out_of_the_directory(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_read_manifest_out_of_the_directory(tmp_path: Path) -> None:
     (tmp_path / "outside").write_bytes((path / "config.json").read_bytes())
     edit(path / "manifest.json", escape)
     with pytest.raises(ArtifactError, match="other files"):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 def test_read_unknown_format(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_read_unknown_format(tmp_path: Path) -> None:
     _, path = write(tmp_path)
     edit(path / "manifest.json", lambda manifest: manifest.update(format=FORMAT + 1))
     with pytest.raises(ArtifactError, match="train the model again"):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 1}'])
@@ -127,7 +128,7 @@ def test_read_no_manifest(tmp_path: Path, content: bytes) -> None:
     _, path = write(tmp_path)
     (path / "manifest.json").write_bytes(content)
     with pytest.raises(ArtifactError, match="no manifest"):
-        read_artifact(path)
+        read_artifact(path, Config)
 
 
 def test_write_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +158,4 @@ def test_transposed_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     )
     weights = np.arange(6, dtype=np.float32).reshape(2, 3).T
     _, path = write_artifact(tmp_path, manifest=manifest, config=config, arrays={"w": weights})
-    assert np.array_equal(read_artifact(path).arrays["w"], weights)
+    assert np.array_equal(read_artifact(path, Config).arrays["w"], weights)

@@ -13,7 +13,7 @@ from tests.unit.training.problems import LABELS, label_examples, texts_and_topic
 from tierwright.core.errors import ArtifactError
 from tierwright.specialists.artifact import read_artifact, write_artifact
 from tierwright.specialists.encoder import Encoder
-from tierwright.specialists.specialist import Specialist
+from tierwright.specialists.specialist import Config, Specialist
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 
@@ -122,7 +122,7 @@ def test_load_ngram_with_an_encoder_at_hand(ngram: Path, encoder: Encoder) -> No
 
 def test_load_lacking_an_array(ngram: Path, tmp_path: Path) -> None:
     """An artifact whose sums are right but that lacks an array is refused by the array's name."""
-    whole = read_artifact(ngram)
+    whole = read_artifact(ngram, Config)
     arrays = {name: array for name, array in whole.arrays.items() if name != "head0.ngram.bias"}
     manifest = msgspec.structs.replace(whole.manifest, files={})
     _, path = write_artifact(tmp_path, manifest=manifest, config=whole.config, arrays=arrays)

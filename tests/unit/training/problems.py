@@ -11,7 +11,7 @@ from tests.fakes import NOON
 from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
 from tierwright.core.dataset import Example, LabelSource, Split
 from tierwright.core.ids import DatasetId, InferenceId
-from tierwright.training.fitting import TrainingSet
+from tierwright.training.recipe import TrainingSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,7 @@ from tierwright.training.recipes.ngram import NgramRecipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tierwright.training.fitting import FittedSpecialist, TrainingSet
+    from tierwright.training.recipe import FittedSpecialist, TrainingSet
 
 
 def fit(training: TrainingSet, artifacts: Path, seed: int = 1) -> FittedSpecialist:

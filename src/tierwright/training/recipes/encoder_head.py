@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tierwright.specialists.ngram import NgramConfig
-from tierwright.training.fitting import FittedSpecialist, TrainingSet, fit_specialist
+from tierwright.training.fitting import fit_specialist
 from tierwright.training.votes import VoteConfig
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.specialists.encoder import Encoder
+    from tierwright.training.recipe import FittedSpecialist, TrainingSet
 
 NAME = "encoder-head"
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tierwright.specialists.ngram import NgramConfig
-from tierwright.training.fitting import FittedSpecialist, TrainingSet, fit_specialist
+from tierwright.training.fitting import fit_specialist
 from tierwright.training.votes import VoteConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tierwright.training.recipe import FittedSpecialist, TrainingSet
 
 NAME = "ngram"
 
