@@ -14,6 +14,7 @@ from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
 from tierwright.curation.dataset import build_dataset
+from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tierwright.app.wiring import Parts
+    from tierwright.core.contract import ContractKind
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
+    from tierwright.curation.labelled import LabelledRows
+    from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
     from tierwright.training.ladder import Rung
@@ -65,7 +69,7 @@ class Turn:
 def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
     """Builds, trains, compares and, if the gate agrees, puts live; says why where it stops earlier."""
     try:
-        dataset, examples = build(parts, task)
+        dataset, examples = training_data(parts, task)
         rungs, chosen = climb(parts, dataset, examples, progress=progress)
     except NotEnoughData as error:
         return Turn(task=task, verdict=KEEP, reason=str(error))
@@ -112,6 +116,43 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     )
     parts.store.add_dataset(dataset, examples)
     return dataset, examples
+
+
+def training_data(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
+    """What to train a task on: a new dataset of its traffic, or the newest imported one where it has no traffic.
+
+    Raises NotEnoughData where there is too little of both.
+    """
+    if task.frames:
+        return build(parts, task)
+    imported = parts.store.datasets(task.id)
+    if not imported:
+        raise NotEnoughData(
+            f"task {task.name!r} has neither recognised traffic nor labelled history; import some with "
+            f"`tierwright dataset import FILE --task {task.name} --input COLUMN --output COLUMN`"
+        )
+    return imported[0], parts.store.examples(imported[0].id)
+
+
+def import_labelled(
+    parts: Parts,
+    name: str,
+    table: LabelledRows,
+    *,
+    kind: ContractKind | None = None,
+    seed: int | None = None,
+) -> LabelledDataset:
+    """A dataset of labelled history and its task, both kept in the store, or neither. Raises as `build_labelled`."""
+    built = build_labelled(
+        table,
+        name=name,
+        known=parts.store.tasks(),
+        kind=kind,
+        seed=parts.settings.file.training.seed if seed is None else seed,
+        at=parts.clock(),
+    )
+    parts.store.add_dataset(built.dataset, built.examples, task=built.task)
+    return built
 
 
 def climb(

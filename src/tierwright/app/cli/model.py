@@ -36,12 +36,12 @@ def train(
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a dataset of a task and climb the ladder on it."""
-    from tierwright.app.ring import build, climb  # noqa: PLC0415 - `--help` must not wait
+    """Climb the ladder on a task's traffic, or on its labelled history."""
+    from tierwright.app.ring import climb, training_data  # noqa: PLC0415 - `--help` must not wait
 
     with opened(config) as parts:
         found = parts.store.task(task)
-        dataset, examples = build(parts, found)
+        dataset, examples = training_data(parts, found)
         rungs, chosen = climb(parts, dataset, examples, only=recipe, progress=say)
 
     def tell(console: Console) -> None:
