@@ -14,6 +14,7 @@ from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
 from tierwright.curation.dataset import build_dataset
+from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
@@ -29,12 +30,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tierwright.app.wiring import Parts
+    from tierwright.core.contract import ContractKind
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
+    from tierwright.curation.labelled import LabelledRows
+    from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
 
@@ -128,6 +132,27 @@ def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
             f"`tierwright dataset import FILE --task {task.name} --input COLUMN --output COLUMN`"
         )
     return found, parts.store.examples(found.id)
+
+
+def import_labelled(
+    parts: Parts,
+    name: str,
+    table: LabelledRows,
+    *,
+    kind: ContractKind | None = None,
+    seed: int | None = None,
+) -> LabelledDataset:
+    """A dataset of labelled history and its task, both kept in the store, or neither. Raises as `build_labelled`."""
+    built = build_labelled(
+        table,
+        name=name,
+        known=parts.store.tasks(),
+        kind=kind,
+        seed=parts.settings.file.training.seed if seed is None else seed,
+        at=parts.clock(),
+    )
+    parts.store.add_dataset(built.dataset, built.examples, task=built.task)
+    return built
 
 
 def climb(
