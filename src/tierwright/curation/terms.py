@@ -1,6 +1,6 @@
 """What providers' terms say about training on their models' answers: a note to start a conversation, no legal advice.
 
-Owns the list (`terms.json`, each entry with its source and the day it was looked at) and the matching of a model's name.
+Owns the list (`terms.json`, each entry with its source and the day it was looked at) and the matching of model names.
 Refuses to decide: what a contract allows is for those who signed it. A model that is not listed is unknown.
 """
 
@@ -15,7 +15,9 @@ import msgspec
 
 from tierwright.core.triage import Finding, Severity
 
-DISCLAIMER: Final = "a summary, not legal advice; the contract that you signed decides, and so does who serves the model"
+DISCLAIMER: Final = (
+    "a summary, not legal advice; the contract that you signed decides, and so does who serves the model"
+)
 
 
 class Permission(StrEnum):

@@ -10,6 +10,7 @@ import typer
 
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table, unwritable
 from tierwright.app.cli.task import TaskArgument
+from tierwright.app.cli.triage import triage
 from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
+app.command("triage")(triage)
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
 
 
