@@ -7,8 +7,8 @@ Every label is looked at through linear votes over n-grams that have not seen it
 comes about bracket the truth. *Arbitrary* slips go to any other member alike; their rate is what is left where the
 votes are as sure as can be, so it counts only labels that make no sense for their text. *Plausible* slips go to members
 that the votes find likely, as a model's or a tired person's do; their rate also takes in what the votes can't tell
-themselves. Each reading is a mixture with two unknowns, the rate and the scale that turns votes into probabilities, fitted by
-maximum likelihood; the interval of a rate is that of its profile likelihood, near-duplicates counted as copies.
+themselves. Each reading is a mixture with two unknowns, the rate and the scale that turns votes into probabilities,
+fitted by maximum likelihood; the interval of a rate is that of its profile likelihood, near-duplicates being copies.
 
 References:
     Bootkrajang and Kaban (2012), Label-noise robust logistic regression and its applications, ECML PKDD: the mixture.

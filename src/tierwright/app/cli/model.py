@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.curve import curve
 from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tierwright.training.ladder import Rung
 
 app = typer.Typer(no_args_is_help=True, help="Specialists and the base weights they stand on.")
+app.command("curve")(curve)
 
 
 @app.command()
