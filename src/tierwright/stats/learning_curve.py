@@ -7,6 +7,10 @@ and b are known in closed form, and c is sought on a grid. Intervals come from a
 (each with its own split) and of the groups judged within each: percentiles of what the refitted law says. Three repeats
 say little about how repeats vary; the second level counts the noise of judging once more, which makes up for it.
 
+Real curves rise late: below some hundred examples they are flat, and a law through them foretells too little. So large
+sizes count most in the fit (weights grow with the square of the size), and where the law, fitted without the largest
+size, was wrong about it, every further doubling widens the interval by as much on that side.
+
 A fitted law says nothing of what it has not seen. It is asked no further than two or four times the largest size: four
 only where the same law, fitted to the sizes up to a quarter of the largest, foretold the largest within noise. Beyond
 that power laws have overestimated the need up to twelvefold (arXiv 2303.01598), and an asymptote is a hint, not a
@@ -21,7 +25,7 @@ References:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -33,7 +37,7 @@ from tierwright.core.estimate import Estimate
 from tierwright.stats.inputs import check_level, check_share, group_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -45,6 +49,8 @@ _EXPONENTS = np.geomspace(0.1, 2.0, 40)
 #: How far the law is asked: times the largest size, where it has foretold its own end and where it has not.
 _FAR, _NEAR = 4, 2
 _FEWEST_SIZES = 4
+#: Sizes at which a curve is asked for a goal.
+_ASKED = 120
 _METHOD = "inverse power law, bootstrap of repeats and groups"
 
 
@@ -100,6 +106,8 @@ class LearningCurve:
     replicates: NDArray[np.float64]
     #: Whether the law, fitted to the sizes up to a quarter of the largest, foretold the largest.
     foretold: bool
+    #: What was measured at the largest size, less what the law foretold of it from the others.
+    slack: float
     level: float
 
     @property
@@ -119,9 +127,15 @@ class LearningCurve:
                 f"the curve was measured from {self.sizes[0]} to {self.sizes[-1]} examples and is asked up to "
                 f"{self.limit}; {size} lies outside: measure again with more examples"
             )
-        scaled = np.array([size / self.sizes[-1]])
-        value = float(_quality(np.array([self.law]), scaled)[0, 0])
-        return self._estimate(value, _quality(self.replicates, scaled)[:, 0])
+        scaled = size / self.sizes[-1]
+        value = float(_quality(np.array([self.law]), np.array([scaled]))[0, 0])
+        found = self._estimate(value, _quality(self.replicates, np.array([scaled]))[:, 0])
+        doublings = max(0.0, math.log2(scaled))
+        return replace(
+            found,
+            ci_low=max(0.0, found.ci_low + min(0.0, self.slack) * doublings),
+            ci_high=min(1.0, found.ci_high + max(0.0, self.slack) * doublings),
+        )
 
     def need(self, goal: float, *, available: int | None = None) -> Need:
         """How many examples more than `available` (by default the largest size) a quality takes.
@@ -130,17 +144,19 @@ class LearningCurve:
         """
         check_share(goal, "goal")
         have = self.sizes[-1] if available is None else available
-        total = np.sort(_needed(self.replicates, goal) * self.sizes[-1])
-        tail = (1 - self.level) / 2
-        ends = [total[math.floor(tail * (len(total) - 1))], total[math.ceil((1 - tail) * (len(total) - 1))]]
-        likely = float(_needed(np.array([self.law]), goal)[0]) * self.sizes[-1]
-        fewest, middle, most = (
-            None if not math.isfinite(count) or count > self.limit else max(0, math.ceil(count) - have)
-            for count in (ends[0], likely, ends[1])
-        )
+        asked = [round(size) for size in np.geomspace(self.sizes[0], self.limit, _ASKED)]
+        foretold = [(size, self.at(size)) for size in asked]
+
+        def more(enough: Callable[[Estimate], float]) -> int | None:
+            size = next((size for size, quality in foretold if enough(quality) >= goal), None)
+            return None if size is None else max(0, size - have)
+
+        fewest = more(lambda quality: quality.ci_high)
+        middle = more(lambda quality: quality.value)
+        most = more(lambda quality: quality.ci_low)
         if most == 0:
             outlook, why = Outlook.REACHED, f"{goal:.1%} is reached with the {have:,} examples there are"
-        elif self.asymptote.ci_high < goal:
+        elif self.foretold and max(self.asymptote.ci_high, foretold[-1][1].ci_high) < goal:
             outlook = Outlook.NEVER
             why = (
                 f"more of the same examples will not help: the curve levels off at {_percent(self.asymptote)}, below "
@@ -152,9 +168,10 @@ class LearningCurve:
             why = f"about {middle:,} more examples ({span}) for {goal:.1%}"
         else:
             outlook = Outlook.BEYOND
+            reached = "may be" if fewest is not None else "is not"
             why = (
-                f"{goal:.1%} takes more than {self.limit:,} examples in all (with that many: "
-                f"{_percent(self.at(self.limit))}), {self.limit // self.sizes[-1]} times as many as were measured; no "
+                f"{goal:.1%} {reached} reached with {self.limit:,} examples in all (with that many: "
+                f"{_percent(foretold[-1][1])}), {self.limit // self.sizes[-1]} times as many as were measured; no "
                 f"further can be foretold{self._because}: collect some, then measure again"
             )
         return Need(outlook=outlook, goal=goal, fewest=fewest, likely=middle, most=most, limit=self.limit, why=why)
@@ -189,8 +206,7 @@ def fit_learning_curve(
         raise InputError(f"the sizes are {list(sizes)}; give increasing numbers of examples")
     sums = [_sums(repeat, len(sizes)) for repeat in repeats]
     scaled = np.asarray(sizes, dtype=np.float64) / sizes[-1]
-    # The paper weights large sizes more; the square root keeps the small ones, which tell the exponent.
-    weights = np.sqrt(scaled)
+    weights = scaled**2
     means = np.stack([totals.sum(axis=1) / counts.sum() for totals, counts in sums])
     drawn = _resampled(sums, generator, resamples)
     law = _fit(scaled, means.mean(axis=0)[None], weights)[0]
@@ -211,6 +227,7 @@ def fit_learning_curve(
         law=(float(law[0]), float(law[1]), float(law[2])),
         replicates=replicates,
         foretold=_foretold(scaled, drawn, weights, level),
+        slack=_slack(scaled, means.mean(axis=0), weights),
         level=level,
     )
 
@@ -269,14 +286,6 @@ def _quality(laws: NDArray[np.float64], scaled: NDArray[np.float64]) -> NDArray[
     return result
 
 
-def _needed(laws: NDArray[np.float64], goal: float) -> NDArray[np.float64]:
-    """The size at which each law reaches a goal, in units of the largest size; infinite where it never does."""
-    gap = laws[:, 0] - goal
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        size = (laws[:, 1] / gap) ** (1 / laws[:, 2])
-    return np.where(gap > 0, size, np.inf)
-
-
 def _foretold(
     scaled: NDArray[np.float64], drawn: NDArray[np.float64], weights: NDArray[np.float64], level: float
 ) -> bool:
@@ -287,6 +296,12 @@ def _foretold(
     error = _quality(_fit(scaled[early], drawn[:, early], weights[early]), scaled[-1:])[:, 0] - drawn[:, -1]
     low, high = np.quantile(error, [(1 - level) / 2, (1 + level) / 2])
     return bool(low <= 0 <= high)
+
+
+def _slack(scaled: NDArray[np.float64], quality: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    """The last measured quality, less what the law through the others foretells."""
+    law = _fit(scaled[:-1], quality[None, :-1], weights[:-1])
+    return float(quality[-1] - _quality(law, scaled[-1:])[0, 0])
 
 
 def _percentile(value: float, replicates: NDArray[np.float64], *, level: float, n: int, method: str) -> Estimate:
