@@ -94,6 +94,15 @@ def build_dataset(
     return dataset, examples
 
 
+def captured_answers(task: Task, contract: OutputContract, inferences: Iterable[Inference]) -> list[tuple[str, str]]:
+    """Every captured (input, canonical answer) of a task's incumbent, in order: repeats too, which a dataset merges."""
+    return [
+        (row.input, row.incumbent)
+        for row in _rows(task, contract, inferences, {}, Counter())
+        if row.incumbent is not None
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     """One captured request with its answers, canonical."""

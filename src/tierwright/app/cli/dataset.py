@@ -21,6 +21,7 @@ from tierwright.app.cli.output import (
     unwritable,
 )
 from tierwright.app.cli.task import TaskArgument
+from tierwright.app.cli.triage import triage
 from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
@@ -42,6 +43,7 @@ class Imported(Enum):
 
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
+app.command("triage")(triage)
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.curve import curve
 from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, help="Specialists and the base weights they stand on.")
+app.command("curve")(curve)
 
 
 @app.command()
