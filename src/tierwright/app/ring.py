@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tierwright.app.wiring import ArtifactLoader
+from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
@@ -21,6 +22,7 @@ from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
 from tierwright.evals.learnability import learnability, reason_to_keep
 from tierwright.evals.report import summary
+from tierwright.evals.verdict import verdict
 from tierwright.lifecycle.promotion import Proposal, promote
 from tierwright.training.ladder import RECIPES, Means, Rung, choose
 from tierwright.training.ladder import climb as climb_ladder
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from tierwright.app.appraisal import Appraisal
     from tierwright.app.wiring import Parts
-    from tierwright.core.contract import ContractKind
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
+    from tierwright.evals.verdict import TaskVerdict
 
 #: Inputs answered at a time.
 _BATCH = 1000
@@ -119,6 +122,27 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     )
     parts.store.add_dataset(dataset, examples)
     return dataset, examples
+
+
+def verdict_on(
+    parts: Parts, dataset: Dataset, examples: Sequence[Example], appraisals: Sequence[Appraisal]
+) -> TaskVerdict | None:
+    """Whether any rung has learned the task, by the test examples; None: none was trained or can be judged so.
+
+    Texts are not judged so: two good ones seldom agree to the letter.
+    """
+    predictions = {found.rung.recipe: found.predictions for found in appraisals if found.predictions}
+    if not predictions or dataset.contract.kind is ContractKind.TEXT:
+        return None
+    rules = parts.settings.file.evaluation
+    return verdict(
+        dataset.contract,
+        [example for example in examples if example.split is Split.TEST],
+        predictions,
+        training=[example for example in examples if example.split is not Split.TEST],
+        level=rules.level,
+        min_gold=rules.min_gold,
+    )
 
 
 def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
