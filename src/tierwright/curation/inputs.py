@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tierwright.core.errors import InputError
 from tierwright.curation.labelled import text_of
-from tierwright.curation.tables import MissingColumns, TableForm, read_lines, read_table
+from tierwright.curation.tables import MissingColumns, TableForm, missing_columns, read_lines, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,10 +50,19 @@ def _is_plain(path: Path) -> bool:
 
 def _holds_strings(path: Path, form: TableForm | None) -> bool:
     """Whether a JSON Lines file holds strings instead of objects: its first line says."""
-    if ".jsonl" not in path.suffixes and ".ndjson" not in path.suffixes:
-        return False
+    return isinstance(_first_json(path, form), str)
+
+
+def _first_json(path: Path, form: TableForm | None) -> object:
+    """What the first line of a JSON Lines file holds; None: it is none."""
+    if not {".jsonl", ".ndjson", ".json"} & {suffix.casefold() for suffix in path.suffixes}:
+        return None
     first = next((line for line in read_lines(path, form=form) if line.strip()), "")
-    return first.lstrip().startswith('"')
+    try:
+        found: object = json.loads(first)
+    except (ValueError, RecursionError):
+        return None
+    return found
 
 
 def _strings(path: Path, form: TableForm | None) -> Iterator[str]:
@@ -70,15 +79,18 @@ def _strings(path: Path, form: TableForm | None) -> Iterator[str]:
 
 
 def _usual_column(path: Path, form: TableForm | None) -> str:
-    missing: MissingColumns | None = None
+    first = _first_json(path, form)
+    there = tuple(first) if isinstance(first, dict) else None
     for name in _USUAL:
         try:
-            next(read_table(path, [name], form=form), None)
+            if there is None:
+                next(read_table(path, [name], form=form), None)
         except MissingColumns as error:
-            missing = error
+            names = error.there
         else:
-            return name
-    assert missing is not None
-    if len(missing.there) == 1:
-        return missing.there[0]
-    raise InputError(f"{missing}; say which one holds the input: --column NAME") from missing
+            if there is None or name in there:
+                return name
+            names = there
+    if len(names) == 1:
+        return names[0]
+    raise missing_columns(path, _USUAL[:1], names, then="; say which one holds the input: --column NAME")

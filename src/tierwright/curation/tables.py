@@ -144,13 +144,13 @@ def read_lines(path: Path, *, form: TableForm | None = None) -> Iterator[str]:
                 yield line.removesuffix("\n").removesuffix("\r")
 
 
-def missing_columns(path: Path, missing: Sequence[str], there: Sequence[str]) -> MissingColumns:
-    """What to raise where a table lacks columns."""
+def missing_columns(path: Path, missing: Sequence[str], there: Sequence[str], *, then: str = "") -> MissingColumns:
+    """What to raise where a table lacks columns; `then` says what else to do."""
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
     found = ", ".join(map(repr, there[:_NAMED])) + more if there else "none at all"
     wanted = " and ".join(map(repr, missing))
     return MissingColumns(
-        f"{path} has no column {wanted}; its columns are {found}. Names count to the letter", there=tuple(there)
+        f"{path} has no column {wanted}; its columns are {found}. Names count to the letter{then}", there=tuple(there)
     )
 
 

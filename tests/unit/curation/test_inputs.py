@@ -40,6 +40,8 @@ def test_json_strings(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("x.jsonl", '{"id": 1, "input": "one"}\n{"id": 2}\n{"id": 3, "input": "three"}\n'),
+        ("y.jsonl", '{"text": "one", "label": "a"}\n{"text": ""}\n{"text": "three"}\n'),
+        ("z.jsonl", '{"only": "one"}\n{"only": null}\n{"only": "three"}\n'),
         ("x.csv", "id,text\n1,one\n2,\n3,three\n"),
         ("x.tsv", 'only\none\n""\nthree\n'),
     ],
