@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tierwright.app.wiring import ArtifactLoader
@@ -26,7 +27,7 @@ from tierwright.training.ladder import climb as climb_ladder
 from tierwright.training.stopping import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tierwright.app.wiring import Parts
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
-    from tierwright.core.model import ModelVersion
+    from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.task import Task
     from tierwright.curation.labelled import LabelledRows
     from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
 
+#: Inputs answered at a time.
+_BATCH = 1000
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
 #: What the incumbent is called where a log does not name the model that answered.
@@ -212,6 +215,20 @@ def version_of(parts: Parts, name: str, *, recipe: str | None = None) -> ModelVe
         by = f" by the recipe {recipe!r}" if recipe is not None else ""
         raise NotFound(f"task {task.name!r} has no specialist{by}; train one with `tierwright model train {task.name}`")
     return found
+
+
+def answers(parts: Parts, version: ModelVersion, inputs: Iterable[str]) -> Iterator[tuple[Prediction, bool]]:
+    """A version's answer to each input, in order, and whether it would give it itself; a batch in memory at a time.
+
+    The threshold is that of its deployment where it serves, and the calibrated one otherwise.
+    """
+    specialist = ArtifactLoader(parts).load(version)
+    serving = (d for d in parts.store.deployments_in_force() if d.model_version_id == version.id)
+    threshold = next((d.threshold for d in serving if d.stage is not Stage.RETIRED), version.threshold)
+    remaining = iter(inputs)
+    while batch := list(islice(remaining, _BATCH)):
+        for answer in specialist.predict(batch):
+            yield answer, threshold is not None and answer.confidence >= threshold
 
 
 def evaluate(

@@ -114,8 +114,8 @@ def read_labelled(
             faults += 1
             found.leave_out(row.fault, row.line)
             continue
-        given = _text(row.values[: ends[0]], columns.inputs, tidy=True)
-        said = _text(row.values[ends[0] : ends[1]], columns.outputs, tidy=False)
+        given = text_of(row.values[: ends[0]], columns.inputs, tidy=True)
+        said = text_of(row.values[ends[0] : ends[1]], columns.outputs, tidy=False)
         split = None if columns.split is None else _split(path, row.line, row.values[-1])
         if given is None:
             found.leave_out("without an input", row.line)
@@ -160,11 +160,11 @@ def _split(path: Path, line: int, value: object) -> Split | None:
     return found
 
 
-def _text(values: Sequence[object], names: Sequence[str], *, tidy: bool) -> str | None:
+def text_of(values: Sequence[object], names: Sequence[str], *, tidy: bool) -> str | None:
     """The text of one column, or of several as a JSON object; None where there is nothing in any of them.
 
-    With `tidy` a text that is a JSON object is written as `_json` writes it, and what is missing among several columns
-    is left out, instead of being null.
+    With `tidy` a text that is a JSON object is written as `json.dumps` writes it without escaping letters, and what is
+    missing among several columns is left out, instead of being null.
     """
     if all(_is_missing(value) for value in values):
         return None

@@ -74,6 +74,15 @@ class Row(NamedTuple):
     fault: str = ""
 
 
+class MissingColumns(InputError):  # noqa: N818 - a refusal, named for what it says
+    """A table lacks a column that was asked for."""
+
+    def __init__(self, message: str, *, there: tuple[str, ...]) -> None:
+        """`there` are the columns it has, as far as they were seen."""
+        super().__init__(message)
+        self.there = there
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableForm:
     """How a file is to be read where it does not say so itself."""
@@ -124,12 +133,25 @@ def read_table(
         progress(total, total)
 
 
-def missing_columns(path: Path, missing: Sequence[str], there: Sequence[str]) -> InputError:
+def read_lines(path: Path, *, form: TableForm | None = None) -> Iterator[str]:
+    """The lines of a text file without their ends, also as gzip. Raises InputError where it can't be read."""
+    with _opened(path) as (file, _):
+        packed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        with _mapped(path):
+            stream: Stream = gzip.GzipFile(fileobj=file) if packed else file
+            for line in _Lines(path, stream, _peek(stream), (form or TableForm()).encoding):
+                yield line.removesuffix("\n").removesuffix("\r")
+
+
+def missing_columns(path: Path, missing: Sequence[str], there: Sequence[str]) -> MissingColumns:
     """What to raise where a table lacks columns."""
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
     found = ", ".join(map(repr, there[:_NAMED])) + more if there else "none at all"
     wanted = " and ".join(map(repr, missing))
-    return InputError(f"{path} has no column {wanted}; its columns are {found}. Names count to the letter")
+    return MissingColumns(
+        f"{path} has no column {wanted}; its columns are {found}. Names count to the letter", there=tuple(there)
+    )
 
 
 @contextmanager
