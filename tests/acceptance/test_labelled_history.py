@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from tests.acceptance.conftest import Cli
 
+pytestmark = pytest.mark.slow
+
 IMPORT = ("dataset", "import")
 COLUMNS = ("--task", "tickets", "--input", "text", "--output", "topic")
 
