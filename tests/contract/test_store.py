@@ -541,6 +541,16 @@ class TestEvidence:
         assert store.datasets() == [a_dataset()]
         assert store.examples(DatasetId("dataset-1")) == [an_example()]
 
+    def test_a_dataset_and_its_task_are_kept_together(self, store: SqlStore) -> None:
+        """Both or neither: where the task's name is taken, there is no dataset either."""
+        store.add_dataset(a_dataset(), [an_example()] * 3, task=a_task())
+        assert (store.tasks(), store.datasets()) == ([a_task()], [a_dataset()])
+        assert store.examples(DatasetId("dataset-1")) == [an_example()] * 3
+        other = a_task(id=TaskId("task-2"))
+        with pytest.raises(Conflict, match="belongs to task task-1"):
+            store.add_dataset(a_dataset(id=DatasetId("dataset-2"), task_id=other.id), [an_example()], task=other)
+        assert (store.tasks(), store.datasets()) == ([a_task()], [a_dataset()])
+
     def test_lists_are_newest_first_and_by_task(self, store: SqlStore) -> None:
         """Datasets, versions, evaluations and deployments alike."""
         ring(store)

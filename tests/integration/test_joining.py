@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes import a_call, a_request, a_response, after, an_inference
+from tests.fakes import a_call, a_request, a_response, a_task, after, an_inference
 from tests.unit.curation.logs import tickets
 from tests.unit.curation.test_frames import TOPIC_PROMPT, TOPIC_PROMPT_2
+from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.errors import NotEnoughData
-from tierwright.core.ids import InferenceId, ModelVersionId
+from tierwright.core.ids import InferenceId, ModelVersionId, TaskId
 from tierwright.curation.audit import audit
 from tierwright.curation.joining import MIN_NEW_INPUTS, Joiner
 from tierwright.store.connection import open_store
@@ -81,8 +83,6 @@ def test_audit_again_keeps_ids_and_people_s_names(store: Store) -> None:
     pairs = tickets(500, 23)
     store.append(asked(pairs[:250], TOPIC_PROMPT, start=0))
     first = audit(store, seed=1).tasks[0].task
-    from dataclasses import replace  # noqa: PLC0415 - used here only
-
     store.put_task(replace(first, name="ticket-topic", named_by_person=True))
     store.append(asked(pairs[250:], TOPIC_PROMPT_2, start=250))
     again = audit(store, seed=1)
@@ -90,6 +90,26 @@ def test_audit_again_keeps_ids_and_people_s_names(store: Store) -> None:
     assert again.tasks[0].task.name == "ticket-topic"
     assert len(again.tasks[0].task.frames) == 2
     assert again.unassigned == 0
+
+
+def test_audit_leaves_tasks_of_labelled_history(store: Store) -> None:
+    """A task without frames keeps name, contract and what named it; where its traffic is found it gets the wording."""
+    labels = OutputContract(kind=ContractKind.LABEL, labels=("billing", "fraud"))
+    other = a_task(id=TaskId("task-other"), name="other", contract=labels, frames=(), named_by_person=True)
+    topics = replace(other, id=TaskId("task-topics"), name="topics")
+    store.put_task(other)
+    store.put_task(topics)
+    pairs = tickets(300, 25)
+    by_name = [replace(one, task_id=topics.id) for one in asked(pairs[:200], TOPIC_PROMPT, start=0)]
+    strange = replace(asked([("a story please", "once")], "Tell a story {}", start=900)[0], task_id=other.id)
+    store.append([*by_name, *asked(pairs[200:], TOPIC_PROMPT, start=200), strange])
+    found = audit(store, seed=1)
+    assert store.task("other") == other
+    assert store.get(strange.id).task_id == other.id
+    assert [finding.task.id for finding in found.tasks] == [topics.id]
+    kept = store.task("topics")
+    assert (kept.named_by_person, len(kept.frames)) == (True, 1)
+    assert set(kept.contract.labels) == {"account", "billing", "delivery", "fraud", "returns"}
 
 
 def test_specialist_s_answers_are_no_evidence(store: Store) -> None:

@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
 
+from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.estimate import Estimate
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, is_closed
+from tierwright.curation.contracts import infer_contract, is_closed, widen
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
@@ -28,6 +29,7 @@ from tierwright.curation.recurrence import MIN_INPUTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from tierwright.core.contract import OutputContract
     from tierwright.core.ids import InferenceId
     from tierwright.core.inference import Inference
     from tierwright.curation.frames import FrameGroup
@@ -87,8 +89,9 @@ class AuditStore(InferenceStore, TaskStore, Protocol):
 def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lambda _: None) -> Audit:
     """Finds the tasks in all captured traffic, keeps them, and says of each inference which it belongs to.
 
-    A task found before keeps its id, and its name where a person chose it. Raises NotEnoughData where there is no
-    traffic, or nothing in it recurs.
+    A task found before keeps its id, and its name where a person chose it; one made from labelled history stays as it
+    is, and what its people's labels say of its answers is kept where its traffic is found. Raises NotEnoughData where
+    there is no traffic, or nothing in it recurs.
     """
     facts: dict[InferenceId, _Facts] = {}
     before: dict[InferenceId, TaskId] = {}
@@ -107,11 +110,15 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
             f"{MIN_INPUTS} requests with different inputs; nothing was changed"
         )
     progress("describing the tasks")
-    tasks = _tasks(jobs, store.tasks(), before)
+    known = store.tasks()
+    tasks = _tasks(jobs, known, before)
     assigned = {
         member.id: task.id for task, job in zip(tasks, jobs, strict=True) for group in job for member in group.members
     }
-    assignments = {inference_id: assigned.get(inference_id) for inference_id in facts}
+    # A task made from labelled history has no wording to be found by: who named it meant it.
+    by_name = {task.id for task in known if not task.frames}
+    named = {inference_id: task_id for inference_id, task_id in before.items() if task_id in by_name}
+    assignments = {inference_id: assigned.get(inference_id, named.get(inference_id)) for inference_id in facts}
     _keep(store, tasks)
     store.assign(assignments.items())
     return _report(tasks, jobs, facts, assignments)
@@ -172,13 +179,26 @@ def _tasks(
             Task(
                 id=task_id,
                 name=old.name if old else name,
-                contract=contract,
+                contract=_contract(old, contract),
                 frames=tuple(group.frame for group in job),
                 created_at=datetime.fromtimestamp(found[0][0].at, UTC),
                 named_by_person=old.named_by_person if old else False,
             )
         )
     return _with_free_names(tasks, {task.name for task in known if task.id not in taken})
+
+
+def _contract(old: Task | None, found: OutputContract) -> OutputContract:
+    """The contract found in the traffic, with the classes of the labelled history that the task was made from."""
+    if old is None or old.frames or old.contract.kind is not found.kind:
+        return found
+    if found.kind is ContractKind.LABEL:
+        return widen(found, old.contract.labels)
+    if {spec.name for spec in found.fields} != {spec.name for spec in old.contract.fields}:
+        return found
+    values = {spec.name: spec.values for spec in old.contract.fields}
+    fields = (replace(s, values=tuple(dict.fromkeys((*s.values, *values[s.name])))) for s in found.fields)
+    return replace(found, fields=tuple(fields))
 
 
 def _with_free_names(tasks: Sequence[Task], used: set[str]) -> list[Task]:

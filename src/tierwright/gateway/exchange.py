@@ -68,6 +68,8 @@ class _Target(NamedTuple):
     found: Recognised | None
     #: The version that the caller named; None: the one deployed.
     pinned: LiveSpecialist | None = None
+    #: Whether the caller named a task for which nobody knows a model: only its specialist can answer.
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,22 +206,13 @@ class Exchange:
             return
         if call.dialect.endpoint is Endpoint.COUNT_TOKENS and await self._counts_itself(call, asked, target.model):
             return
-        if not self.catalogue.serves(target.model):
+        live = snapshot.specialists.get(found.task.id) if found is not None and asked.for_specialists else None
+        if not self.catalogue.serves(target.model) and not (live is not None and target.is_alone):
             await call.refuse(problems.model_not_found(target.model))
             return
-        role = CallRole.PRIMARY
-        live = snapshot.specialists.get(found.task.id) if found is not None and asked.for_specialists else None
-        if live is None or found is None:
-            trail.route = self.policy.decide(None, draw=0.0)
-        else:
-            draw = draw_of(found.task.id, wire.conversation_of(call.headers) or trail.id)
-            trail.route = self.policy.decide(live.deployment, draw=draw)
-            if trail.route.reason is RouteReason.SPECIALIST:
-                local = await self._ask_specialist(trail, asked, found, live, threshold=live.deployment.threshold)
-                if isinstance(local, LocalAnswer):
-                    await _send_local(call, asked, local)
-                    return
-                role = local
+        role = await self._ask_first(call, asked, target, live)
+        if role is None:
+            return
         await self.frontier.answer(
             Errand(
                 call=call,
@@ -229,6 +222,32 @@ class Exchange:
                 sticky=_sticky(call.headers),
             )
         )
+
+    async def _ask_first(
+        self, call: Call, asked: Asked, target: _Target, live: LiveSpecialist | None
+    ) -> CallRole | None:
+        """Lets the specialist answer, if it may and can; the role in which the frontier model is to be asked, or None.
+
+        None: the request was answered, or refused since nobody else can be asked.
+        """
+        trail, found = call.trail, target.found
+        if live is None or found is None:
+            trail.route = self.policy.decide(None, draw=0.0)
+            return CallRole.PRIMARY
+        draw = draw_of(found.task.id, wire.conversation_of(call.headers) or trail.id)
+        trail.route = self.policy.decide(live.deployment, draw=draw)
+        if target.is_alone:
+            trail.route = replace(trail.route, reason=RouteReason.SPECIALIST, propensity=1.0)
+        if trail.route.reason is not RouteReason.SPECIALIST:
+            return CallRole.PRIMARY
+        local = await self._ask_specialist(trail, asked, found, live, threshold=live.deployment.threshold)
+        if not isinstance(local, LocalAnswer):
+            if not target.is_alone:
+                return local
+            await call.refuse(problems.model_not_found(target.model))
+            return None
+        await _send_local(call, asked, local)
+        return None
 
     def _admit(self, trail: Trail, asked: Asked, target: _Target, caller: Caller) -> Problem | None:
         """None where the caller's key is for this and has enough left of what it may use; else a Problem."""
@@ -273,19 +292,27 @@ class Exchange:
             return _Target(asked.model, None)
         name, number = wire.alias_of(asked.model)
         if name is not None:
-            task = snapshot.tasks.get(name)
-            if task is None:
-                return problems.task_not_found(asked.model)
-            found = Recognised(task, _input_of(task, chat))
-            if number is None:
-                model = await self._model_of(task)
-                return problems.task_not_found(asked.model) if model is None else _Target(model, found)
-            pinned = await self.specialists.pinned(task, number)
-            return problems.task_not_found(asked.model) if pinned is None else _Target(asked.model, found, pinned)
+            return await self._alias_target(asked.model, chat, snapshot.tasks.get(name), number)
         named = None if asked.task_name is None else snapshot.tasks.get(asked.task_name)
         if named is not None:
             return _Target(asked.model, Recognised(named, _input_of(named, chat)))
         return _Target(asked.model, snapshot.index.recognise(chat))
+
+    async def _alias_target(
+        self, model: str, chat: ChatRequest, task: Task | None, number: int | None
+    ) -> _Target | Problem:
+        """What a task named in place of a model means; `number`: of the version named."""
+        if task is None:
+            return problems.task_not_found(model)
+        found = Recognised(task, _input_of(task, chat))
+        if number is not None:
+            pinned = await self.specialists.pinned(task, number)
+            return problems.task_not_found(model) if pinned is None else _Target(model, found, pinned)
+        usual = await self._model_of(task)
+        if usual is None and task.id in self.specialists.snapshot.specialists:
+            # A task made from labelled history: nobody was ever asked for a model there.
+            return _Target(model, found, is_alone=True)
+        return problems.task_not_found(model) if usual is None else _Target(usual, found)
 
     async def _answer_pinned(self, call: Call, asked: Asked, found: Recognised, pinned: LiveSpecialist) -> None:
         """The version that was named answers, whatever its confidence; where it can't, nobody else does."""

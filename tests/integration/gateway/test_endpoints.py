@@ -9,8 +9,9 @@ import openai
 import pytest
 from aiohttp import web
 
+from tests.fakes import a_task
 from tests.integration.gateway.conftest import Running, Sure
-from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last
+from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last, seen
 from tests.integration.gateway.upstream import Upstream, completion, events, plain, streaming
 from tierwright.core.inference import CallRole, Endpoint, RouteReason
 from tierwright.gateway.upstreams.config import DeploymentConfig, ResilienceConfig
@@ -79,6 +80,26 @@ def test_a_task_can_be_asked_for_by_name(gateway: Running) -> None:
     _, headers = ask(gateway, model="task:card-intent")
     assert headers["x-tierwright-route-reason"] == RouteReason.LOW_CONFIDENCE
     assert b'"model":"gpt-4o"' in gateway.upstream.seen[-1][1]
+
+
+def test_a_task_of_labelled_history_is_answered_by_its_specialist_alone(start: Callable[..., Running]) -> None:
+    """Without frames, incumbent and any model named in the settings, `task:NAME` has its specialist's answer or a 404.
+
+    Its requests are recognised by the name alone; even the holdout goes to the specialist, since nobody else is there.
+    """
+    gateway = start(backend={"models": ()}, routing={"holdout_share": 1.0})
+    specialist = Sure()
+    deploy(gateway, specialist)
+    gateway.store.put_task(a_task(frames=()))
+    seen(gateway)
+    answer, headers = ask(gateway, model="task:card-intent")
+    assert answer.choices[0].message.content == "card_lost"
+    assert headers["x-tierwright-route-reason"] == RouteReason.SPECIALIST
+    assert ask(gateway)[1].get("x-tierwright-task") is None
+    specialist.confidence = 0.1
+    with pytest.raises(openai.NotFoundError, match="task:card-intent"):
+        ask(gateway, model="task:card-intent")
+    assert len(gateway.upstream.seen) == 1
 
 
 def test_a_version_can_be_asked_for_by_number(gateway: Running) -> None:

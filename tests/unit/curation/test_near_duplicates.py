@@ -38,3 +38,18 @@ def test_groups_agree_with_all_pairs() -> None:
 def test_groups_of_empty_and_odd_texts() -> None:
     """Empty texts, single characters and lone surrogates are texts like others."""
     assert near_duplicate_groups(["", " ", "a", "\ud800", "A"], threshold=0.9, seed=0).tolist() == [0, 0, 2, 3, 2]
+
+
+def test_groups_of_many_texts_are_those_of_few() -> None:
+    """Texts hashed together with thousands of others have the groups that they have alone."""
+    pairs = [text for text, _ in tickets(1500, seed=12)]
+    texts = [*pairs, *(f"{text} x" for text in pairs[:500])]
+    groups = near_duplicate_groups(texts, threshold=0.8, seed=0).tolist()
+    joined = [place for place in range(500) if groups[1500 + place] == groups[place]]
+    alone = [
+        place
+        for place in range(500)
+        if near_duplicate_groups([texts[place], texts[1500 + place]], threshold=0.8, seed=0).tolist() == [0, 0]
+    ]
+    assert len(alone) > 450, "the sample holds near-duplicates"
+    assert set(alone) <= set(joined)
