@@ -2,9 +2,9 @@
 
     python benchmarks/learnability.py [--data DIRECTORY] [--seeds 5] [--encoder DIRECTORY] [--curve] [--json]
 
-*Not learnable*: the priority of issue reports (gitbugs, oldest 70 % to train, newest 30 % to test), alone and as a field
-beside the project; and labels of public data sets, shuffled. *Learnable*: the same data sets with their own labels, from
-very few examples on. Each seed draws other examples (issue reports are all taken: their seeds differ in the fitting).
+*Not learnable*: the priority of issue reports (gitbugs, oldest 70 % to train, newest 30 % to test), alone and as a
+field beside the project; and labels of public data sets, shuffled. *Learnable*: the same data sets with their own labels,
+from very few examples on. Each seed draws other examples (issue reports are all taken: their seeds differ in the fitting).
 What must not happen is that a learnable task is condemned or a shuffled one taken for learnable. With `--curve` the
 verdict is also told what the learning curve foretells, without it only how many examples there were.
 """
@@ -126,7 +126,7 @@ def examples_of(rows: Rows, contract: OutputContract, split: Split, start: int) 
 
 
 def judged(
-    train: Rows, test: Rows, fields: tuple[str, ...], seed: int, encoder: Encoder | None, curve: bool
+    train: Rows, test: Rows, fields: tuple[str, ...], seed: int, encoder: Encoder | None, *, curve: bool
 ) -> dict[str, Any]:
     """The verdict on one trial."""
     contract = contract_of(train + test, fields)
@@ -219,7 +219,7 @@ def main() -> None:
     report = []
     for name, wanted, fields, split, seeds in trials(given.data, given.seeds):
         begun = time.perf_counter()
-        found = [judged(*split(seed), fields, seed, encoder, given.curve) for seed in range(1, seeds + 1)]
+        found = [judged(*split(seed), fields, seed, encoder, curve=given.curve) for seed in range(1, seeds + 1)]
         report.append({"task": name, "should_be": wanted, "verdicts": found})
         if not given.json:
             counts = ", ".join(f"{count} {what}" for what, count in Counter(f["learned"] for f in found).most_common())

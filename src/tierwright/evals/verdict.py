@@ -8,8 +8,8 @@ and whether one is as good as the incumbent (`evals.compare`).
 
 What is worth having is a quarter of the way from the constant to the ceiling: perfection, or the incumbent's agreement
 with itself where its answers are the reference; but never less than a point. The constant of a field is the most
-frequent value; or, where that does better, the most frequent value for what the rung says itself in the other fields, so
-that what only follows from another field is not taken for learned. A field that the others fix, but for a few slips, is
+frequent value or, where that does better, the most frequent value for what the rung says itself in the other fields: so
+what only follows from another field is not taken for learned. A field that the others fix, but for a few slips, is
 learned with them.
 
 All rungs and fields are looked at with intervals that hold together (Bonferroni: Dunn 1961, JASA 56:52-64), so that the
