@@ -3,9 +3,8 @@
     python benchmarks/learnability.py [--data DIRECTORY] [--seeds 5] [--encoder DIRECTORY] [--curve] [--json]
 
 *Not learnable*: the priority of issue reports (gitbugs, oldest 70 % to train, newest 30 % to test), alone and as a
-field beside the project; and labels of public data sets, shuffled. *Learnable*: the same data sets with their own labels,
-from very few examples on. Each seed draws other examples (issue reports are all taken: their seeds differ in the fitting).
-What must not happen is that a learnable task is condemned or a shuffled one taken for learnable. With `--curve` the
+field beside the project; and labels of public data sets, shuffled. *Learnable*: the same data sets with their own
+labels, from very few examples on. Each seed draws other examples; the issue reports are all taken, once. What must not happen is that a learnable task is condemned or a shuffled one taken for learnable. With `--curve` the
 verdict is also told what the learning curve foretells, without it only how many examples there were.
 """
 
@@ -185,7 +184,7 @@ def trials(
         rows = labelled(data, title.split(",")[0])
 
         def drawn(
-            seed: int, rows: Rows = rows, able: bool = able, training: int = training, testing: int = testing
+            seed: int, *, rows: Rows = rows, able: bool = able, training: int = training, testing: int = testing
         ) -> tuple[Rows, Rows]:
             generator = np.random.default_rng(seed)
             order = generator.permutation(len(rows))[: training + testing].tolist()

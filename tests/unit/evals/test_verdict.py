@@ -214,7 +214,7 @@ def test_ladder_without_a_rung_is_refused() -> None:
 
 @pytest.mark.slow
 def test_verdict_is_seldom_wrong() -> None:
-    """Over 100 ladders of three guessing rungs none is learnable by more than chance; over 100 good ones none condemned."""
+    """Of 100 ladders of three guessing rungs few pass for learnable; of 100 good rungs none is condemned."""
     wrong = condemned = 0
     for seed in range(100):
         right = drawn(150, SKEWED, seed)

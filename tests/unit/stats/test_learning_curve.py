@@ -84,7 +84,7 @@ def test_curve_is_not_asked_beyond_its_limit() -> None:
 
 
 def test_law_that_did_not_hold_is_asked_only_twice_as_far() -> None:
-    """A curve with a late jump, which its small sizes do not foretell, is asked up to twice the data, and less surely."""
+    """A curve with a late jump, which small sizes do not foretell, is asked up to twice the data, and less surely."""
     generator = np.random.default_rng(0)
     levels = [0.5, 0.5, 0.5, 0.5, 0.7, 0.85]
     repeats = [

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from tests.fakes import NOON
 from tests.unit.training.problems import LABELS, label_examples
-from tierwright.core.dataset import Example
 from tierwright.core.triage import Severity
 from tierwright.training.drift import drift, tell_apart
+
+if TYPE_CHECKING:
+    from tierwright.core.dataset import Example
 
 
 def timed(count: int, *, word: str = "", share: float = 1.0) -> list[Example]:

@@ -16,7 +16,7 @@ from tierwright.training.label_noise import judge, label_noise
 
 
 def test_seeded_flips_are_found() -> None:
-    """Of 5 % flipped labels nine in ten are named, nine in ten named ones are flipped, and the rate is in its interval."""
+    """Nine in ten of 5 % flipped labels are named, nine in ten named ones are flipped, the rate is in its interval."""
     examples = label_examples(800, human=1.0)
     rng = np.random.default_rng(1)
     flipped = {}
