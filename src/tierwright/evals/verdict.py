@@ -1,15 +1,16 @@
 """Whether anything that was trained has learned the task: the verdict on a whole ladder, and on each field.
 
-Owns four answers. *Learnable*: some rung is right more often than a constant, by more than noise. *Not learnable*: every
+Owns four answers. *Learnable*: some rung is right more often than a constant, by more than noise. *Not learnable*: each
 rung is shown to gain less over the constant than would be worth having, and neither is it for want of examples: leave
 this on the frontier model. *Partly learnable*: some fields of the answer are the one, some the other. *Undecided*: the
 evidence fits both, and how many more labels would tell is said. Refuses to know how rungs are made and which is best,
 and whether one is as good as the incumbent (`evals.compare`).
 
 What is worth having is a quarter of the way from the constant to the ceiling: perfection, or the incumbent's agreement
-with itself where its answers are the reference. The constant of a field is the most frequent value; or, where that does
-better, the most frequent value for what the rung itself says in the other fields, so that a field that only follows from
-another one is not taken for learned. A field that is fixed by the others has nothing left to learn and follows them.
+with itself where its answers are the reference; but never less than a point. The constant of a field is the most
+frequent value or, where that does better, the most frequent value for what the rung says itself in the other fields: so
+what only follows from another field is not taken for learned. A field that the others fix, but for a few slips, is
+learned with them.
 
 All rungs and fields are looked at with intervals that hold together (Bonferroni: Dunn 1961, JASA 56:52-64), so that the
 best of several rungs is not believed for being the best of several.
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from tierwright.core.estimate import Estimate
     from tierwright.core.model import Prediction
 
-#: Share of the way from the constant to the ceiling that is worth having.
-WORTH_HAVING = 0.25
+#: Share of the way from the constant to the ceiling that is worth having, and the least gain that ever is.
+WORTH_HAVING, LEAST_WORTH = 0.25, 0.01
 #: Training examples, in all and for each member on average, below which a failure may be for want of them.
 ENOUGH_EXAMPLES, ENOUGH_PER_MEMBER = 300, 30
 #: Examples of the same values in the other fields from which their most frequent value is a constant.
@@ -227,7 +228,9 @@ class _Judge:
             gains.append(self._gain(rung, hits, constant))
             constants.append(constant)
         at = max(range(len(gains)), key=lambda number: gains[number].difference.value)
-        room = 1 - max(float(constants[at].mean()), min(fixed, 1.0) if constants[at] is not plain else 0.0)
+        room = (
+            1 - float(constants[at].mean()) if constants[at] is plain else 1 - max(fixed, float(constants[at].mean()))
+        )
         members = len({values[place] for values in known})
         return self._verdict(self.contract.heads[place], gains, constants[at], room, members, None)
 
@@ -268,7 +271,7 @@ class _Judge:
     ) -> FieldVerdict:
         best = max(gains, key=lambda gain: gain.difference.value)
         majority = wilson_by_group(constant, self.groups)
-        worth = WORTH_HAVING * max(0.0, room)
+        worth = max(LEAST_WORTH, WORTH_HAVING * room)
         small = all(gain.difference.ci_high <= worth for gain in gains)
         found = (
             f"the best rung, {best.rung}, scores {_percent(best.score)}, a constant {_percent(majority)}; the "

@@ -54,8 +54,8 @@ MOST_EXAMPLES = 20_000
 FEWEST_EXAMPLES = 60
 #: Cases listed at most.
 _MOST_CASES = 50
-#: A rate whose lower end passes this is worth a person's time.
-_WORTH_LOOKING = 0.02
+#: A rate above this is worth a person's time.
+_WORTH_LOOKING = 0.03
 #: Rates and logarithms of scales that are looked at.
 _LEAST, _MOST = 1e-4, 0.6
 _SCALES = (-2.0, 4.5)
@@ -295,7 +295,7 @@ def _finding(
     rate = judged.rate
     sampled = f", a sample of {available:,}" if available > len(examples) else ""
     field = "" if head == "label" else f" of {head!r}"
-    serious = rate.ci_low > _WORTH_LOOKING
+    serious = rate.value > _WORTH_LOOKING
     return Finding(
         check="label-noise",
         severity=Severity.WARNING if serious else Severity.NOTE,
