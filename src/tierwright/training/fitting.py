@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
 from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototypes
 from tierwright.training.recipe import FittedSpecialist, TrainingSet
+from tierwright.training.selection import informative_columns, keep_columns
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
@@ -106,6 +107,12 @@ def fit_specialist(
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
     reading = featuriser.read(texts)
+    kept_columns = informative_columns(reading.ngrams, problem.labels)
+    if len(kept_columns) < len(featuriser.features):
+        of_words = (featuriser.features & 1).astype(np.bool_)
+        ngrams_kept, known = keep_columns(reading.ngrams, kept_columns, of_words)
+        reading = replace(reading, ngrams=ngrams_kept, known=known)
+        featuriser = replace(featuriser, features=featuriser.features[kept_columns], idf=featuriser.idf[kept_columns])
     features = Features(ngrams=reading.ngrams, embeddings=None if encoder is None else encoder.embed(texts))
     heads: list[_Head] = []
     for place, name in enumerate(contract.heads):
