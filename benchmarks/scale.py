@@ -4,8 +4,8 @@
 
 Texts are words drawn from a vocabulary of 20,000 made-up words with frequencies after Zipf; a fifth of a text's words
 come from the 60 words that its class prefers. With `--fields 2` the answer is a JSON object of two such classes, each
-of which lends its words. A tenth of the examples more is generated and scored. Memory is the largest resident size of this
-process, everything included. Without `--encoder` the recipe is `ngram`, with it `encoder-head`.
+of which lends its words. A tenth of the examples more is generated and scored. Memory is the largest resident size of
+this process, everything included. Without `--encoder` the recipe is `ngram`, with it `encoder-head`.
 """
 
 from __future__ import annotations
