@@ -105,7 +105,7 @@ class Specialist:
         self._novelty = artifact.config.novelty
         self._prototypes = _prototypes(arrays, len(self._heads)) if self._encoder is not None else None
         kinds = 3 if self._prototypes is None else 4
-        if self._novelty is not None and {len(v) for v in (self._novelty.slopes, self._novelty.lows)} != {kinds}:
+        if self._novelty is not None and {len(self._novelty.lows), len(self._novelty.spreads)} != {kinds}:
             raise ArtifactError(f"model {artifact.id[:12]} weighs other evidence than it has; train it again")
         combinations = arrays.get(COMBINATIONS)
         self._combinations = None if combinations is None else np.asarray(combinations, dtype=np.int64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
@@ -27,8 +27,9 @@ from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF, OWNER
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
-from tierwright.training.novelty import Spread, Unseen, fit_map, fit_prototypes
+from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototypes
 from tierwright.training.recipe import FittedSpecialist, TrainingSet
+from tierwright.training.selection import informative_columns, keep_columns
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 MIN_HUMAN = 50
 #: Examples, all labelled by people, of which one fold is plenty to calibrate on.
 _PLENTY = 3000
-#: Examples that are made novel, at most.
-_NOVEL = 4000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
@@ -108,6 +107,12 @@ def fit_specialist(
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
     reading = featuriser.read(texts)
+    kept_columns = informative_columns(reading.ngrams, problem.labels)
+    if len(kept_columns) < len(featuriser.features):
+        of_words = (featuriser.features & 1).astype(np.bool_)
+        ngrams_kept, known = keep_columns(reading.ngrams, kept_columns, of_words)
+        reading = replace(reading, ngrams=ngrams_kept, known=known)
+        featuriser = replace(featuriser, features=featuriser.features[kept_columns], idf=featuriser.idf[kept_columns])
     features = Features(ngrams=reading.ngrams, embeddings=None if encoder is None else encoder.embed(texts))
     heads: list[_Head] = []
     for place, name in enumerate(contract.heads):
@@ -301,7 +306,7 @@ def _calibrated(
         )
     best, evidence = unseen.answers(chosen)
     right = (best == problem.labels[chosen]).all(axis=1)
-    novelty = fit_map(evidence, right, unseen.novel(_some(chosen, _NOVEL, unseen.seed)))
+    novelty = fit_limits(evidence)
     probability = weigh(evidence, novelty)
     incumbent = problem.incumbent_right[chosen]
     calibration = calibrate(probability, right, incumbent)
@@ -316,13 +321,6 @@ def _calibrated(
         "local_share": wilson(int(local.sum()), count),
     }
     return novelty, calibration, metrics, right
-
-
-def _some(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """At most so many of some rows, in their order."""
-    if len(rows) <= count:
-        return rows
-    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
 
 
 def _arrays(featuriser: NgramFeaturiser, heads: Sequence[_Head], unseen: Unseen) -> dict[str, NDArray[np.generic]]:

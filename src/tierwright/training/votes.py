@@ -16,6 +16,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from tierwright.specialists.linear import log_softmax
+from tierwright.training.descent import descend
 from tierwright.training.softmax import fit_softmax
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class VoteConfig:
 
     #: C of the linear SVM on n-grams.
     svm_strength: float = 0.5
+    #: N-grams of all examples times members up to which the SVM is solved exactly: minutes on one core. Beyond, it is
+    #: approached in a fixed number of rounds.
+    exact_work: int = 500_000_000
     #: C of the softmax regression on embeddings.
     softmax_strength: float = 30.0
     softmax_iterations: int = 100
@@ -191,6 +195,8 @@ def _ngram_votes(
     members = names.ngrams.shape[0]
     target, weight = _with_names(labels, weights, members, config)
     ngrams = sp.vstack([features.ngrams, names.ngrams]).tocsr()
+    if ngrams.nnz * members > config.exact_work:
+        return descend(ngrams, target, weight, members, strength=config.svm_strength, seed=seed)
     model = LinearSVC(C=config.svm_strength, random_state=seed).fit(ngrams, target, sample_weight=weight)
     if members == 2:
         coefficients, intercepts = np.vstack([-model.coef_, model.coef_]), np.r_[-model.intercept_, model.intercept_]

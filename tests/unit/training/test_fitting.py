@@ -120,3 +120,27 @@ def test_confidence_is_honest(tmp_path: Path) -> None:
     found = Specialist.load(fitted.path, encoder=None).predict([text for text, _, _ in rows[600:]])
     right = np.mean([p.output == s for p, s in zip(found, said[600:], strict=True)])
     assert np.mean([p.confidence for p in found]) == pytest.approx(right, abs=0.08)
+
+
+def test_odd_texts_are_learned_from(tmp_path: Path) -> None:
+    """Empty texts and one of 100,000 characters are examples like others, and are answered."""
+    odd = [
+        an_example(900 + n, text, "billing", "billing", labelled=True)
+        for n, text in enumerate(["", " ", "x " * 50_000])
+    ]
+    fitted = fit(training_set([*label_examples(150), *odd]), tmp_path)
+    found = Specialist.load(fitted.path, encoder=None).predict(["", "\ud800", "y" * 100_000, "invoice " * 12_500])
+    assert all(p.output in TOPICS and 0.0 <= p.confidence <= 1.0 for p in found)
+
+
+def test_labelled_history_of_an_unbalanced_kind(tmp_path: Path) -> None:
+    """Without an incumbent and with one answer in fifty, the rare answer is still found."""
+    examples = [
+        replace(example, incumbent_output=None)
+        for example in label_examples(400, human=1.0)
+        if example.output != "delivery" or example.id.endswith("0")
+    ]
+    fitted = fit(training_set(examples), tmp_path)
+    (found,) = Specialist.load(fitted.path, encoder=None).predict(["urgent parcel case 12"])
+    assert found.output == "delivery"
+    assert fitted.metrics["incumbent_accuracy"].value == 1.0
