@@ -6,6 +6,7 @@ the arrays mean.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -55,7 +56,8 @@ class Checkpoints:
                 os.fsync(file.fileno())
             draft.replace(self.path)
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             raise ServiceError(
                 f"the unfinished training can't be kept in {self.folder}: {error.strerror}; make room or name another "
                 "folder in [store] artifacts, and train again"

@@ -61,6 +61,8 @@ class TunedEncoder:
     encoder: Encoder
     #: The encoder as files of the artifact: it belongs to this specialist alone.
     files: Mapping[str, bytes]
+    #: Packages whose arithmetic is in it, for the manifest.
+    packages: Sequence[str]
     #: Whether each example judges, shape (n,). All others are taken at their word, learned from in every fold, and
     #: predicted in none: predictions of examples that the encoder has learned from would be too good.
     judges: NDArray[np.bool_]
@@ -156,7 +158,9 @@ def fit_specialist(
     examples, contract = training.examples, training.contract
     problem = _problem(examples, contract, votes.folds, seed)
     files: Mapping[str, bytes] = {}
+    packages = ["numpy", "scipy", "scikit-learn"]
     if isinstance(encoder, TunedEncoder):
+        packages += encoder.packages
         problem, files, encoder = _judged_by(problem, encoder.judges), encoder.files, encoder.encoder
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
@@ -188,7 +192,7 @@ def fit_specialist(
         recipe=recipe,
         dataset_id=training.dataset_id,
         seed=seed,
-        versions={"tierwright": __version__, **{name: installed(name) for name in ("numpy", "scipy", "scikit-learn")}},
+        versions={"tierwright": __version__, **{name: installed(name) for name in packages}},
         encoder=encoder.fingerprint if encoder is not None else None,
         files={},
     )

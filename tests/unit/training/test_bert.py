@@ -53,7 +53,7 @@ def test_used_words_only() -> None:
 
 
 def test_dropout_draws_from_its_own_generator() -> None:
-    """The same seed drops the same values whatever torch has drawn elsewhere; without a generator nothing is dropped."""
+    """The same seed drops the same values whatever torch has drawn elsewhere; without one nothing is dropped."""
     bert = a_bert(dropout=0.5)
     ids, mask = torch.tensor([[2, 5, 6, 3]]), torch.ones(1, 4, dtype=torch.bool)
 

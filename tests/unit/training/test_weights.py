@@ -96,7 +96,13 @@ def test_pull_leaves_only_the_encoder(tmp_path: Path, copy: Path, known: dict[st
     into = tmp_path / "into"
     pull("tiny", into=into, sources=[LocalCopy(path=copy)], progress=str, known=known)
     assert {path.name for path in into.iterdir()} == {"tiny"}
-    assert {path.name for path in (into / "tiny").iterdir()} == {"encoder.onnx", "tokenizer.json", "encoder.json", "model.safetensors", "config.json"}
+    assert {path.name for path in (into / "tiny").iterdir()} == {
+        "encoder.onnx",
+        "tokenizer.json",
+        "encoder.json",
+        "model.safetensors",
+        "config.json",
+    }
 
 
 def test_pull_twice(tmp_path: Path, copy: Path, known: dict[str, BaseWeights]) -> None:

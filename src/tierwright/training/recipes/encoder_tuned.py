@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 NAME: Final = "encoder-tuned"
 #: Examples held out: this share, at least so many where that is no more than a quarter, and at most so many.
 _HELD_SHARE, _HELD_LEAST, _HELD_MOST = 0.1, 200, 1000
+#: Packages whose arithmetic is in the encoder.
+_PACKAGES: Final = ("torch", "tokenizers", "onnxruntime")
 #: Share of the texts that are read to their end; the served encoder reads no more of any text than the tuned one.
 _READ_WHOLE: Final = 0.99
 
@@ -114,7 +116,7 @@ class EncoderTunedRecipe:
         fitted = fit_specialist(
             replace(training, examples=[training.examples[row] for row in chosen]),
             recipe=NAME,
-            encoder=TunedEncoder(encoder=encoder, files=files, judges=held[chosen]),
+            encoder=TunedEncoder(encoder=encoder, files=files, packages=_PACKAGES, judges=held[chosen]),
             artifacts=artifacts,
             seed=seed,
             ngrams=self.ngrams,
