@@ -103,7 +103,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     step: int
     steps: int
     history: list[float]
-    #: Share of the best epoch so far; 0: the frozen encoder.
+    #: Epochs that were done when the figure last rose; 0: it has not.
     best_epoch: int
 
 
@@ -112,6 +112,7 @@ class _Run:
 
     def __init__(self, model: _Model, texts: TuningTexts, plan: TuningPlan, seed: int) -> None:
         self._model, self._texts, self._plan, self._seed = model, texts, plan, seed
+        self._halved = has_bfloat16()
         self._lengths = np.array([len(row) for row in texts.tokens])
         groups = _groups(model, plan)
         self._parameters = [parameter for group in groups for parameter in group["params"]]
@@ -119,7 +120,8 @@ class _Run:
         self._optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.98), eps=1e-6, fused=True)
         self._average = [parameter.detach().clone() for parameter in self._parameters]
         self._best = [parameter.detach().clone() for parameter in self._parameters]
-        self._total = plan.epochs * len(self._batches(0))
+        self._epochs = plan.epochs_for(len(texts.learned))
+        self._total = self._epochs * len(self._batches(0))
         self._state = _State(epoch=0, step=0, steps=0, history=[], best_epoch=0)
 
     def go(self, checkpoints: Checkpoints, progress: Callable[[str], None]) -> list[float]:
@@ -131,7 +133,7 @@ class _Run:
             self._state = msgspec.structs.replace(self._state, history=[self._judge()])
         clock = _Clock(done=self._state.steps, total=self._total)
         with ThreadPoolExecutor(_SHARDS) as pool:
-            while self._state.epoch < self._plan.epochs and not self._is_stale():
+            while self._state.epoch < self._epochs and not self._is_stale():
                 self._epoch(pool, checkpoints, clock, progress)
         self._load(self._best)
         return self._state.history
@@ -158,15 +160,16 @@ class _Run:
                 checkpoints.save(self._arrays(), self._state)
             if clock.is_due(self._state.steps):
                 progress(
-                    f"epoch {self._state.epoch + 1} of {self._plan.epochs}, "
+                    f"epoch {self._state.epoch + 1} of {self._epochs}, "
                     f"{100 * max(self._state.history):.1f} % right on held-out examples, {clock.left()} left at most"
                 )
         now = [parameter.detach().clone() for parameter in self._parameters]
         self._load(self._average)
         right = self._judge()
-        if right >= max(self._state.history):
+        before = max(self._state.history)
+        if right >= before:  # as good and trained for longer is better, but nothing to wait on for
             self._best = [value.clone() for value in self._average]
-        best = self._state.epoch + 1 if right >= max(self._state.history) else self._state.best_epoch
+        best = self._state.epoch + 1 if right > before else self._state.best_epoch
         self._load(now)
         self._state = msgspec.structs.replace(
             self._state,
@@ -205,12 +208,13 @@ class _Run:
 
     def _gradients(self, rows: NDArray[np.int64], batch: int, noise: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Gradients of the loss of some of a batch's examples, their share of the batch's mean."""
-        scores = self._model(*_padded([self._texts.tokens[row] for row in rows]), noise)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._halved):
+            scores = self._model(*_padded([self._texts.tokens[row] for row in rows]), noise)
         labels = torch.from_numpy(self._texts.labels[rows])
         loss = torch.zeros(())
         for place, head in enumerate(scores):
             loss = loss + functional.cross_entropy(
-                head, labels[:, place], label_smoothing=self._plan.smoothing, reduction="sum"
+                head.float(), labels[:, place], label_smoothing=self._plan.smoothing, reduction="sum"
             )
         return torch.autograd.grad(loss / batch, self._parameters)
 
@@ -263,6 +267,11 @@ class _Run:
             self._average[place], self._best[place] = part(place, "average"), part(place, "best")
         self._load([part(place, "now") for place in range(len(self._parameters))])
         self._state = state
+
+
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies 16-bit numbers faster than 32-bit ones; elsewhere torch only imitates it."""
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # no public name yet
 
 
 class _Clock:

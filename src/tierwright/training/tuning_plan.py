@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningPlan:
-    """Hyper-parameters, chosen on validation shares of the training splits of several public data sets; see LAB.md."""
+    """Hyper-parameters; where no source is named, those usual for encoders of this size. What was compared: LAB.md."""
 
-    epochs: int = 8
+    #: At most; fewer where there are so many examples that this many have been read before. At least one.
+    epochs: int = 6
+    examples: int = 120_000
     #: Examples a step, and padded tokens a step at most.
     batch: int = 32
     batch_tokens: int = 2048
@@ -34,6 +36,10 @@ class TuningPlan:
     average: float = 0.05
     #: Epochs without a better held-out figure after which it stops.
     patience: int = 3
+
+    def epochs_for(self, count: int) -> int:
+        """Epochs over so many examples."""
+        return max(1, min(self.epochs, self.examples // max(1, count)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
