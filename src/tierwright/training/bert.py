@@ -47,6 +47,7 @@ class Bert(nn.Module):
         missing.
         """
         super().__init__()
+        self._compact: torch.Tensor
         self._dropout = dropout
         self._used = used
         compact = np.zeros(config.vocab_size, dtype=np.int64)

@@ -19,7 +19,6 @@ from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 from tierwright.training.stopping import mean, why_stop
-from tierwright.training.weights import read_tunable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +106,7 @@ def _encoder_tuned(means: Means) -> Recipe:
     if find_spec("torch") is None:
         raise Unavailable("tuning needs torch; install the extra: pip install 'tierwright[train]'")
     from tierwright.training.recipes.encoder_tuned import EncoderTunedRecipe  # noqa: PLC0415 - only where wanted
+    from tierwright.training.weights import read_tunable  # noqa: PLC0415 - onnx takes a while to import
 
     try:
         base = read_tunable(means.weights / means.encoder_name)

@@ -108,7 +108,7 @@ def _encoder(trained: Trained, precision: Precision, threads: int) -> tuple[Enco
     )
     encoder = Encoder(graph=graph, tokenizer=trained.tokenizer, card=card, threads=threads)
     cosines = np.sum(encoder.embed(trained.texts) * trained.embeddings, axis=1, dtype=np.float64)
-    parity = Parity(mean_cosine=float(cosines.mean()), min_cosine=float(cosines.min()), n=len(cosines))
+    parity = Parity(mean_cosine=float(cosines.mean()), min_cosine=float(cosines.min()), n=len(trained.texts))
     described = msgspec.json.encode(msgspec.structs.replace(card, parity=parity))
     files = {GRAPH_FILE: graph, TOKENIZER_FILE: tokenizer, CARD_FILE: msgspec.json.format(described) + b"\n"}
     return encoder, files

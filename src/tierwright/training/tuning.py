@@ -271,7 +271,8 @@ class _Run:
 
 def has_bfloat16() -> bool:
     """Whether this processor multiplies 16-bit numbers faster than 32-bit ones; elsewhere torch only imitates it."""
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # no public name yet
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 class _Clock:

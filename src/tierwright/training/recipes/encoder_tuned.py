@@ -108,13 +108,13 @@ class EncoderTunedRecipe:
             card=self.base.card,
             max_tokens=max_tokens,
             heads=tuned.heads,
-            texts=[texts[row] for row in np.flatnonzero(held)],
+            texts=[texts[row] for row in np.flatnonzero(held).tolist()],
             embeddings=tuned.held,
         )
         encoder, files, _ = export(trained, threads=self.threads, progress=say)
         chosen = np.flatnonzero(kept)
         fitted = fit_specialist(
-            replace(training, examples=[training.examples[row] for row in chosen]),
+            replace(training, examples=[training.examples[row] for row in chosen.tolist()]),
             recipe=NAME,
             encoder=TunedEncoder(encoder=encoder, files=files, packages=_PACKAGES, judges=held[chosen]),
             artifacts=artifacts,
