@@ -99,7 +99,9 @@ def read_card(directory: Path) -> EncoderCard:
 
     Raises ArtifactError where the card or a file is missing, unreadable, of another format, or not what the card says.
     """
-    card, _ = _read_verified(directory)
+    card = _read_card(directory)
+    for name in sorted(card.files):
+        _read_verified(directory, name, card)
     return card
 
 
@@ -128,8 +130,9 @@ class Encoder:
 
         Raises ArtifactError where a file is missing, damaged, or not the one that `encoder.json` names.
         """
-        card, contents = _read_verified(directory)
-        return cls(graph=contents[GRAPH_FILE], tokenizer=contents[TOKENIZER_FILE].decode(), card=card, threads=threads)
+        card = _read_card(directory)
+        graph, tokenizer = (_read_verified(directory, name, card) for name in (GRAPH_FILE, TOKENIZER_FILE))
+        return cls(graph=graph, tokenizer=tokenizer.decode(), card=card, threads=threads)
 
     @property
     def card(self) -> EncoderCard:
@@ -191,30 +194,35 @@ def _batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
         start = stop
 
 
-def _read_verified(directory: Path) -> tuple[EncoderCard, dict[str, bytes]]:
-    remedy = "Fetch it again with `tierwright model pull`."
+_REMEDY: Final = "Fetch it again with `tierwright model pull`."
+
+
+def _read_card(directory: Path) -> EncoderCard:
     try:
         card = msgspec.json.decode((directory / CARD_FILE).read_bytes(), type=EncoderCard)
     except OSError as error:
-        raise ArtifactError(f"No sentence encoder at {directory}: {CARD_FILE}: {error.strerror}. {remedy}") from error
+        raise ArtifactError(f"No sentence encoder at {directory}: {CARD_FILE}: {error.strerror}. {_REMEDY}") from error
     except msgspec.DecodeError as error:
-        raise ArtifactError(f"{directory / CARD_FILE} can't be understood: {error}. {remedy}") from error
+        raise ArtifactError(f"{directory / CARD_FILE} can't be understood: {error}. {_REMEDY}") from error
     if card.format != 1 or card.pooling != "mean":
         raise ArtifactError(
             f"{directory / CARD_FILE} says format {card.format}, pooling {card.pooling!r}; "
-            f"this version of tierwright reads format 1, pooling 'mean'. {remedy}"
+            f"this version of tierwright reads format 1, pooling 'mean'. {_REMEDY}"
         )
-    contents = {}
     for name in sorted({GRAPH_FILE, TOKENIZER_FILE} | card.files.keys()):
         if name not in card.files or "/" in name or "\\" in name:
-            raise ArtifactError(f"{directory / CARD_FILE} gives no SHA-256 for a plain file {name!r}. {remedy}")
-        try:
-            contents[name] = (directory / name).read_bytes()
-        except OSError as error:
-            raise ArtifactError(f"{directory / name} can't be read: {error.strerror}. {remedy}") from error
-        if _sha256(contents[name]) != card.files[name]:
-            raise ArtifactError(f"{directory / name} is damaged: its SHA-256 is not the one in {CARD_FILE}. {remedy}")
-    return card, contents
+            raise ArtifactError(f"{directory / CARD_FILE} gives no SHA-256 for a plain file {name!r}. {_REMEDY}")
+    return card
+
+
+def _read_verified(directory: Path, name: str, card: EncoderCard) -> bytes:
+    try:
+        content = (directory / name).read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{directory / name} can't be read: {error.strerror}. {_REMEDY}") from error
+    if _sha256(content) != card.files[name]:
+        raise ArtifactError(f"{directory / name} is damaged: its SHA-256 is not the one in {CARD_FILE}. {_REMEDY}")
+    return content
 
 
 def open_session(graph: bytes, *, threads: int, name: str) -> onnxruntime.InferenceSession:

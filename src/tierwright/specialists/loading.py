@@ -27,6 +27,10 @@ def load_specialist(directory: Path, *, encoder: Encoder | None) -> Predictor:
         from tierwright.specialists.specialist import Specialist  # noqa: PLC0415 - a kind's libraries only where needed
 
         return Specialist.load(directory, encoder=encoder)
+    if recipe == "encoder-tuned":
+        from tierwright.specialists.tuned import load_tuned  # noqa: PLC0415 - as above
+
+        return load_tuned(directory)
     raise ArtifactError(
         f"{directory} was made by the recipe {recipe!r}, which this version can't serve; train it again"
     )

@@ -33,7 +33,7 @@ from tierwright.training.selection import informative_columns, keep_columns
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -51,6 +51,20 @@ _PLENTY = 3000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedEncoder:
+    """A sentence encoder that has learned from the labels of the training set, but for those that judge."""
+
+    encoder: Encoder
+    #: The encoder as files of the artifact: it belongs to this specialist alone.
+    files: Mapping[str, bytes]
+    #: Packages whose arithmetic is in it, for the manifest.
+    packages: Sequence[str]
+    #: Whether each example judges, shape (n,). All others are taken at their word, learned from in every fold, and
+    #: predicted in none: predictions of examples that the encoder has learned from would be too good.
+    judges: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +99,49 @@ class _Head:
     kept: NDArray[np.bool_]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """A training set as it looks before an encoder is tuned on it: n examples."""
+
+    #: The member of each head that each example has, shape (n, heads).
+    labels: NDArray[np.int64]
+    #: Whether each example may judge: its right answer is known.
+    judges: NDArray[np.bool_]
+    #: Whether all labels of each example are taken to be right.
+    kept: NDArray[np.bool_]
+    #: Frozen embeddings of the examples, shape (n, dimension).
+    embeddings: NDArray[np.float32]
+    #: Frozen embeddings of the names of each head's members, shape (k, dimension) each.
+    names: list[NDArray[np.float32]]
+
+
+def view(training: TrainingSet, *, encoder: Encoder, ngrams: NgramConfig, votes: VoteConfig, seed: int) -> Views:
+    """Labels, probable slips and frozen embeddings. Raises as `fit_specialist` does."""
+    problem = _problem(training.examples, training.contract, votes.folds, seed)
+    texts = [example.input for example in training.examples]
+    spoken = [[_spoken(value) for value in values] for values in problem.values]
+    kept = np.ones(len(texts), dtype=np.bool_)
+    if problem.human.all():
+        embeddings, named = encoder.embed(texts), [encoder.embed(names) for names in spoken]
+    else:
+        featuriser = NgramFeaturiser.fit(texts, ngrams)
+        features = _features(texts, featuriser, encoder)
+        embeddings, named = encoder.embed(texts[:0]), []
+        for place, names in enumerate(spoken):
+            of_names = _features(names, featuriser, encoder)
+            kept &= _fit_head(features, of_names, problem, place, config=votes, seed=seed).kept
+            assert features.embeddings is not None
+            assert of_names.embeddings is not None
+            embeddings = features.embeddings
+            named.append(of_names.embeddings)
+    return Views(labels=problem.labels, judges=problem.reference, kept=kept, embeddings=embeddings, names=named)
+
+
 def fit_specialist(
     training: TrainingSet,
     *,
     recipe: str,
-    encoder: Encoder | None,
+    encoder: Encoder | TunedEncoder | None,
     artifacts: Path,
     seed: int,
     ngrams: NgramConfig,
@@ -104,6 +156,11 @@ def fit_specialist(
     begun = time.perf_counter()
     examples, contract = training.examples, training.contract
     problem = _problem(examples, contract, votes.folds, seed)
+    files: Mapping[str, bytes] = {}
+    packages = ["numpy", "scipy", "scikit-learn"]
+    if isinstance(encoder, TunedEncoder):
+        packages += encoder.packages
+        problem, files, encoder = _judged_by(problem, encoder.judges), encoder.files, encoder.encoder
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
     reading = featuriser.read(texts)
@@ -140,7 +197,7 @@ def fit_specialist(
         recipe=recipe,
         dataset_id=training.dataset_id,
         seed=seed,
-        versions={"tierwright": __version__, **{name: installed(name) for name in ("numpy", "scipy", "scikit-learn")}},
+        versions={"tierwright": __version__, **{name: installed(name) for name in packages}},
         encoder=encoder.fingerprint if encoder is not None else None,
         files={},
     )
@@ -156,12 +213,12 @@ def fit_specialist(
         novelty=novelty,
     )
     arrays = _arrays(featuriser, heads, unseen)
-    identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays=arrays)
+    identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays=arrays, files=files)
     return FittedSpecialist(
         id=identity,
         path=path,
         size_bytes=sum(file.stat().st_size for file in path.iterdir()),
-        encoder=manifest.encoder,
+        encoder=None if files else manifest.encoder,
         threshold=calibration.threshold,
         train_seconds=time.perf_counter() - begun,
         metrics=metrics,
@@ -208,6 +265,16 @@ def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, 
         incumbent_known=known,
         reference=reference,
         folds=fold,
+    )
+
+
+def _judged_by(problem: _Problem, judges: NDArray[np.bool_]) -> _Problem:
+    """The same examples, of which only some judge."""
+    return replace(
+        problem,
+        human=np.ones_like(problem.human),
+        reference=judges & problem.incumbent_known,
+        folds=np.where(judges, problem.folds, -1),
     )
 
 

@@ -7,11 +7,12 @@ what was trained. All of it looks at validation examples only; the test examples
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
-from tierwright.core.errors import InputError, NotEnoughData
+from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
 from tierwright.core.ids import ModelVersionId
 from tierwright.core.model import ModelVersion
 from tierwright.training.recipe import TrainingSet, Unavailable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import FittedSpecialist, Recipe
     from tierwright.training.stopping import Gate
 
-NGRAM, ENCODER_HEAD = "ngram", "encoder-head"
+NGRAM, ENCODER_HEAD, ENCODER_TUNED = "ngram", "encoder-head", "encoder-tuned"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -99,11 +100,27 @@ def _encoder_head(means: Means) -> Recipe:
     raise Unavailable(f"the sentence encoder is not here; fetch it with `tierwright model pull {means.encoder_name}`")
 
 
+def _encoder_tuned(means: Means) -> Recipe:
+    _encoder_head(means)  # it begins with the frozen one
+    assert means.encoder is not None
+    if find_spec("torch") is None:
+        raise Unavailable("tuning needs torch; install the extra: pip install 'tierwright[train]'")
+    from tierwright.training.recipes.encoder_tuned import EncoderTunedRecipe  # noqa: PLC0415 - only where wanted
+    from tierwright.training.weights import read_tunable  # noqa: PLC0415 - onnx takes a while to import
+
+    try:
+        base = read_tunable(means.weights / means.encoder_name)
+    except ArtifactError as error:
+        raise Unavailable(str(error)) from error
+    return EncoderTunedRecipe(encoder=means.encoder, base=base, threads=means.threads)
+
+
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 #: Cheapest first.
 LADDER = (
     Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
+    Step(recipe=ENCODER_TUNED, kinds=_CLOSED, make=_encoder_tuned),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
 #: Contracts that some recipe can learn.

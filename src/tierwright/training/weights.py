@@ -20,17 +20,30 @@ from safetensors import SafetensorError
 
 from tierwright.core.errors import ArtifactError, ServiceError, UsageError, WeightsUnavailable
 from tierwright.specialists.encoder import CARD_FILE, GRAPH_FILE, TOKENIZER_FILE, Encoder, EncoderCard, read_card
-from tierwright.training.encoder_graph import Precision, read_config, write_graph
+from tierwright.training.encoder_graph import BertConfig, Precision, read_config, write_graph
 from tierwright.training.encoder_parity import check_parity, measure_parity
 from tierwright.training.weight_sources import BaseWeights, LocalCopy, ModelHub, PackageIndex, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 
-__all__ = ["BaseWeights", "LocalCopy", "ModelHub", "PackageIndex", "Source", "pull", "registry"]
+__all__ = [
+    "BaseWeights",
+    "LocalCopy",
+    "ModelHub",
+    "PackageIndex",
+    "Source",
+    "TunableWeights",
+    "pull",
+    "read_tunable",
+    "registry",
+]
 
 
 def registry() -> dict[str, BaseWeights]:
@@ -76,10 +89,41 @@ def pull(
     except OSError as error:
         raise ServiceError(
             f"Can't write the encoder {name} to {into}: {error.strerror or error}. "
-            "It needs about 250 MB while it is built and 25 MB afterwards."
+            "It needs about 300 MB while it is built and 120 MB afterwards."
         ) from error
     progress(f"{name} is ready")
     return directory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunableWeights:
+    """What a sentence encoder was built from, to be trained further."""
+
+    #: Named as the transformers library names those of `BertModel`.
+    tensors: Mapping[str, NDArray[np.float32]]
+    config: BertConfig
+    #: `tokenizer.json`.
+    tokenizer: str
+    card: EncoderCard
+
+
+def read_tunable(directory: Path) -> TunableWeights:
+    """The weights beside an encoder that `pull` built, their sums checked.
+
+    Raises ArtifactError where the directory is damaged or holds no weights, because an earlier version built it.
+    """
+    card = read_card(directory)
+    if not {WEIGHTS_FILE, CONFIG_FILE} <= card.files.keys():
+        raise ArtifactError(
+            f"{directory} holds no weights to tune; fetch them with `tierwright model pull {card.name}`"
+        )
+    try:
+        tensors = safetensors.numpy.load((directory / WEIGHTS_FILE).read_bytes())
+        config = read_config((directory / CONFIG_FILE).read_bytes())
+        tokenizer = (directory / TOKENIZER_FILE).read_text(encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{directory} can't be read: {error}; fetch it with `tierwright model pull`") from error
+    return TunableWeights(tensors=tensors, config=config, tokenizer=tokenizer, card=card)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +143,8 @@ def _is_intact(directory: Path, weights: BaseWeights) -> bool:
         card = read_card(directory)
     except ArtifactError:
         return False
-    return card.weights_sha256 == weights.files[WEIGHTS_FILE].sha256
+    # One that an earlier version built keeps no weights to tune: it is built again.
+    return card.weights_sha256 == weights.files[WEIGHTS_FILE].sha256 and WEIGHTS_FILE in card.files
 
 
 def _fetch(
@@ -146,7 +191,8 @@ def _build(directory: Path, fetched: _Fetched, progress: Callable[[str], None]) 
     tokenizer = fetched.contents[TOKENIZER_FILE]
 
     def card(precision: Precision, graph: bytes) -> EncoderCard:
-        parts = {GRAPH_FILE: graph, TOKENIZER_FILE: tokenizer}
+        kept = {name: fetched.contents[name] for name in (WEIGHTS_FILE, CONFIG_FILE)}
+        parts = {GRAPH_FILE: graph, TOKENIZER_FILE: tokenizer, **kept}
         return EncoderCard(
             name=fetched.name,
             source=f"{weights.repository}, {fetched.source}",
@@ -169,7 +215,8 @@ def _build(directory: Path, fetched: _Fetched, progress: Callable[[str], None]) 
     parity = measure_parity(exact, served)
     check_parity(parity)
     (directory / GRAPH_FILE).write_bytes(graph)
-    (directory / TOKENIZER_FILE).write_bytes(tokenizer)
+    for file in (TOKENIZER_FILE, WEIGHTS_FILE, CONFIG_FILE):
+        (directory / file).write_bytes(fetched.contents[file])
     described = msgspec.structs.replace(served.card, parity=parity)
     (directory / CARD_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(described)) + b"\n")
 

@@ -92,11 +92,17 @@ def test_pull_from_a_local_directory(tmp_path: Path, copy: Path, known: dict[str
 
 
 def test_pull_leaves_only_the_encoder(tmp_path: Path, copy: Path, known: dict[str, BaseWeights]) -> None:
-    """After a pull the place holds the encoder's three files and nothing else."""
+    """After a pull the place holds the encoder, what it was built from and nothing else."""
     into = tmp_path / "into"
     pull("tiny", into=into, sources=[LocalCopy(path=copy)], progress=str, known=known)
     assert {path.name for path in into.iterdir()} == {"tiny"}
-    assert {path.name for path in (into / "tiny").iterdir()} == {"encoder.onnx", "tokenizer.json", "encoder.json"}
+    assert {path.name for path in (into / "tiny").iterdir()} == {
+        "encoder.onnx",
+        "tokenizer.json",
+        "encoder.json",
+        "model.safetensors",
+        "config.json",
+    }
 
 
 def test_pull_twice(tmp_path: Path, copy: Path, known: dict[str, BaseWeights]) -> None:
