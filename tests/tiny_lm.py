@@ -70,6 +70,8 @@ def write_tiny_lm(
         num_key_value_heads=2,
         max_position_embeddings=1024,
         tie_word_embeddings=False,
+        # Large enough for a network that was never trained to tell inputs apart.
+        initializer_range=0.15,
         eos_token_id=tokenizer.token_to_id("<|im_end|>"),
         bos_token_id=None,
         pad_token_id=tokenizer.token_to_id("<|endoftext|>"),

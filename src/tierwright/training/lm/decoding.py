@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tierwright.core.contract import OutputContract
     from tierwright.training.lm.grammar import Slot
     from tierwright.training.lm.model import Language
-    from tierwright.training.lm.rows import Coding
+    from tierwright.training.lm.rows import Coding, Limits
 
 #: Tokens of prompts, padding included, that are read at a time: bounds the memory.
 _BATCH_TOKENS = {"cpu": 4096, "cuda": 32768}
@@ -72,11 +72,11 @@ class Decoder:
         contract: OutputContract,
         slots: Sequence[Slot],
         coding: Coding,
-        max_new_tokens: int,
+        limits: Limits,
     ) -> None:
         """Raises ArtifactError where the tokenizer can't be followed by a grammar."""
         self._language, self._contract, self._slots = language, contract, slots
-        self._coding, self._max_new_tokens = coding, max_new_tokens
+        self._coding, self._limits = coding, limits
         self._vocabulary = int(language.model.config.vocab_size)
         try:
             self._tokens = from_tokenizer(language.tokenizer, n_vocab=self._vocabulary, eos_token=coding.end)
@@ -87,8 +87,8 @@ class Decoder:
 
     def answers(self, inputs: Sequence[str]) -> list[Answer]:
         """An answer to each input, in order."""
-        prompts = [self._coding.prompt(given, self._coding.max_tokens - self._max_new_tokens) for given in inputs]
-        lengths = [len(prompt) + self._max_new_tokens for prompt in prompts]
+        prompts = [self._coding.prompt(given, self._limits.prompt) for given in inputs]
+        lengths = [len(prompt) + self._limits.completion for prompt in prompts]
         found: dict[int, Answer] = {}
         budget = _BATCH_TOKENS[self._language.device.kind]
         for batch in micro_batches(range(len(inputs)), lengths, max_tokens=budget):
@@ -102,7 +102,7 @@ class Decoder:
         if self._contract.kind is not ContractKind.SPANS:
             return None
         # What the model can't see it need not be able to copy.
-        grammar = copying_grammar(self._contract, self._slots, given[: self._coding.max_tokens * 8])
+        grammar = copying_grammar(self._contract, self._slots, given[: self._limits.prompt * 8])
         return None if grammar is None else self._matcher(grammar)
 
     def _matcher(self, grammar: str) -> LLMatcher:
@@ -149,7 +149,7 @@ class Decoder:
             mask[row, width - len(prompt) :] = 1
         ids, mask = ids.to(device.kind), mask.to(device.kind)
         cache: Any = None
-        for _ in range(self._max_new_tokens):
+        for _ in range(self._limits.completion):
             with torch.inference_mode(), autocast(device):
                 positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
                 out = self._language.model(

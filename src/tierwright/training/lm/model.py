@@ -23,7 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from tierwright.core.errors import ArtifactError
 from tierwright.training.lm.prompts import Prompt
-from tierwright.training.lm.rows import IGNORED, Coding
+from tierwright.training.lm.rows import IGNORED, Coding, micro_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ def find_device() -> Device:
 def open_language(directory: Path, device: Device) -> Language:
     """The model in a directory. Raises ArtifactError where its files can't be read or it has no chat template."""
     # The terminal belongs to the caller's own progress.
-    disable_progress_bar()
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers has no types for it
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
@@ -120,7 +120,7 @@ def fitting_prompt(tokenizer: Any, instruction: str) -> Prompt:
     return prompt if instruction in rendered else Prompt(instruction=instruction, system=False)
 
 
-def coding_of(tokenizer: Any, prompt: Prompt, *, max_tokens: int) -> Coding:
+def coding_of(tokenizer: Any, prompt: Prompt) -> Coding:
     """How inputs and answers become tokens. Raises ArtifactError where the chat template ends an answer with no token.
 
     The tokens of a prompt are those of the rendered template with the assistant's turn opened; thinking is switched off
@@ -155,13 +155,18 @@ def coding_of(tokenizer: Any, prompt: Prompt, *, max_tokens: int) -> Coding:
         decode=decode,
         end=end,
         end_text=decode([end]),
-        max_tokens=max_tokens,
     )
 
 
 def adapted(language: Language, *, rank: int, alpha: int, dropout: float, seed: int) -> Language:
-    """The model with a fresh adapter on all its linear layers, the head's and the embeddings' left alone."""
+    """The model with a fresh adapter on all its linear layers, the head's and the embeddings' left alone.
+
+    On an accelerator activations are computed again instead of kept: a fifth slower, and several times the batch fits.
+    """
     torch.manual_seed(seed)
+    if language.device.kind != "cpu":
+        language.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        language.model.enable_input_require_grads()
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules="all-linear", bias="none", task_type="CAUSAL_LM"
     )
@@ -235,6 +240,16 @@ def completion_loss(language: Language, rows: Sequence[Row]) -> Tensor:
         hidden = _trunk(language.model)(input_ids=ids.to(device), attention_mask=mask.to(device)).last_hidden_state
         logits = language.model.get_output_embeddings()(hidden[:, :-1][counts])
     return torch.nn.functional.cross_entropy(logits.float(), wanted[counts], reduction="sum")
+
+
+def mean_loss(language: Language, rows: Sequence[Row], max_tokens: int) -> float:
+    """The mean cross entropy of the tokens in the loss of some rows; nothing is learned from them."""
+    lengths = [len(row.input_ids) for row in rows]
+    total = 0.0
+    with torch.no_grad():
+        for batch in micro_batches(range(len(rows)), lengths, max_tokens=max_tokens):
+            total += completion_loss(language, [rows[at] for at in batch]).item()
+    return total / max(1, sum(label != IGNORED for row in rows for label in row.labels))
 
 
 def check_head(language: Language) -> None:

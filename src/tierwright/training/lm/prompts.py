@@ -50,7 +50,9 @@ def instruction_for(contract: OutputContract) -> str:
         members = "".join(_listed(spec.name, [json.dumps(value) for value in spec.values]) for spec in contract.fields)
         return f"Answer with a JSON object with the keys {_keys(contract.fields)} and nothing else.{members}"
     if contract.kind is ContractKind.SPANS and contract.fields:
-        kinds = ", ".join(f"{spec.name}: {'a list of strings' if spec.many else 'a string'}" for spec in contract.fields)
+        kinds = ", ".join(
+            f"{spec.name}: {'a list of strings' if spec.many else 'a string'}" for spec in contract.fields
+        )
         return (
             f"Copy from the text, letter by letter, what belongs under each key. Answer with a JSON object with the keys "
             f"{_keys(contract.fields)} and nothing else ({kinds}); a key that nothing belongs under stays empty."

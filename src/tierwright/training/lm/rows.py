@@ -48,22 +48,32 @@ class Coding:
     #: The token that ends an answer, and its text.
     end: int
     end_text: str
-    #: Tokens that a row may have.
-    max_tokens: int
 
 
-def make_rows(pairs: Sequence[tuple[str, str]], coding: Coding, *, progress: Callable[[str], None]) -> list[Row]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a row may be, the same in training and when answering."""
+
+    #: Tokens of a prompt.
+    prompt: int
+    #: Tokens of an answer, the one that ends it included.
+    completion: int
+
+
+def make_rows(
+    pairs: Sequence[tuple[str, str]], coding: Coding, limits: Limits, *, progress: Callable[[str], None]
+) -> list[Row]:
     """A row for each pair of input and answer; the loss is on the answer and the token that ends it.
 
-    A long input is cut at its end, an answer never. Pairs whose answer does not fit beside an empty input, or can't be
-    written by the tokenizer (one that normalises Unicode), are left out and counted in `progress`. Raises NotEnoughData
-    where more than 5 % are.
+    A long input is cut at its end, an answer never. Pairs that are too long all the same, or whose answer the tokenizer
+    can't write (one that normalises Unicode), are left out and counted in `progress`. Raises NotEnoughData where more
+    than 5 % are.
     """
     rows, long, unwritable = [], 0, 0
     for given, target in pairs:
         completion = [*coding.answer(target), coding.end]
-        prompt = coding.prompt(given, coding.max_tokens - len(completion))
-        if len(prompt) + len(completion) > coding.max_tokens:
+        prompt = coding.prompt(given, limits.prompt)
+        if len(prompt) > limits.prompt or len(completion) > limits.completion:
             long += 1
         elif coding.decode(completion) != target + coding.end_text:
             unwritable += 1
@@ -74,13 +84,13 @@ def make_rows(pairs: Sequence[tuple[str, str]], coding: Coding, *, progress: Cal
         progress(f"lora: left out {long} examples too long for the model and {unwritable} its tokenizer can't write")
     if len(rows) < (1 - _MOST_UNUSABLE) * len(pairs):
         raise NotEnoughData(
-            f"{long} of {len(pairs)} examples are too long for {coding.max_tokens} tokens and {unwritable} can't be "
-            "written by the model's tokenizer: take other base weights, or allow longer rows"
+            f"{long} of {len(pairs)} examples are too long for {limits.prompt} tokens of prompt and {limits.completion} "
+            f"of answer, and {unwritable} can't be written by the model's tokenizer: take other base weights"
         )
     return rows
 
 
-def audit(rows: Sequence[Row], coding: Coding) -> None:
+def audit(rows: Sequence[Row], coding: Coding, limits: Limits) -> None:
     """Checks that every row teaches its answer, all of it and nothing else; raises InputError for the first that fails.
 
     At least one token is in the loss; the tokens in the loss decode to exactly the answer and the token that ends it,
@@ -88,16 +98,17 @@ def audit(rows: Sequence[Row], coding: Coding) -> None:
     trained models that answer wrongly come down to one of these.
     """
     for number, row in enumerate(rows):
-        fault = _fault(row, coding)
+        fault = _fault(row, coding, limits)
         if fault is not None:
             raise InputError(f"row {number} would teach the wrong thing: {fault}; nothing was trained")
 
 
-def _fault(row: Row, coding: Coding) -> str | None:
+def _fault(row: Row, coding: Coding, limits: Limits) -> str | None:
     if len(row.labels) != len(row.input_ids):
         return f"it has {len(row.input_ids)} tokens and {len(row.labels)} labels"
-    if len(row.input_ids) > coding.max_tokens:
-        return f"it has {len(row.input_ids)} tokens, and {coding.max_tokens} would be read: the answer would be cut"
+    most = limits.prompt + limits.completion
+    if len(row.input_ids) > most:
+        return f"it has {len(row.input_ids)} tokens, and {most} would be read: the answer would be cut"
     supervised = [at for at, label in enumerate(row.labels) if label != IGNORED]
     if not supervised:
         return "no token is in the loss"
@@ -120,9 +131,7 @@ def _fault(row: Row, coding: Coding) -> str | None:
     return None
 
 
-def steps(
-    lengths: Sequence[int], *, batch: int, max_tokens: int, seed: int, epoch: int
-) -> Iterator[list[list[int]]]:
+def steps(lengths: Sequence[int], *, batch: int, max_tokens: int, seed: int, epoch: int) -> Iterator[list[list[int]]]:
     """The steps of one epoch: each a list of micro-batches, each a list of row numbers.
 
     Every row comes once. A step has `batch` rows (the last one maybe fewer), of like lengths, split into micro-batches

@@ -33,7 +33,7 @@ def score(contract: OutputContract, right: str, answer: str) -> float:
 
 
 def character_f(right: str, answer: str) -> float:
-    """chrF of one text against one reference, in [0, 1]; white space does not count."""
+    """ChrF of one text against one reference, in [0, 1]; white space does not count."""
     wanted, found = "".join(right.split()), "".join(answer.split())
     precisions, recalls = [], []
     for order in range(1, _ORDER + 1):
