@@ -138,8 +138,8 @@ def pull_lm(
     """Fetches a language model into `into / name`, which is returned; at once where it is there, intact.
 
     The licence is shown before anything is fetched. Raises UsageError where it is not known or not open and was not
-    accepted, where no sums are registered and the user does not trust what comes, or where something else is in the way;
-    WeightsUnavailable where a file is missing or is not the one it should be; ServiceError where the disk is full.
+    accepted, where no sums are registered and the user does not trust what comes, or where something else is in the
+    way; WeightsUnavailable where a file is missing or is not the one it should be; ServiceError where the disk is full.
     """
     _check_licence(name, weights, consent, progress)
     pins = read_lock(lock)
@@ -255,8 +255,8 @@ def _check_licence(name: str, weights: LmWeights, consent: Consent, progress: Ca
     progress(f"{name} is under {weights.licence}" + (f": {weights.licence_note}" if weights.licence_note else ""))
     if not is_open(weights.licence) and consent.licence != weights.licence:
         raise UsageError(
-            f"{weights.licence} is not known to allow any use: read it where {weights.repository or name} is published, "
-            f"then say --accept-licence {json.dumps(weights.licence)}"
+            f"{weights.licence} is not known to allow any use: read it where {weights.repository or name} is "
+            f"published, then say --accept-licence {json.dumps(weights.licence)}"
         )
 
 

@@ -1,1 +1,1 @@
-"""What the recipe `lora` is made of: prompts, rows and their audit, grammars, the loop, decoding. Torch stays inside."""
+"""What the recipe `lora` is made of: prompts, rows and their audit, grammars, the loop, decoding. Torch stays here."""

@@ -1,8 +1,8 @@
 """What the probabilities of an answer's tokens are worth: one probability that the answer is right, before calibration.
 
 Owns the features and their weighing; refuses to know models. Under a closed set the probability of the answer among all
-allowed ones is all there is to know. Of copied or free text no single figure is enough: mean, least and sum of the value
-tokens' log-probabilities are weighed by a logistic regression on held-out answers.
+allowed ones is all there is to know. Of copied or free text no single figure is enough: mean, least and sum of the
+value tokens' log-probabilities are weighed by a logistic regression on held-out answers.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def features(answer: Answer) -> list[float]:
 def weigh(
     contract: OutputContract, answers: Sequence[Answer], right: NDArray[np.bool_], groups: Sequence[str], seed: int
 ) -> tuple[NDArray[np.float64], Weighing | None]:
-    """The probability of each judged answer, and the weighing for later ones; None: it is not needed or can't be learned.
+    """The probability of each judged answer, and the weighing for later ones; None: not needed, or not to be learned.
 
     Each probability comes from a weighing that was learned without the answer's group.
     """

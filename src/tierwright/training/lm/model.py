@@ -106,8 +106,8 @@ def open_language(directory: Path, device: Device) -> Language:
         raise ArtifactError(f"{directory} has no tokenizer.json; save the fast tokenizer beside the weights")
     # Rows are measured here, against a limit of our own; the tokenizer's would only be warned about.
     tokenizer.model_max_length = sys.maxsize
-    model.eval()
-    return Language(model=model.to(device.kind), tokenizer=tokenizer, device=device)
+    ready: Any = model
+    return Language(model=ready.to(device.kind).eval(), tokenizer=tokenizer, device=device)
 
 
 def fitting_prompt(tokenizer: Any, instruction: str) -> Prompt:

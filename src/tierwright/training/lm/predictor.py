@@ -63,16 +63,16 @@ def load_lora(directory: Path, *, weights: Path) -> LoraSpecialist:
     base = read_lm(weights / config.base.name, remedy=f"fetch it with `tierwright model pull {config.base.name}`")
     if {name: wanted.sha256 for name, wanted in base.card.files.items()} != config.base.files:
         raise ArtifactError(
-            f"model {artifact.id[:12]} was trained on {config.base.name} at {config.base.revision[:12]}, and other weights "
-            f"lie at {base.directory}; pull the same ones, or train the model again"
+            f"model {artifact.id[:12]} was trained on {config.base.name} at {config.base.revision[:12]}, and other "
+            f"weights lie at {base.directory}; pull the same ones, or train the model again"
         )
     language = open_language(base.directory, find_device())
     language = with_adapter(language, config=artifact.files[ADAPTER_CONFIG], weights=artifact.files[ADAPTER_WEIGHTS])
     coding = coding_of(language.tokenizer, config.prompt)
     if coding.prompt(CANARY, config.max_prompt_tokens) != config.canary:
         raise ArtifactError(
-            f"the tokenizer or chat template of {config.base.name} makes other prompts here than in training, as another "
-            "version of transformers may; install the version that the artifact's manifest names"
+            f"the tokenizer or chat template of {config.base.name} makes other prompts here than in training, as "
+            "another version of transformers may; install the version that the artifact's manifest names"
         )
     decoder = Decoder(
         language,

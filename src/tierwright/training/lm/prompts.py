@@ -54,8 +54,8 @@ def instruction_for(contract: OutputContract) -> str:
             f"{spec.name}: {'a list of strings' if spec.many else 'a string'}" for spec in contract.fields
         )
         return (
-            f"Copy from the text, letter by letter, what belongs under each key. Answer with a JSON object with the keys "
-            f"{_keys(contract.fields)} and nothing else ({kinds}); a key that nothing belongs under stays empty."
+            f"Copy from the text, letter by letter, what belongs under each key. Answer with a JSON object with the "
+            f"keys {_keys(contract.fields)} and nothing else ({kinds}); a key that nothing belongs under stays empty."
         )
     if contract.kind is ContractKind.SPANS:
         return "Copy the part of the text that is asked for, letter by letter, and answer with nothing else."

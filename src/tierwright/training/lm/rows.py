@@ -84,8 +84,8 @@ def make_rows(
         progress(f"lora: left out {long} examples too long for the model and {unwritable} its tokenizer can't write")
     if len(rows) < (1 - _MOST_UNUSABLE) * len(pairs):
         raise NotEnoughData(
-            f"{long} of {len(pairs)} examples are too long for {limits.prompt} tokens of prompt and {limits.completion} "
-            f"of answer, and {unwritable} can't be written by the model's tokenizer: take other base weights"
+            f"{long} of {len(pairs)} examples are too long: the limits are {limits.prompt} tokens of "
+            f"prompt and {limits.completion} of answer; {unwritable} can't be written by the model's tokenizer: take other base weights"
         )
     return rows
 
@@ -104,31 +104,29 @@ def audit(rows: Sequence[Row], coding: Coding, limits: Limits) -> None:
 
 
 def _fault(row: Row, coding: Coding, limits: Limits) -> str | None:
-    if len(row.labels) != len(row.input_ids):
-        return f"it has {len(row.input_ids)} tokens and {len(row.labels)} labels"
+    """What is wrong with a row, in words; None: nothing."""
     most = limits.prompt + limits.completion
-    if len(row.input_ids) > most:
-        return f"it has {len(row.input_ids)} tokens, and {most} would be read: the answer would be cut"
-    supervised = [at for at, label in enumerate(row.labels) if label != IGNORED]
-    if not supervised:
-        return "no token is in the loss"
-    if any(row.labels[at] != row.input_ids[at] for at in supervised):
-        return "a token in the loss is not the token of the row"
-    taught = [row.input_ids[at] for at in supervised]
-    if taught[-1] != coding.end or supervised[-1] != len(row.labels) - 1:
-        return "the token that ends the answer is not the last in the loss: the model would not learn to stop"
+    taught = [label for label in row.labels if label != IGNORED]
     expected = [*coding.answer(row.target), coding.end]
-    if len(taught) < len(expected):
-        return "a part of the answer is not in the loss"
-    if len(taught) > len(expected):
-        return "more than the answer is in the loss: a part of the prompt, or padding"
-    if supervised[0] != len(row.labels) - len(taught):
-        return "the tokens in the loss are not one piece"
-    if supervised[0] == 0:
-        return "there is no prompt before the answer"
-    if taught != expected or coding.decode(taught) != row.target + coding.end_text:
-        return "what is in the loss does not read as the answer"
-    return None
+    begin = len(row.labels) - len(taught)
+    # In order: the first that holds is the cause of those after it.
+    checks = (
+        (len(row.labels) != len(row.input_ids), f"it has {len(row.input_ids)} tokens and {len(row.labels)} labels"),
+        (
+            len(row.input_ids) > most,
+            f"it has {len(row.input_ids)} tokens, and {most} are read: the answer would be cut",
+        ),
+        (not taught, "no token is in the loss"),
+        (taught[-1:] != [coding.end], "the token that ends the answer is not in the loss: it would not learn to stop"),
+        (len(taught) < len(expected), "a part of the answer is not in the loss: it was cut, or masked"),
+        (len(taught) > len(expected), "more than the answer is in the loss: a part of the prompt, or padding"),
+        (list(row.labels[begin:]) != taught, "the tokens in the loss are not the last ones of the row, in one piece"),
+        (begin == 0, "there is no prompt before the answer"),
+        (list(row.input_ids[begin:]) != taught, "a token in the loss is not the token of the row"),
+        (taught != expected, "what is in the loss is not the answer"),
+        (coding.decode(taught) != row.target + coding.end_text, "what is in the loss does not read as the answer"),
+    )
+    return next((fault for found, fault in checks if found), None)
 
 
 def steps(lengths: Sequence[int], *, batch: int, max_tokens: int, seed: int, epoch: int) -> Iterator[list[list[int]]]:

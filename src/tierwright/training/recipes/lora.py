@@ -12,6 +12,7 @@ import hashlib
 import time
 from dataclasses import dataclass
 from importlib.metadata import version as installed
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import TrainingSet
 
 NAME = "lora"
-#: Share of the training examples held out for early stopping, and how many at most: all are answered at each evaluation.
+#: Share of the training examples held out for early stopping, and how many at most: each evaluation answers all.
 _DEV_SHARE, _MOST_DEV = 0.1, 300
 #: Share of the training examples held out to calibrate on where the dataset has no calibration split.
 _CALIBRATION_SHARE = 0.2
@@ -57,6 +58,8 @@ _FEWEST = 20
 #: Weights from which a model counts as large: its learning rate is halved.
 _LARGE = 2_500_000_000
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
+#: Packages of the extra `train`.
+_EXTRA = ("torch", "transformers", "peft", "llguidance")
 #: Libraries whose arithmetic is in the weights or the answers.
 _LIBRARIES = ("torch", "transformers", "peft", "tokenizers", "llguidance", "numpy", "scikit-learn")
 
@@ -222,6 +225,11 @@ class LoraRecipe:
             metrics=verdict.metrics,
             validated=verdict.validated,
         )
+
+
+def missing_packages() -> list[str]:
+    """What of the extra `train` is not installed; nothing is imported."""
+    return [name for name in _EXTRA if find_spec(name) is None]
 
 
 def _split(training: TrainingSet, seed: int) -> _Parts:
