@@ -21,7 +21,6 @@ from tierwright.training.weights import BaseWeights, LocalCopy, ModelHub, Packag
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
     from tierwright.app.settings import BaseWeightsSection, Settings
     from tierwright.training.weights import Source
 
@@ -172,6 +171,14 @@ def _check(section: BaseWeightsSection, path: Path) -> None:
         raise SettingsError(f"{where}: revision must be a full commit of 40 hexadecimal digits; branches and tags move")
     for name, sha256 in section.sha256.items():
         if not _SHA256.fullmatch(sha256) or "/" in name or "\\" in name:
-            raise SettingsError(f"{where}: sha256 maps plain names of files to 64 hexadecimal digits; {name!r} is wrong")
-    if section.kind == "encoder" and not section.sha256.keys() >= {"model.safetensors", "config.json", "tokenizer.json"}:
-        raise SettingsError(f"{where}: an encoder needs the sha256 of model.safetensors, config.json and tokenizer.json")
+            raise SettingsError(
+                f"{where}: sha256 maps plain names of files to 64 hexadecimal digits; {name!r} is wrong"
+            )
+    if section.kind == "encoder" and not section.sha256.keys() >= {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+    }:
+        raise SettingsError(
+            f"{where}: an encoder needs the sha256 of model.safetensors, config.json and tokenizer.json"
+        )

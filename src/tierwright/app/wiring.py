@@ -142,7 +142,7 @@ class ArtifactLoader:
 
             raise ArtifactError(
                 f"model {version.id[:12]} is a language model: to evaluate it here the package {error.name} is missing, "
-                f"say `pip install 'tierwright[train]'`; to answer requests, {serving_advice(version.path)}"
+                f"say `pip install 'tierwright[train]'`; to answer requests, " + serving_advice(version.path)
             ) from error
         return load_lora(version.path, weights=self._parts.settings.weights)
 

@@ -14,8 +14,8 @@ from tierwright.core.dataset import Split
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.ids import ModelVersionId
 from tierwright.core.model import ModelVersion
-from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.lm_weights import read_lm
+from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.lora import LoraRecipe, missing_packages
 from tierwright.training.recipes.ngram import NgramRecipe
@@ -106,9 +106,7 @@ def _encoder_head(means: Means) -> Recipe:
 def _lora(means: Means) -> Recipe:
     missing = missing_packages()
     if missing:
-        raise Unavailable(
-            f"it needs {', '.join(missing)}: install the extra with `pip install 'tierwright[train]'`"
-        )
+        raise Unavailable(f"it needs {', '.join(missing)}: install the extra with `pip install 'tierwright[train]'`")
     if not means.lm:
         raise Unavailable(
             "the settings want no language model; name one in [training] lm, `tierwright model weights` lists them"

@@ -85,7 +85,8 @@ def make_rows(
     if len(rows) < (1 - _MOST_UNUSABLE) * len(pairs):
         raise NotEnoughData(
             f"{long} of {len(pairs)} examples are too long: the limits are {limits.prompt} tokens of "
-            f"prompt and {limits.completion} of answer; {unwritable} can't be written by the model's tokenizer: take other base weights"
+            f"prompt and {limits.completion} of answer; {unwritable} can't be written by the "
+            "model's tokenizer: take other base weights"
         )
     return rows
 
