@@ -127,7 +127,8 @@ def coding_of(tokenizer: Any, prompt: Prompt) -> Coding:
     where a template knows it. Special tokens that an input spells out are taken apart: an input opens no turns.
     """
     end = _end_of_turn(tokenizer, prompt)
-    special = [text for text in tokenizer.all_special_tokens if len(text) > 1]
+    # Also those that no role is named after: ChatML opens turns with one of them.
+    special = sorted((token.content for token in tokenizer.added_tokens_decoder.values()), key=len, reverse=True)
 
     def tokens(given: str) -> list[int]:
         return list(tokenizer.encode(_rendered(tokenizer, prompt, given), add_special_tokens=False))
@@ -135,7 +136,8 @@ def coding_of(tokenizer: Any, prompt: Prompt) -> Coding:
     def prompted(given: str, limit: int) -> list[int]:
         kept = given[: max(0, limit) * _CHARACTERS_PER_TOKEN].encode("utf-8", "replace").decode()
         for text in special:
-            kept = kept.replace(text, f"{text[0]} {text[1:]}")
+            if len(text) > 1:
+                kept = kept.replace(text, f"{text[0]} {text[1:]}")
         found = tokens(kept)
         for _ in range(_CUTS):
             if len(found) <= limit or not kept:
@@ -302,7 +304,7 @@ def _end_of_turn(tokenizer: Any, prompt: Prompt) -> int:
     mark = "answer-7f3a"
     after = _rendered(tokenizer, prompt, "x", mark).rpartition(mark)[2]
     ids = tokenizer.encode(after.lstrip("\n "), add_special_tokens=False)
-    ends = set(tokenizer.all_special_ids)
+    ends = {number for number, token in tokenizer.added_tokens_decoder.items() if token.special}
     if ids and ids[0] in ends:
         return int(ids[0])
     if tokenizer.eos_token_id is not None and not after.strip():
