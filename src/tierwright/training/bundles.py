@@ -57,8 +57,8 @@ def make_bundle(dataset: Dataset, examples: Sequence[Example], *, trainer: str, 
     }
     if dataset.contract.kind is ContractKind.OPEN or len(parts["train"]) < _FEWEST:
         raise NotEnoughData(
-            f"{len(parts['train'])} training rows of {dataset.contract.kind.value} answers are nothing to tune a language "
-            f"model on; at least {_FEWEST} with a checkable answer are needed"
+            f"{len(parts['train'])} training rows of {dataset.contract.kind.value} answers are nothing to tune a "
+            f"language model on; at least {_FEWEST} with a checkable answer are needed"
         )
     row = _pair if trainer == "trl" else _chat
     files = {

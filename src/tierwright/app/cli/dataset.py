@@ -2,21 +2,43 @@
 
 from __future__ import annotations
 
-import json
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table, unwritable
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    Ticker,
+    opened,
+    say,
+    show,
+    table,
+    unwritable,
+)
 from tierwright.app.cli.task import TaskArgument
 from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from tierwright.core.dataset import Dataset
+    from tierwright.core.dataset import Dataset, Example
+
+
+class Imported(Enum):
+    """Kinds of answers that can be demanded of labelled history."""
+
+    LABEL = "label"
+    FIELDS = "fields"
+    SPANS = "spans"
+    TEXT = "text"
+
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
@@ -39,6 +61,56 @@ def build(
     show(_dataset_json(dataset), as_json=as_json, text=lambda console: _tell(console, dataset))
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet, also as gzip.")],
+    task: Annotated[str, typer.Option(help="Name of the task; it is made if there is none.")],
+    input_: Annotated[
+        list[str], typer.Option("--input", metavar="COLUMN", help="Repeat it to join several as a JSON object.")
+    ],
+    output: Annotated[
+        list[str],
+        typer.Option("--output", metavar="COLUMN", help="The right answer. Repeat it for a JSON object of fields."),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Holds train, validation or test; default: the split is made."),
+    ] = None,
+    contract: Annotated[
+        Imported | None, typer.Option(help="What the outputs are; default: found out.", case_sensitive=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.", min=0, max=MAX_SEED)
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
+    ] = True,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a dataset of labelled history: years of decided cases, without any captured traffic."""
+    from tierwright.app.ring import import_labelled  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.core.contract import ContractKind  # noqa: PLC0415
+    from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415
+    from tierwright.curation.tables import TableForm  # noqa: PLC0415
+
+    columns = LabelledColumns(inputs=tuple(input_), outputs=tuple(output), split=split)
+    with opened(config) as parts:
+        form = TableForm(encoding=encoding, quotes=quotes)
+        rows = read_labelled(file, columns, form=form, progress=Ticker("reading bytes"))
+        say(f"{len(rows.rows):,} rows read, looking for near-duplicates")
+        kind = ContractKind(contract.value) if contract else None
+        built = import_labelled(parts, task, rows, kind=kind, seed=seed)
+    for reason, line in rows.first_lines.items():
+        say(f"left out: {rows.excluded[reason]:,} {reason}, the first in line {line:,}")
+    show(
+        _contents_json(built.dataset, built.task.name, built.examples),
+        as_json=as_json,
+        text=lambda console: _tell_contents(console, built.dataset, built.examples),
+    )
+
+
 @app.command("list")
 def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """List the datasets, newest first."""
@@ -59,39 +131,45 @@ def show_(dataset: DatasetArgument, config: ConfigOption = DEFAULT_CONFIG, as_js
     """Show what is in a dataset and what was left out."""
     with opened(config) as parts:
         found = parts.store.dataset(DatasetId(dataset))
-    show(_dataset_json(found), as_json=as_json, text=lambda console: _tell(console, found))
+        examples = parts.store.examples(found.id)
+        name = next((task.name for task in parts.store.tasks() if task.id == found.task_id), found.task_id)
+    show(
+        _contents_json(found, name, examples),
+        as_json=as_json,
+        text=lambda console: _tell_contents(console, found, examples),
+    )
 
 
 @app.command()
 def export(
     dataset: DatasetArgument,
-    file: Annotated[Path, typer.Argument(help="JSON Lines to write.")],
+    file: Annotated[Path, typer.Argument(help="JSON Lines to write; for a trainer a new or empty directory.")],
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl, or a trainer: axolotl, llama-factory, openai, trl, unsloth.")
+    ] = "jsonl",
+    base: Annotated[
+        str, typer.Option(help="Base weights to tune: a known name, a repository or a path; default: [training] lm.")
+    ] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the examples as JSON Lines."""
+    """Write the examples as JSON Lines, or those to learn from as a bundle for another trainer."""
+    from tierwright.app.bundles import write_bundle, write_lines  # noqa: PLC0415 - `--help` must not wait
+
     with opened(config) as parts:
-        examples = parts.store.examples(parts.store.dataset(DatasetId(dataset)).id)
+        found = parts.store.dataset(DatasetId(dataset))
+        examples = parts.store.examples(found.id)
+        settings = parts.settings
     try:
-        with file.open("w", encoding="utf-8", newline="\n") as out:
-            for example in examples:
-                row = {
-                    "id": example.id,
-                    "input": example.input,
-                    "output": example.output,
-                    "source": example.source.value,
-                    "incumbent_output": example.incumbent_output,
-                    "split": example.split.value,
-                    "group": example.group,
-                }
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if form == "jsonl":
+            files = write_lines(file, examples)
+        else:
+            files = write_bundle(file, found, examples, trainer=form, base=base, settings=settings)
     except OSError as error:
         raise unwritable(file, error, then="the dataset itself is kept") from error
-    show(
-        {"written": len(examples), "file": file},
-        as_json=as_json,
-        text=lambda console: console.print(f"{len(examples):,} examples written to {file}"),
-    )
+    document = {"written": len(examples), "file": file} if form == "jsonl" else {"directory": file, "files": files}
+    said = f"{len(examples):,} examples" if form == "jsonl" else f"a bundle of {len(files)} files for {form}"
+    show(document, as_json=as_json, text=lambda console: console.print(f"{said} written to {file}"))
 
 
 def _dataset_json(dataset: Dataset) -> dict[str, Any]:
@@ -104,6 +182,30 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
         "sizes": {split.value: count for split, count in dataset.sizes.items()},
         "excluded": dict(dataset.excluded),
     }
+
+
+def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> dict[str, Any]:
+    from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
+
+    return {
+        "task": task,
+        **_dataset_json(dataset),
+        "leakage": leakage(examples),
+        "classes": classes(dataset.contract, examples),
+    }
+
+
+def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Example]) -> None:
+    from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
+
+    _tell(console, dataset)
+    crossing, different = leakage(examples), classes(dataset.contract, examples)
+    if crossing:
+        console.print(f"  {crossing:>8,} of the test examples are nearly in train or calibration")
+    if isinstance(different, int):
+        console.print(f"  {different:>8,} classes")
+    elif different is not None:
+        console.print(f"  classes: {', '.join(f'{name} {count:,}' for name, count in different.items())}", markup=False)
 
 
 def _tell(console: Console, dataset: Dataset) -> None:
