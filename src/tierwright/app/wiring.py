@@ -141,8 +141,8 @@ class ArtifactLoader:
             from tierwright.training.lm.artifact import serving_advice  # noqa: PLC0415 - as above
 
             raise ArtifactError(
-                f"model {version.id[:12]} is a language model, and the package {error.name} is not installed: to evaluate it "
-                f"here say `pip install 'tierwright[train]'`; to answer requests, {serving_advice(version.path)}"
+                f"model {version.id[:12]} is a language model, and the package {error.name} is not installed: to "
+                f"evaluate it here say `pip install 'tierwright[train]'`; to answer requests, {serving_advice(version.path)}"
             ) from error
         return load_lora(version.path, weights=self._parts.settings.weights)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from tests.unit.training.problems import FIELDS, fields_examples
 from tierwright.app.base_weights import LOCK_FILE, known_weights, list_weights, pull_weights
 from tierwright.app.bundles import write_bundle
 from tierwright.app.settings import Settings, load_settings
+from tierwright.core.dataset import Split
 from tierwright.core.errors import SettingsError, UsageError
 from tierwright.training.lm_weights import Consent
 
@@ -90,7 +92,8 @@ def test_entries_that_can_not_be_used(tmp_path: Path, table: str, says: str) -> 
 def test_a_bundle_is_written_whole_into_a_new_directory(tmp_path: Path) -> None:
     """Something that lies there is not touched; an unknown trainer and missing weights are said."""
     settings = settings_with(tmp_path)
-    dataset, examples = a_dataset(contract=FIELDS), fields_examples(50)
+    dataset = a_dataset(contract=FIELDS)
+    examples = [replace(example, split=Split.TRAIN) for example in fields_examples(50)]
     place = tmp_path / "out" / "bundle"
     files = write_bundle(place, dataset, examples, trainer="axolotl", base="Qwen3-0.6B", settings=settings)
     assert files == sorted(path.name for path in place.iterdir())
