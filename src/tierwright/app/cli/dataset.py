@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,33 +145,33 @@ def show_(dataset: DatasetArgument, config: ConfigOption = DEFAULT_CONFIG, as_js
 @app.command()
 def export(
     dataset: DatasetArgument,
-    file: Annotated[Path, typer.Argument(help="JSON Lines to write.")],
+    file: Annotated[Path, typer.Argument(help="JSON Lines to write; for a trainer a new or empty directory.")],
+    form: Annotated[
+        str, typer.Option("--format", help="jsonl, or a trainer: axolotl, llama-factory, openai, trl, unsloth.")
+    ] = "jsonl",
+    base: Annotated[
+        str, typer.Option(help="Base weights to tune: a known name, a repository or a path; default: [training] lm.")
+    ] = "",
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Write the examples as JSON Lines."""
+    """Write the examples as JSON Lines, or those to learn from as a bundle for another trainer."""
+    from tierwright.app.bundles import write_bundle, write_lines  # noqa: PLC0415 - `--help` must not wait
+
     with opened(config) as parts:
-        examples = parts.store.examples(parts.store.dataset(DatasetId(dataset)).id)
+        found = parts.store.dataset(DatasetId(dataset))
+        examples = parts.store.examples(found.id)
+        settings = parts.settings
     try:
-        with file.open("w", encoding="utf-8", newline="\n") as out:
-            for example in examples:
-                row = {
-                    "id": example.id,
-                    "input": example.input,
-                    "output": example.output,
-                    "source": example.source.value,
-                    "incumbent_output": example.incumbent_output,
-                    "split": example.split.value,
-                    "group": example.group,
-                }
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if form == "jsonl":
+            files = write_lines(file, examples)
+        else:
+            files = write_bundle(file, found, examples, trainer=form, base=base, settings=settings)
     except OSError as error:
         raise unwritable(file, error, then="the dataset itself is kept") from error
-    show(
-        {"written": len(examples), "file": file},
-        as_json=as_json,
-        text=lambda console: console.print(f"{len(examples):,} examples written to {file}"),
-    )
+    document = {"written": len(examples), "file": file} if form == "jsonl" else {"directory": file, "files": files}
+    said = f"{len(examples):,} examples" if form == "jsonl" else f"a bundle of {len(files)} files for {form}"
+    show(document, as_json=as_json, text=lambda console: console.print(f"{said} written to {file}"))
 
 
 def _dataset_json(dataset: Dataset) -> dict[str, Any]:

