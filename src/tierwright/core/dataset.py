@@ -36,7 +36,7 @@ class LabelSource(StrEnum):
 class Example:
     """One input with the answer it should get."""
 
-    #: The inference it was captured in; of several equal ones the earliest.
+    #: The inference it was captured in, of several equal ones the earliest; in labelled history `line_N` of its file.
     id: InferenceId
     #: The variable part of the request, without the boilerplate.
     input: str
@@ -46,10 +46,10 @@ class Example:
     #: What the incumbent answered, canonical; None: not known (labelled history).
     incumbent_output: str | None
     split: Split
-    #: Near-duplicates share a group, and a group never crosses splits.
+    #: Near-duplicates share a group; a group never crosses splits, but those that labelled history came with.
     group: str
     created_at: datetime
-    #: How many captured requests had this same input.
+    #: How many captured requests, or rows with the same output, had this same input.
     occurrences: int = 1
 
 
@@ -57,7 +57,7 @@ class Example:
 class Dataset:
     """A frozen set of examples: the same id always means the same examples."""
 
-    #: SHA-256 of the contract and of every example, in order.
+    #: SHA-256 of the contract and of every example, in order; of the task, too, in labelled history.
     id: DatasetId
     task_id: TaskId
     contract: OutputContract
@@ -66,5 +66,5 @@ class Dataset:
     seed: int
     #: Examples per split.
     sizes: Mapping[Split, int]
-    #: Requests looked at and not used, by reason.
+    #: Requests or rows looked at and not used, by reason.
     excluded: Mapping[str, int] = field(default_factory=dict)

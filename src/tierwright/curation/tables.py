@@ -225,8 +225,10 @@ class _Lines:
         except LookupError as error:
             raise InputError(f"there is no encoding {encoding!r}; say for example --encoding latin-1") from error
         self._path, self._stream, self._encoding = path, stream, name
-        #: From 1.
+        #: Of the line handed out last, from 1.
         self.number = 0
+        #: That line.
+        self.last = ""
         if name == "utf-8":
             for mark, other in _MARKS:
                 if head.startswith(mark):
@@ -242,6 +244,7 @@ class _Lines:
                     f"{self._where} holds a NUL byte, which text never does: the file is damaged or has another "
                     "encoding than this; export it again as UTF-8, or say --encoding"
                 )
+            self.last = line
             yield line
 
     def _utf8(self) -> Iterator[str]:
@@ -326,6 +329,10 @@ def _csv_rows(path: Path, lines: _Lines, columns: Sequence[str], *, tabs: bool, 
             except StopIteration:
                 return
             except csv.Error as error:
+                mended = _mended(lines.last, delimiter, len(names)) if lines.number == begins else None
+                if mended is not None:
+                    yield Row(begins, tuple([mended[place] for place in places]))
+                    continue
                 raise InputError(
                     f"{path}, line {begins}: a value is not written as CSV writes it ({error}). Double quotation marks "
                     f"inside of a quoted value and close every one; {_NO_QUOTES}"
@@ -336,6 +343,18 @@ def _csv_rows(path: Path, lines: _Lines, columns: Sequence[str], *, tabs: bool, 
                 yield Row(begins, None, "has more or fewer values than the first line has columns")
             else:
                 yield Row(begins, tuple([cells[place] for place in places]))
+
+
+def _mended(line: str, delimiter: str, count: int) -> list[str] | None:
+    """The values of a line with marks inside of quoted values that are not doubled; None where it can't be said.
+
+    It can where all values are quoted and none holds what stands between two of them.
+    """
+    line = line.rstrip("\r\n")
+    if len(line) < 2 or line[0] != '"' or line[-1] != '"':
+        return None
+    values = line[1:-1].split(f'"{delimiter}"')
+    return [value.replace('""', '"') for value in values] if len(values) == count else None
 
 
 def _header(path: Path, header: str, columns: Sequence[str], delimiters: str) -> tuple[str, list[str]]:

@@ -74,6 +74,16 @@ def test_infer_text_from_attributes() -> None:
     assert infer_contract(inputs, answers).kind is ContractKind.TEXT
 
 
+def test_infer_list_of_copied_strings() -> None:
+    """JSON lists of strings that stand in the input are spans without fields; of other strings, or of numbers, open."""
+    answers = [json.dumps(text.split()[:2], separators=(",", ":")) for text in TEXTS]
+    contract = infer_contract(TEXTS, answers)
+    assert (contract.kind, contract.is_list) == (ContractKind.SPANS, True)
+    assert contract.canonical(answers[0].replace(",", " , ")) == answers[0]
+    assert infer_contract(TEXTS, [json.dumps([text[::-1]]) for text in TEXTS]).kind is ContractKind.OPEN
+    assert infer_contract(TEXTS, [json.dumps([n]) for n in range(len(TEXTS))]).kind is ContractKind.OPEN
+
+
 def test_infer_open() -> None:
     """Answers that follow no form are open."""
     assert infer_contract(TEXTS, [f"A story of {text[::-1]}" for text in TEXTS]).kind is ContractKind.OPEN

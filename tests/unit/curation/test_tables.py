@@ -171,6 +171,15 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         list(read_table(tmp_path, ["text"]))
 
 
+def test_marks_that_are_not_doubled(tmp_path: Path) -> None:
+    """Where all values of a line are quoted, marks inside of them need not be doubled; other lines are refused."""
+    content = b'text,label\n"it says "pending", and ""stays""","a"\n"b","c"\n'
+    rows = read(tmp_path / "a.csv", content)
+    assert values(rows) == [('it says "pending", and "stays"', "a"), ("b", "c")]
+    with pytest.raises(InputError, match="line 2: a value is not written as CSV"):
+        read(tmp_path / "a.csv", b'text,label\n"it says "pending"",a\n')
+
+
 def test_quotation_marks_as_ordinary_characters(tmp_path: Path) -> None:
     """Without quotes a mark at the beginning of a value is a character of it."""
     content = b'text\tlabel\n"RT @somebody\tx\n5" screen\ty\n'

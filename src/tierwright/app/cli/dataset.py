@@ -104,6 +104,8 @@ def import_(
         say(f"{len(rows.rows):,} rows read, looking for near-duplicates")
         kind = ContractKind(contract.value) if contract else None
         built = import_labelled(parts, task, rows, kind=kind, seed=seed)
+    if built.dataset.contract.kind is ContractKind.OPEN:
+        say("the outputs follow no form that a recipe learns; say with --contract what they are, if they do")
     for reason, line in rows.first_lines.items():
         say(f"left out: {rows.excluded[reason]:,} {reason}, the first in line {line:,}")
     show(
