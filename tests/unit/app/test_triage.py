@@ -6,7 +6,9 @@ import io
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,7 +17,9 @@ from tests.unit.training.problems import LABELS, label_examples
 from tierwright.app.cli.triage import brief, triage_json, triage_text
 from tierwright.app.triage import triage
 from tierwright.core.dataset import Example, Split
-from tierwright.core.triage import Triage
+
+if TYPE_CHECKING:
+    from tierwright.core.triage import Triage
 
 CHECKS = {
     "leakage",
@@ -33,8 +37,15 @@ CHECKS = {
 @pytest.fixture(scope="module")
 def examples() -> list[Example]:
     """Three hundred examples over five hours, one of them with an address, two of the test that leak."""
+    rng = np.random.default_rng(0)
     found = [
-        replace(one, created_at=NOON + timedelta(minutes=n), split=Split.TEST if n % 5 == 0 else Split.TRAIN)
+        replace(
+            one,
+            # Some letters, without which the texts are near-duplicates of one another.
+            input=f"{one.input} {' '.join(''.join(rng.choice(list('abcdefghijkl'), 7)) for _ in range(9))}",
+            created_at=NOON + timedelta(minutes=n),
+            split=Split.TEST if n % 5 == 0 else Split.TRAIN,
+        )
         for n, one in enumerate(label_examples(300, human=0.0))
     ]
     found[1] = replace(found[1], input="please write to jo@mail.example.org about the invoice of my brother in law")
