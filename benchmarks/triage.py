@@ -146,7 +146,7 @@ def found_leaks(data: Path, name: str, count: int, seed: int) -> dict[str, Any]:
     planted = set()
     for at in generator.choice(np.arange(cut, count), size=round(LEAKED * (count - cut)), replace=False).tolist():
         words = examples[int(generator.integers(cut))].input.split()
-        if len(words) < 12:  # with one word changed, shorter texts are below the similarity that counts
+        if len(words) < 25:  # with one word changed, shorter texts are below the similarity that counts
             continue
         words[int(generator.integers(len(words)))] = "indeed"
         examples[at] = example(at, " ".join(words), examples[at].output, Split.TEST)
