@@ -144,10 +144,10 @@ def found_leaks(data: Path, name: str, count: int, seed: int) -> dict[str, Any]:
     ]
     before = {case.examples[0] for case in every_leak(examples)}
     planted = set()
+    # With one word changed, shorter texts are below the similarity that counts.
+    long = [one.input for one in examples[:cut] if len(one.input.split()) >= 25]
     for at in generator.choice(np.arange(cut, count), size=round(LEAKED * (count - cut)), replace=False).tolist():
-        words = examples[int(generator.integers(cut))].input.split()
-        if len(words) < 25:  # with one word changed, shorter texts are below the similarity that counts
-            continue
+        words = str(generator.choice(long)).split()
         words[int(generator.integers(len(words)))] = "indeed"
         examples[at] = example(at, " ".join(words), examples[at].output, Split.TEST)
         planted.add(examples[at].id)
@@ -204,7 +204,7 @@ def main() -> None:
         for seed in range(1, given.seeds + 1):
             problem = flipped(given.data, name, given.examples, seed)
             tell({"labels": name, "slips": "arbitrary", "seed": seed, **found_labels(*problem, seed)})
-    for name in ("davidson_hate", "toxicity_EN"):
+    for name in ("davidson_hate", "policy_EN"):
         tell({"leakage": name, **found_leaks(given.data, name, given.examples, 1)})
         tell({"drift": name, **false_alarms(given.data, name, min(given.examples, 1000), 10 * given.seeds)})
     if given.json:
