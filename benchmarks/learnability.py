@@ -4,8 +4,9 @@
 
 *Not learnable*: the priority of issue reports (gitbugs, oldest 70 % to train, newest 30 % to test), alone and as a
 field beside the project; and labels of public data sets, shuffled. *Learnable*: the same data sets with their own
-labels, from very few examples on. Each seed draws other examples; the issue reports are all taken, once. What must not happen is that a learnable task is condemned or a shuffled one taken for learnable. With `--curve` the
-verdict is also told what the learning curve foretells, without it only how many examples there were.
+labels, from very few examples on. Each seed draws other examples; the issue reports are all taken, once. What must not
+happen is that a learnable task is condemned or a shuffled one taken for learnable. With `--curve` the verdict is also
+told what the learning curve foretells, without it only how many examples there were.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 from tierwright.stats.learning_curve import Outlook, Repeat, fit_learning_curve
 
 SIZES = [40, 80, 160, 320, 640, 1280]
-TASKS = 60
+TASKS = 40
 
 
 @pytest.mark.slow

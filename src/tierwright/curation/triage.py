@@ -59,11 +59,11 @@ def groups_of(examples: Sequence[Example], *, seed: int) -> tuple[NDArray[np.int
     )
 
 
-def leakage(examples: Sequence[Example], groups: NDArray[np.int64]) -> Finding:
+def leakage(examples: Sequence[Example], groups: NDArray[np.int64], *, most: int = MOST_CASES) -> Finding:
     """Test examples with a near-duplicate among those that a model is fitted or calibrated on.
 
     `groups` are those of similarity 0.8, the rule by which `dataset build` splits. The case's first id is the test
-    example, the second the earliest of its near-duplicates.
+    example, the second the earliest of its near-duplicates; `most` cases are listed.
     """
     tested = sum(example.split is Split.TEST for example in examples)
     cases: list[Case] = []
@@ -94,7 +94,7 @@ def leakage(examples: Sequence[Example], groups: NDArray[np.int64]) -> Finding:
         count=len(cases),
         n=tested,
         estimate=share,
-        cases=tuple(cases[:MOST_CASES]),
+        cases=tuple(cases[:most]),
     )
 
 

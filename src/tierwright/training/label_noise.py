@@ -104,7 +104,7 @@ def label_noise(examples: Sequence[Example], contract: OutputContract, *, seed: 
             continue
         order = {member: number for number, member in enumerate(members)}
         labels = np.array([order[type(value).__name__, value] for value in column], dtype=np.int64)
-        judged = judge(_scores(features, labels, len(members), groups, seed), labels, groups)
+        judged = judge(out_of_fold_scores(features, labels, len(members), groups, seed), labels, groups)
         found.append(_finding(head, judged, used, [value for _, value in members], labels, len(examples)))
     return [*measured, *found]
 
@@ -233,10 +233,10 @@ def _probabilities(scores: NDArray[np.float64], scale: float) -> NDArray[np.floa
     return np.clip(np.exp(log_softmax(scale * scores)), _EDGE, 1 - _EDGE)
 
 
-def _scores(
+def out_of_fold_scores(
     features: sp.csr_matrix, labels: NDArray[np.int64], members: int, groups: Sequence[str], seed: int
 ) -> NDArray[np.float64]:
-    """Out-of-fold votes, folds of whole groups."""
+    """Linear votes on each example by models that have not seen its group, shape (n, members); seeded."""
     config = VoteConfig(name_weight=_NO_NAMES)
     given = Features(ngrams=features, embeddings=None)
     unnamed = Features(ngrams=sp.csr_matrix((members, features.shape[1]), dtype=np.float32), embeddings=None)

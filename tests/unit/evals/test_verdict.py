@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
 from tierwright.core.ids import InferenceId
 from tierwright.core.model import Prediction
 from tierwright.evals.verdict import Learned, verdict
+from tierwright.evals.verdict_report import verdict_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,3 +230,15 @@ def test_verdict_is_seldom_wrong() -> None:
         )
     assert wrong <= 6
     assert condemned == 0
+
+
+def test_document_is_json_and_says_the_same() -> None:
+    """Verdict, fields and rungs are all in the document."""
+    right = _issues(100, 0)
+    examples = asked([FIELDS.render(one) for one in right])
+    found = verdict(FIELDS, examples, {"ngram": answers([FIELDS.render(one) for one in right])})
+    document = json.loads(json.dumps(verdict_json(found)))
+    assert document["learned"] == "learnable"
+    assert [part["field"] for part in document["fields"]] == ["project", "priority"]
+    assert document["rungs"][0]["score"]["value"] == 1.0
+    assert document["whole"]["labels_needed"] == 0
