@@ -37,6 +37,9 @@ class VoteConfig:
     softmax_iterations: int = 100
     #: Weight of each member's own name as an example of it.
     name_weight: float = 3.0
+    #: How far rare members are made to count more: 0 not at all, 1 until all members count alike. Examples are weighted
+    #: by their member's share to the power of minus this.
+    balance: float = 0.5
     folds: int = 3
 
 
@@ -177,8 +180,10 @@ _START = np.log(np.array([2.0, 1.0]))
 def _with_names(
     labels: NDArray[np.int64], weights: NDArray[np.float64], members: int, config: VoteConfig
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Labels and weights with those of the members' names behind them."""
+    """Labels and balanced weights with those of the members' names behind them."""
     named = np.full(members, config.name_weight)
+    share = np.bincount(labels, weights, minlength=members)[labels] ** -config.balance
+    weights = weights * share * (weights.sum() / max(float(weights @ share), 1e-12))
     return np.concatenate([labels, np.arange(members)]), np.concatenate([weights, named])
 
 
