@@ -82,3 +82,22 @@ def test_scales_prefer_the_better_vote() -> None:
     noise = rng.normal(size=(600, 3))
     useful, useless = fit_scales(Scores(ngrams=knows, embeddings=noise), labels)
     assert useful > 5 * useless
+
+
+def test_rare_members_count_more() -> None:
+    """Balanced votes give a rare member more of the doubtful examples; with members alike nothing changes."""
+    rng = np.random.default_rng(0)
+    labels = (np.arange(600) % 20 == 0).astype(int)
+    columns = np.stack([np.ones(600), labels + rng.normal(0, 0.7, 600)], axis=1).astype(np.float32)
+    names = Features(ngrams=sp.csr_matrix((2, 2), dtype=np.float32), embeddings=None)
+
+    def found(rows: np.ndarray, balance: float) -> np.ndarray:
+        features = Features(ngrams=sp.csr_matrix(columns[rows]), embeddings=None)
+        config = VoteConfig(balance=balance)
+        votes = fit_votes(features, labels[rows], np.ones(len(rows)), names, config=config, seed=1)
+        return votes.scores(features).ngrams.argmax(axis=1)
+
+    everything = np.arange(600)
+    assert (found(everything, 1.0) == 1).sum() > (found(everything, 0.0) == 1).sum()
+    alike = np.concatenate([np.flatnonzero(labels), np.flatnonzero(labels == 0)[:30]])
+    assert np.array_equal(found(alike, 1.0), found(alike, 0.0))
