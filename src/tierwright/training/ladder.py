@@ -51,6 +51,8 @@ class Means:
     #: Cores that training may use.
     threads: int
     seed: int
+    #: Whether rungs that take minutes are left out, because somebody waits.
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,8 @@ def _encoder_head(means: Means) -> Recipe:
 
 
 def _encoder_tuned(means: Means) -> Recipe:
+    if means.quick:
+        raise Unavailable("it takes minutes; `tierwright model train` climbs on")
     _encoder_head(means)  # it begins with the frozen one
     assert means.encoder is not None
     if find_spec("torch") is None:
