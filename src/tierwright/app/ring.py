@@ -76,7 +76,7 @@ def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
     """Builds, trains, compares and, if the gate agrees, puts live; says why where it stops earlier."""
     try:
         dataset, examples = build(parts, task)
-        rungs, chosen = climb(parts, dataset, examples, progress=progress)
+        rungs, chosen = climb(parts, dataset, examples, quick=True, progress=progress)
     except NotEnoughData as error:
         return Turn(task=task, verdict=KEEP, reason=str(error))
     if chosen is None:
@@ -190,9 +190,13 @@ def climb(
     only: str | None = None,
     everything: bool = False,
     target: float | None = None,
+    quick: bool = False,
     progress: Callable[[str], None],
 ) -> tuple[list[Rung], ModelVersion | None]:
-    """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does."""
+    """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does.
+
+    `quick` leaves out rungs that take minutes.
+    """
     threads = parts.settings.file.training.threads or parts.cores
     rungs = climb_ladder(
         dataset,
@@ -205,6 +209,7 @@ def climb(
             threads=threads,
             seed=parts.settings.file.training.seed,
             lm=parts.settings.file.training.lm,
+            quick=quick,
         ),
         at=parts.clock(),
         only=only,

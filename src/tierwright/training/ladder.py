@@ -55,6 +55,8 @@ class Means:
     seed: int
     #: Name of the language model that is tuned, in the registry; empty: none is wanted.
     lm: str = ""
+    #: Whether rungs that take minutes are left out, because somebody waits.
+    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,8 @@ def _encoder_head(means: Means) -> Recipe:
 
 
 def _encoder_tuned(means: Means) -> Recipe:
+    if means.quick:
+        raise Unavailable("it takes minutes; `tierwright model train` climbs on")
     _encoder_head(means)  # it begins with the frozen one
     assert means.encoder is not None
     if find_spec("torch") is None:
