@@ -15,6 +15,7 @@ import json
 import platform
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -25,7 +26,9 @@ from tierwright.training.lm.checkpoints import Checkpoints
 from tierwright.training.lm.loop import Judged, Schedule, train
 from tierwright.training.lm.model import Device, Language, adapted, find_device
 from tierwright.training.lm.rows import IGNORED, Row
-from tierwright.training.lm.throughput import Speed
+
+if TYPE_CHECKING:
+    from tierwright.training.lm.throughput import Speed
 
 #: Tokens of an answer; the others are prompt.
 ANSWER = 16

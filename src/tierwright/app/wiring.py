@@ -142,7 +142,8 @@ class ArtifactLoader:
 
             raise ArtifactError(
                 f"model {version.id[:12]} is a language model, and the package {error.name} is not installed: to "
-                f"evaluate it here say `pip install 'tierwright[train]'`; to answer requests, {serving_advice(version.path)}"
+                "evaluate it here say `pip install 'tierwright[train]'`; to answer requests, "
+                f"{serving_advice(version.path)}"
             ) from error
         return load_lora(version.path, weights=self._parts.settings.weights)
 

@@ -117,6 +117,10 @@ class LmHub:
         """As `LmSource.fetch`."""
         progress(f"downloading {weights.repository} at {weights.revision[:12]}")
         try:
+            # One question first: where no hub answers, the download itself would ask again for half a minute.
+            huggingface_hub.HfApi(endpoint=self.endpoint, token=False).model_info(
+                weights.repository, revision=weights.revision, timeout=self.timeout_s
+            )
             huggingface_hub.snapshot_download(
                 weights.repository,
                 revision=weights.revision,

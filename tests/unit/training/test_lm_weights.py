@@ -250,7 +250,7 @@ def test_a_hub_that_does_not_answer(place: Place, monkeypatch: pytest.MonkeyPatc
     def refused(*_: object, **__: object) -> None:
         raise OSError("no network")
 
-    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", refused)
     with pytest.raises(WeightsUnavailable, match=r"no network.*--from PATH"):
         place.pull(an_entry(), trust=True, source=LmHub())
 
