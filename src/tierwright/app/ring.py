@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
-from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
+from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
 from tierwright.curation.dataset import build_dataset
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
@@ -20,8 +20,9 @@ from tierwright.evals.compare import Experiment, compare
 from tierwright.evals.learnability import learnability, reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.lifecycle.promotion import Proposal, promote
-from tierwright.training.ladder import Means, choose
+from tierwright.training.ladder import RECIPES, Means, Rung, choose
 from tierwright.training.ladder import climb as climb_ladder
+from tierwright.training.stopping import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from tierwright.core.task import Task
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
-    from tierwright.training.ladder import Rung
 
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
@@ -114,6 +114,22 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     return dataset, examples
 
 
+def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
+    """What to train a task on: its newest dataset where it was imported as labelled history, else one built anew.
+
+    Raises NotEnoughData.
+    """
+    if task.frames:
+        return build(parts, task)
+    found = next((dataset for dataset in parts.store.datasets() if dataset.task_id == task.id), None)
+    if found is None:
+        raise NotEnoughData(
+            f"task {task.name!r} has neither captured traffic nor a dataset; import labelled history with "
+            f"`tierwright dataset import FILE --task {task.name} --input COLUMN --output COLUMN`"
+        )
+    return found, parts.store.examples(found.id)
+
+
 def climb(
     parts: Parts,
     dataset: Dataset,
@@ -121,6 +137,7 @@ def climb(
     *,
     only: str | None = None,
     everything: bool = False,
+    target: float | None = None,
     progress: Callable[[str], None],
 ) -> tuple[list[Rung], ModelVersion | None]:
     """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does."""
@@ -139,12 +156,37 @@ def climb(
         at=parts.clock(),
         only=only,
         everything=everything,
+        gate=Gate(margin=parts.settings.file.evaluation.margin, target=target),
         progress=progress,
     )
     for rung in rungs:
         if rung.version is not None:
             parts.store.add_version(rung.version)
     return rungs, choose(rungs)
+
+
+def version_of(parts: Parts, name: str, *, recipe: str | None = None) -> ModelVersion:
+    """The version that a name means: an id, the start of one, or a task, whose version is the one to take.
+
+    Of a task with a specialist in service that is it, or else the choice among what was trained on its newest dataset;
+    with `recipe`, the newest version by that recipe. Raises NotFound.
+    """
+    task = next((task for task in parts.store.tasks() if name in {task.name, task.id}), None)
+    if task is None:
+        return parts.store.version(name)
+    versions = parts.store.versions(task.id)
+    if recipe is not None:
+        found = next((version for version in versions if version.recipe == recipe), None)
+    else:
+        serving = next((d for d in parts.store.deployments_in_force() if d.task_id == task.id), None)
+        if serving is not None and serving.stage is not Stage.RETIRED:
+            return parts.store.version(serving.model_version_id)
+        newest = {v.recipe: v for v in reversed(versions) if v.dataset_id == versions[0].dataset_id}
+        found = choose([Rung(recipe=r, status="trained", version=newest[r]) for r in RECIPES if r in newest])
+    if found is None:
+        by = f" by the recipe {recipe!r}" if recipe is not None else ""
+        raise NotFound(f"task {task.name!r} has no specialist{by}; train one with `tierwright model train {task.name}`")
+    return found
 
 
 def evaluate(
