@@ -1,7 +1,7 @@
 """Tells inputs that are lists of attributes from running text.
 
-Owns what counts as attributes where tasks are told apart; the notations themselves are read by `specialists.attributes`,
-which also the specialists that write texts from attributes stand on. Refuses to know what is done with them.
+Owns what counts as attributes where tasks are told apart; the notations themselves are read by
+`specialists.attributes`, on which the specialists that write texts stand too. Refuses to know what is done with them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from tierwright.specialists.attributes import line_pairs, read_attributes, run_pairs
+
 
 def attribute_values(text: str) -> list[str] | None:
     """The values, as text; None where the text is no list of attributes. One attribute alone is none, but in JSON."""

@@ -1,7 +1,7 @@
 """Reads structured attributes from the text of an input: what a text is to be made from.
 
-Owns the notations: JSON objects, `name: value` lines, `name[value], …` and `name=value; …` in one line, and the last two
-inside of an act such as `inform(name=x;price=y)`. Refuses to know what is made from the attributes.
+Owns the notations: JSON objects, `name: value` lines, `name[value], …` and `name=value; …` in one line, and the last
+two inside of an act such as `inform(name=x;price=y)`. Refuses to know what is made from the attributes.
 """
 
 from __future__ import annotations

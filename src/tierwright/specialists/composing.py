@@ -10,20 +10,25 @@ slots are: all are numbers here.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from heapq import nsmallest
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 #: Words an n-gram holds at most, and runs counted as shared.
 ORDER, RUN = 5, 4
 #: Hypotheses kept at each step, fixed words between two slots at most, and followers tried at most.
-_WIDTH, _STRETCH, _FOLLOWERS = 12, 14, 16
-#: Results of token scores kept.
-_MEMORY = 300_000
+_WIDTH, _STRETCH, _FOLLOWERS = 10, 12, 10
+#: How much less likely than the best of its stack a hypothesis may be, as a logarithm.
+_MARGIN = 7.0
+#: Contexts whose moves are kept.
+_MEMORY = 100_000
 START, END = -1, -2
+_BEFORE = (START,) * (ORDER - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,154 +59,161 @@ class Candidate:
     seen: int
 
 
-@dataclass(slots=True, kw_only=True)
-class _Hypothesis:
-    tokens: tuple[int, ...]
-    score: float
-    left: frozenset[int]
+#: A hypothesis: score, tokens with the start before them, slots left.
+_Hypothesis = tuple[float, tuple[int, ...], frozenset[int]]
 
 
 class Composer:
-    """Templates of one act, ready for search. What it remembers does not change what it answers."""
+    """Templates of one act, ready for search. Thread-safe: what it remembers does not change what it answers."""
 
-    def __init__(self, templates: Sequence[tuple[int, ...]], slot_of: Sequence[int]) -> None:
+    def __init__(self, templates: Sequence[tuple[int, ...]], slot_of: Sequence[int], preference: Preference) -> None:
         """`slot_of` gives for each token the slot it fills, -1 for fixed words."""
         self._slot_of = slot_of
-        self._followers: list[dict[tuple[int, ...], dict[int, int]]] = [defaultdict(dict) for _ in range(ORDER)]
+        self._preference = preference
+        self._followers: list[dict[tuple[int, ...], dict[int, int]]] = [{} for _ in range(ORDER)]
+        self._totals: dict[tuple[int, ...], int] = {}
         self._holding: dict[int, int] = defaultdict(int)
         self._runs: dict[tuple[int, ...], int] = defaultdict(int)
         self._count = len(templates)
         self._alike: dict[frozenset[int], list[tuple[int, ...]]] = defaultdict(list)
         self._together: dict[frozenset[int], int] = {}
-        self._memory: dict[tuple[int, ...], tuple[float, tuple[float, ...]]] = {}
+        self._moves: dict[tuple[int, ...], list[_Move]] = {}
         self._vocabulary = len({token for template in templates for token in template}) + 1
         for place, template in enumerate(templates):
             self._add(place, template)
+        for table in self._followers:
+            for history, after in table.items():
+                self._totals[history] = sum(after.values())
 
     def _add(self, place: int, template: tuple[int, ...]) -> None:
         slots = frozenset(slot for token in template if (slot := self._slot_of[token]) >= 0)
         self._alike[slots].append(template)
         for slot in slots:
             self._holding[slot] |= 1 << place
-        sequence = (START,) * (ORDER - 1) + template + (END,)
+        sequence = (*_BEFORE, *template, END)
         for at in range(ORDER - 1, len(sequence)):
             token = sequence[at]
             for size in range(ORDER):
-                table = self._followers[size][sequence[at - size : at]]
+                table = self._followers[size].setdefault(sequence[at - size : at], {})
                 table[token] = table.get(token, 0) + 1
         for run in _runs_of(template):
             self._runs[run] += 1
 
-    def compose(self, slots: frozenset[int], preference: Preference, *, most: int) -> list[Candidate]:
+    @property
+    def known(self) -> Mapping[frozenset[int], int]:
+        """The sets of slots that templates were seen with, and how many were."""
+        return {slots: len(templates) for slots, templates in self._alike.items()}
+
+    def preferring(self, preference: Preference) -> Composer:
+        """The same templates with other weights; shares all tables but what depends on the weights."""
+        other = copy(self)
+        other._preference = preference  # noqa: SLF001 - its own kind
+        other._moves = {}  # noqa: SLF001 - as above
+        return other
+
+    def compose(self, slots: frozenset[int], *, most: int) -> list[Candidate]:
         """At most `most` templates that hold each of the slots once, best first; none where the search finds none."""
         alike = self._alike.get(slots, [])
-        own: dict[tuple[int, ...], int] = defaultdict(int)
-        for template in alike:
-            for run in _runs_of(template):
-                own[run] += 1
-        weight = 1 / (len(alike) + preference.prior)
+        own = Counter(run for template in alike for run in _runs_of(template))
         found: dict[tuple[int, ...], float] = {}
         for back in (2, 1):
-            self._search(slots, preference, own, weight, back, found)
+            self._search(slots, own, len(alike), back, found)
             if found:
                 break
-        seen: dict[tuple[int, ...], int] = defaultdict(int)
-        for template in alike:
-            seen[template] += 1
+        seen = Counter(alike)
+        for template in seen:
             if template not in found:
-                found[template] = self._total(template, preference, own, weight)
+                found[template] = self._total(template, own, len(alike))
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most]
-        return [self._candidate(tokens, score, seen[tokens], own, weight, preference) for tokens, score in ranked]
+        return [self._candidate(tokens, score, seen[tokens], own, len(alike)) for tokens, score in ranked]
 
     def _search(
         self,
         slots: frozenset[int],
-        preference: Preference,
-        own: dict[tuple[int, ...], int],
-        weight: float,
+        own: Counter[tuple[int, ...]],
+        alike: int,
         back: int,
         found: dict[tuple[int, ...], float],
     ) -> None:
-        stacks: list[dict[tuple[object, ...], _Hypothesis]] = [{} for _ in range(len(slots) + 1)]
-        stacks[0][()] = _Hypothesis(tokens=(START,) * (ORDER - 1), score=0.0, left=slots)
-        for filled in range(len(slots) + 1):
-            frontier = _best(stacks[filled])
+        """Stacks by the number of slots filled, as in Koehn (2004): hypotheses compete with those as far along."""
+        margin = self._preference.fluency * _MARGIN
+        stacks: list[dict[object, _Hypothesis]] = [{} for _ in range(len(slots) + 1)]
+        stacks[0][()] = (0.0, _BEFORE, slots)
+        for filled, stack in enumerate(stacks):
+            frontier = _best(stack, margin)
+            further = stacks[filled + 1] if filled < len(slots) else {}
             for _ in range(_STRETCH):
-                grown: dict[tuple[object, ...], _Hypothesis] = {}
+                grown: dict[object, _Hypothesis] = {}
                 for hypothesis in frontier:
-                    for token in self._next(hypothesis.tokens, hypothesis.left, back):
-                        score = hypothesis.score + self._step(hypothesis.tokens, token, preference, own, weight)
-                        if token == END:
-                            tokens = hypothesis.tokens[ORDER - 1 :]
-                            if score > found.get(tokens, -math.inf):
-                                found[tokens] = score
+                    _, tokens, left = hypothesis
+                    for move, total in self._extensions(hypothesis, own, alike, back):
+                        if move.token == END:
+                            whole = tokens[ORDER - 1 :]
+                            found[whole] = max(total, found.get(whole, -math.inf))
                             continue
-                        slot = self._slot_of[token]
-                        longer = _Hypothesis(
-                            tokens=(*hypothesis.tokens, token),
-                            score=score,
-                            left=hypothesis.left - {slot} if slot >= 0 else hypothesis.left,
-                        )
-                        stack = stacks[filled + 1] if slot >= 0 else grown
-                        key = (longer.tokens[1 - ORDER :], longer.left)
-                        rival = stack.get(key)
-                        if rival is None or score > rival.score:
-                            stack[key] = longer
-                frontier = _best(grown)
+                        rest = left - {move.slot} if move.slot >= 0 else left
+                        target = further if move.slot >= 0 else grown
+                        key = (*tokens[2 - ORDER :], move.token, rest)
+                        rival = target.get(key)
+                        if rival is None or total > rival[0]:
+                            target[key] = (total, (*tokens, move.token), rest)
+                frontier = _best(grown, margin)
                 if not frontier:
                     break
 
-    def _next(self, tokens: tuple[int, ...], left: frozenset[int], back: int) -> list[int]:
-        """Tokens seen after the last ones that may come here, the most frequent first."""
-        table = self._followers[back].get(tokens[len(tokens) - back :], {})
-        slot_of = self._slot_of
-        able = [
-            token
-            for token in table
-            if (not left if token == END else slot_of[token] < 0 or slot_of[token] in left)
-        ]
-        if len(able) > _FOLLOWERS:
-            able = sorted(able, key=lambda token: (-table[token], token))[:_FOLLOWERS]
-        return able
+    def _extensions(
+        self, hypothesis: _Hypothesis, own: Counter[tuple[int, ...]], alike: int, back: int
+    ) -> Iterator[tuple[_Move, float]]:
+        """What may come next, with the score of it all: no slot twice, and the end only when all are filled."""
+        score, tokens, left = hypothesis
+        context = tokens[1 - ORDER :]
+        general = self._preference.prior / (alike + self._preference.prior)
+        for move in self._after(context, back):
+            if (left and move.token == END) if move.slot < 0 else move.slot not in left:
+                continue
+            total = score + move.fixed + general * move.general
+            yield move, total + self._own_part(context, move.token, own, alike) if own else total
 
-    def _step(
-        self,
-        tokens: tuple[int, ...],
-        token: int,
-        preference: Preference,
-        own: dict[tuple[int, ...], int],
-        weight: float,
-    ) -> float:
-        fluency, general = self._parts((*tokens[1 - ORDER :], token))
-        total = preference.fluency * fluency
+    def _after(self, context: tuple[int, ...], back: int) -> list[_Move]:
+        """The tokens seen after the last `back` ones, the most frequent, with what they score."""
+        key = context if back == 2 else (back, *context)
+        moves = self._moves.get(key)
+        if moves is None:
+            table = self._followers[back].get(context[len(context) - back :], {})
+            tokens = sorted(table, key=lambda token: (-table[token], token))
+            fixed = [token for token in tokens if token == END or self._slot_of[token] < 0][:_FOLLOWERS]
+            slots = [token for token in tokens if token != END and self._slot_of[token] >= 0]
+            moves = [self._move(context, token) for token in (*fixed, *slots)]
+            if len(self._moves) >= _MEMORY:
+                self._moves = {}
+            self._moves[key] = moves
+        return moves
+
+    def _move(self, context: tuple[int, ...], token: int) -> _Move:
+        weights = self._preference
+        fixed = weights.fluency * math.log(self._probability(context, token))
         if token == END:
-            return total
-        total += preference.length
-        for size, (share, usual) in enumerate(zip(preference.shared, general, strict=True), 1):
-            run = (*tokens[len(tokens) - size + 1 :], token) if size > 1 else (token,)
-            total += share * weight * (own.get(run, 0) + preference.prior * usual)
-        return total
+            return _Move(token, -1, fixed, 0.0)
+        runs = _ending(context, token)
+        general = sum(share * self._general(run) for share, run in zip(weights.shared, runs, strict=True))
+        return _Move(token, self._slot_of[token], fixed + weights.length, general)
 
-    def _parts(self, window: tuple[int, ...]) -> tuple[float, tuple[float, ...]]:
-        """Of the last token of five: its logarithm of probability, and the general probabilities of its runs."""
-        known = self._memory.get(window)
-        if known is not None:
-            return known
-        general = tuple(self._general(window[len(window) - size :]) for size in range(1, RUN + 1))
-        result = math.log(self._probability(window[:-1], window[-1])), general
-        if len(self._memory) > _MEMORY:
-            self._memory = {}
-        self._memory[window] = result
-        return result
+    def _own_part(self, context: tuple[int, ...], token: int, own: Counter[tuple[int, ...]], alike: int) -> float:
+        """What the templates of the very same slots add."""
+        if token == END:
+            return 0.0
+        runs = _ending(context, token)
+        shared = sum(share * own[run] for share, run in zip(self._preference.shared, runs, strict=True) if run in own)
+        return shared / (alike + self._preference.prior)
 
     def _probability(self, history: tuple[int, ...], token: int) -> float:
         estimate = 1 / self._vocabulary
         for size in range(ORDER):
-            table = self._followers[size].get(history[len(history) - size :])
+            context = history[len(history) - size :]
+            table = self._followers[size].get(context)
             if table is None:
                 break
-            total, kinds = sum(table.values()), len(table)
-            estimate = (table.get(token, 0) + kinds * estimate) / (total + kinds)
+            estimate = (table.get(token, 0) + len(table) * estimate) / (self._totals[context] + len(table))
         return estimate
 
     def _general(self, run: tuple[int, ...]) -> float:
@@ -209,7 +221,7 @@ class Composer:
         count = self._runs.get(run, 0)
         if not count:
             return 0.0
-        slots = frozenset(slot for token in run if (slot := self._slot_of[token]) >= 0)
+        slots = frozenset(slot for token in run if token >= 0 and (slot := self._slot_of[token]) >= 0)
         if not slots:
             return count / self._count
         together = self._together.get(slots)
@@ -220,45 +232,59 @@ class Composer:
             together = self._together[slots] = bits.bit_count()
         return count / together
 
-    def _total(
-        self, template: tuple[int, ...], preference: Preference, own: dict[tuple[int, ...], int], weight: float
-    ) -> float:
-        tokens: tuple[int, ...] = (START,) * (ORDER - 1)
+    def _total(self, template: tuple[int, ...], own: Counter[tuple[int, ...]], alike: int) -> float:
+        general = self._preference.prior / (alike + self._preference.prior)
+        sequence = (*_BEFORE, *template, END)
         total = 0.0
-        for token in (*template, END):
-            total += self._step(tokens, token, preference, own, weight)
-            tokens = (*tokens, token)
+        for at in range(ORDER - 1, len(sequence)):
+            context, token = sequence[at - ORDER + 1 : at], sequence[at]
+            move = self._move(context, token)
+            total += move.fixed + general * move.general + self._own_part(context, token, own, alike)
         return total
 
     def _candidate(
-        self,
-        tokens: tuple[int, ...],
-        score: float,
-        seen: int,
-        own: dict[tuple[int, ...], int],
-        weight: float,
-        preference: Preference,
+        self, tokens: tuple[int, ...], score: float, seen: int, own: Counter[tuple[int, ...]], alike: int
     ) -> Candidate:
-        history: tuple[int, ...] = (START,) * (ORDER - 1)
+        prior = self._preference.prior
+        sequence = (*_BEFORE, *tokens, END)
         fluency = 0.0
         shared = [0.0] * RUN
-        for token in (*tokens, END):
-            log_probability, general = self._parts((*history[1 - ORDER :], token))
-            fluency += log_probability
+        for at in range(ORDER - 1, len(sequence)):
+            context, token = sequence[at - ORDER + 1 : at], sequence[at]
+            fluency += math.log(self._probability(context, token))
             if token != END:
-                for size in range(1, RUN + 1):
-                    run = (*history[len(history) - size + 1 :], token) if size > 1 else (token,)
-                    shared[size - 1] += weight * (own.get(run, 0) + preference.prior * general[size - 1])
-            history = (*history, token)
-        a, b, c, d = shared
-        return Candidate(tokens=tokens, score=score, fluency=fluency, shared=(a, b, c, d), seen=seen)
+                for size, run in enumerate(_ending(context, token)):
+                    shared[size] += (own[run] + prior * self._general(run)) / (alike + prior)
+        one, two, three, four = shared
+        return Candidate(tokens=tokens, score=score, fluency=fluency, shared=(one, two, three, four), seen=seen)
+
+
+class _Move(NamedTuple):
+    """One token that may come next."""
+
+    token: int
+    #: The slot it fills; -1: none.
+    slot: int
+    #: What it scores whatever the slots are.
+    fixed: float
+    #: What all templates add.
+    general: float
 
 
 def _runs_of(template: tuple[int, ...]) -> set[tuple[int, ...]]:
     """The runs a template holds; those that begin it are told by the start before them."""
-    sequence = (START,) * (RUN - 1) + template
+    sequence = _BEFORE[: RUN - 1] + template
     return {sequence[at - size : at] for at in range(RUN, len(sequence) + 1) for size in range(1, RUN + 1)}
 
 
-def _best(stack: dict[tuple[object, ...], _Hypothesis]) -> list[_Hypothesis]:
-    return sorted(stack.values(), key=lambda one: (-one.score, one.tokens))[:_WIDTH]
+def _ending(context: tuple[int, ...], token: int) -> tuple[tuple[int, ...], ...]:
+    """The runs of 1 to 4 tokens that end with a token."""
+    return (token,), (*context[-1:], token), (*context[-2:], token), (*context[-3:], token)
+
+
+def _best(stack: dict[object, _Hypothesis], margin: float) -> list[_Hypothesis]:
+    """The hypotheses worth going on with; ties are settled by their tokens, so that every run settles them alike."""
+    if not stack:
+        return []
+    least = max(one[0] for one in stack.values()) - margin
+    return nsmallest(_WIDTH, (one for one in stack.values() if one[0] >= least), key=lambda one: (-one[0], one[1]))

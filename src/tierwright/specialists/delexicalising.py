@@ -14,6 +14,8 @@ from tierwright.specialists.realisation import Mode, align
 from tierwright.specialists.words import has_thousands, with_thousands
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from tierwright.specialists.attributes import Attributes
     from tierwright.specialists.realisation import Alignment, Realisations
 
@@ -45,9 +47,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 def act_of(realisations: Realisations, attributes: Attributes) -> str:
     """The act with the conditions: texts of different acts are never mixed."""
     conditions = sorted(
-        f"{name}={value}"
-        for name, value in attributes.pairs
-        if realisations.mode(name, value) is Mode.CONDITION
+        f"{name}={value}" for name, value in attributes.pairs if realisations.mode(name, value) is Mode.CONDITION
     )
     return "\n".join((attributes.act, *conditions))
 
@@ -102,10 +102,12 @@ def _tokens(found: Alignment, attributes: Attributes, slots: list[Slot | None]) 
     return tokens
 
 
-def render(tokens: list[Token], values: dict[Slot, str]) -> str:
+def render(tokens: Iterable[Token], values: Mapping[Slot, str]) -> str:
     """The text of a sequence; a slot's value is not looked at but for its letters' case."""
     return "".join(
-        token.text if token.slot is None or token.slot.value is not None else token.text + _shaped(values[token.slot], token.shape)
+        token.text
+        if token.slot is None or token.slot.value is not None
+        else token.text + _shaped(values[token.slot], token.shape)
         for token in tokens
     )
 
@@ -128,12 +130,21 @@ def _shape(written: str, value: str) -> str:
 
 
 def _shaped(value: str, shape: str) -> str:
-    if shape == CAPITAL:
-        return value[:1].upper() + value[1:]
-    if shape == LOWER:
-        return value.lower()
-    if shape == UPPER:
-        return value.upper()
-    if shape == TITLE:
-        return " ".join(word[:1].upper() + word[1:] for word in value.split(" "))
-    return with_thousands(value) if shape == THOUSANDS else value
+    """A value in a shape; codes, markup and the like come through as they are."""
+    if shape == THOUSANDS:
+        return with_thousands(value)
+    if shape not in _CASES or not value.replace(" ", "").isalpha():
+        return value
+    return _CASES[shape](value)
+
+
+def _capital(value: str) -> str:
+    return value[:1].upper() + value[1:]
+
+
+_CASES: dict[str, Callable[[str], str]] = {
+    CAPITAL: _capital,
+    LOWER: str.lower,
+    UPPER: str.upper,
+    TITLE: lambda value: " ".join(map(_capital, value.split(" "))),
+}

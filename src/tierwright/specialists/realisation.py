@@ -89,6 +89,10 @@ class Realisations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return Mode.COPIED if value not in _LITERALS and folded_words(value) else Mode.UNKNOWN
         return Mode.WORDED if any(phrase.value == value for phrase in known.phrases) else Mode.UNKNOWN
 
+    def shows(self, name: str, value: str) -> bool:
+        """Whether a text must show a value of a name."""
+        return self.mode(name, value) in {Mode.COPIED, Mode.WORDED}
+
     @cached_property
     def _telling(self) -> dict[tuple[str, ...], Telling]:
         return {tuple(telling.words.split(" ")): telling for telling in self.telling}
@@ -159,9 +163,12 @@ def align(realisations: Realisations, attributes: Attributes, text: str) -> Alig
     given = {(name, value.casefold()) for name, value in attributes.pairs}
     names = {name for name, _ in attributes.pairs}
     for telling in realisations.telling_at(words.folded, taken):
-        if telling.pairs and not any((name, value.casefold()) in given for name, value in telling.pairs):
-            invented.append(telling.words)
-        elif telling.names and not names.intersection(telling.names):
+        explained = (
+            any((name, value.casefold()) in given for name, value in telling.pairs)
+            if telling.pairs
+            else bool(names.intersection(telling.names))
+        )
+        if not explained:
             invented.append(telling.words)
     return Alignment(
         words=words,
@@ -183,12 +190,12 @@ def _copies(
     spans: list[Span] = []
     missing: list[int] = []
     repeated = 0
-    for value, places in sorted(holders.items(), key=lambda item: (-len(item[0]), item[1])):
-        found = occurrences(value, words.folded, taken)
+    for needle, places in sorted(holders.items(), key=lambda item: (-len(item[0]), item[1])):
+        found = occurrences(needle, words.folded, taken)
         for start in found:
-            taken[start : start + len(value)] = [True] * len(value)
+            taken[start : start + len(needle)] = [True] * len(needle)
         for place, start in zip(places, found, strict=False):
-            spans.append(Span(pair=place, start=start, end=start + len(value)))
+            spans.append(Span(pair=place, start=start, end=start + len(needle)))
         missing += places[len(found) :]
         repeated += max(0, len(found) - len(places))
     return spans, missing, repeated

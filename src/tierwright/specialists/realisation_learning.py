@@ -66,7 +66,7 @@ def learn_realisations(given: Sequence[Attributes], texts: Sequence[str]) -> Rea
             exceptions=frozenset() if condition else known.exceptions,
             phrases=() if condition else phrases,
         )
-    telling = _telling_values(given, bare, rests, table) + _bound_words(given, rests)
+    telling = _telling_values(given, bare, rests) + _bound_words(given, rests)
     unique = {one.words: one for one in reversed(telling)}
     return Realisations(names=names, telling=tuple(unique[words] for words in sorted(unique)))
 
@@ -175,7 +175,7 @@ def _phrases(
             break
         _, value, column = best
         rules.append(Phrase(words=table.phrases[often[column]], value=value))
-        left[holds[:, [column]].toarray()[:, 0] > 0] = 0.0
+        left[holds.indices[holds.indptr[column] : holds.indptr[column + 1]]] = 0.0
     explained = float((left[concerned] == 0).mean()) if concerned.any() else 1.0
     return tuple(rules), explained
 
@@ -184,9 +184,7 @@ def _values_of(name: str, given: Sequence[Attributes]) -> list[set[str]]:
     return [{value for known, value in one.pairs if known == name} for one in given]
 
 
-def _telling_values(
-    given: Sequence[Attributes], bare: Realisations, rests: Sequence[list[list[str]]], table: _Table
-) -> list[Telling]:
+def _telling_values(given: Sequence[Attributes], bare: Realisations, rests: Sequence[list[list[str]]]) -> list[Telling]:
     """Copied values that hardly ever stand in a text whose attributes don't hold them."""
     holders: dict[str, set[tuple[str, str]]] = defaultdict(set)
     counts: Counter[str] = Counter()
@@ -209,7 +207,6 @@ def _telling_values(
                 if (words := " ".join(run[start:end])) in holders
             }
         )
-    del table
     return [
         Telling(words=words, pairs=tuple(sorted(pairs)))
         for words, pairs in holders.items()

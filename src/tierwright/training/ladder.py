@@ -17,6 +17,7 @@ from tierwright.core.model import ModelVersion
 from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
+from tierwright.training.recipes.template import TemplateRecipe
 from tierwright.training.stopping import mean, why_stop
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import FittedSpecialist, Recipe
     from tierwright.training.stopping import Gate
 
-NGRAM, ENCODER_HEAD = "ngram", "encoder-head"
+NGRAM, ENCODER_HEAD, TEMPLATE = "ngram", "encoder-head", "template"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -104,6 +105,7 @@ _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 LADDER = (
     Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
+    Step(recipe=TEMPLATE, kinds=frozenset({ContractKind.TEXT}), make=lambda _: TemplateRecipe()),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
 #: Contracts that some recipe can learn.
