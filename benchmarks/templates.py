@@ -4,9 +4,9 @@ RNNLG laptop (trained on its train and valid splits) and E2E (trained on its dev
 scored on the official test splits. BLEU by sacrebleu 13a, lower-cased, of every different test input with two kinds of
 references: all texts of the very same input, and, as the published figures for RNNLG have it, all test texts whose
 attributes differ in copied values only, with the input's own values put in. An abstention counts as an empty text, with
-all its slots missing. The published rule-based baseline that comes with RNNLG is scored in the same way. Slot errors are
-those of `tierwright.evals.texts`, whose knowledge of how attributes show comes from the test references, not from the
-model; the strict count adds values said more often than given, as Wen et al. (2015) do.
+all its slots missing. The published rule-based baseline that comes with RNNLG is scored in the same way. Slot errors
+are those of `tierwright.evals.texts`, whose knowledge of how attributes show comes from the test references, not from
+the model; the strict count adds values said more often than given, as Wen et al. (2015) do.
 """
 
 from __future__ import annotations
@@ -209,7 +209,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         if errors is not None:
             figures.append(
                 f"slot errors {100 * errors['value']:.2f} % "
-                f"[{100 * errors['ci_low']:.2f}, {100 * errors['ci_high']:.2f}] with abstentions, {100 * row['errors_of_answers']:.2f} % of answers "
+                f"[{100 * errors['ci_low']:.2f}, {100 * errors['ci_high']:.2f}] with abstentions, "
+                f"{100 * row['errors_of_answers']:.2f} % of answers "
                 f"(strict {100 * row['strict_errors_of_answers']:.2f} %)"
             )
         figures.append(f"{row['abstained']} of {row['inputs']:,} abstained")

@@ -28,22 +28,26 @@ UNLIKE_SHARE = 0.05
 
 
 def chrf(answer: str, right: str) -> float:
-    """chrF2 of one answer, in [0, 1]: the mean F-score of runs of 1 to 6 characters, white space left out.
+    """chrF2 of one answer, in [0, 1]: the F-score of runs of 1 to 6 characters, white space left out.
 
-    Popovic (2015), chrF: character n-gram F-score for automatic MT evaluation.
+    Popovic (2015), chrF: character n-gram F-score for automatic MT evaluation. Precision and recall are means over the
+    lengths of runs that both texts have.
     """
     found, wanted = "".join(answer.split()), "".join(right.split())
-    scores: list[float] = []
+    precisions: list[float] = []
+    recalls: list[float] = []
     for size in range(1, _RUN + 1):
         ours = Counter(found[at : at + size] for at in range(len(found) - size + 1))
         theirs = Counter(wanted[at : at + size] for at in range(len(wanted) - size + 1))
-        if not ours or not theirs:
-            continue
-        shared = sum((ours & theirs).values())
-        precision, recall = shared / ours.total(), shared / theirs.total()
-        weighted = _BETA**2 * precision + recall
-        scores.append((1 + _BETA**2) * precision * recall / weighted if weighted else 0.0)
-    return sum(scores) / len(scores) if scores else float(found == wanted)
+        if ours and theirs:
+            shared = (ours & theirs).total()
+            precisions.append(shared / ours.total())
+            recalls.append(shared / theirs.total())
+    if not precisions:
+        return float(found == wanted)
+    precision, recall = sum(precisions) / len(precisions), sum(recalls) / len(recalls)
+    weighted = _BETA**2 * precision + recall
+    return (1 + _BETA**2) * precision * recall / weighted if weighted else 0.0
 
 
 def likeness(answer: str, rights: Sequence[str]) -> float:
