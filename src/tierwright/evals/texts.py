@@ -57,7 +57,7 @@ def text_quality(
 
     BLEU (Papineni et al. 2002) is of all answers together, of up to 4 words, by sacrebleu (Post 2018) with its
     tokenisation 13a, lower-cased; as a share, not in per cent. The slot error is that of Wen et al. (2015): attributes
-    that a text does not show and values or tell-tale words in it that are not given, over all given attributes; how
+    that a text does not show and values or phrases of values in it that are not given, over all given attributes; how
     attributes show is learned from the right texts (`specialists.realisation_learning`), and an attribute that these
     don't show in any recognisable way is not counted. Values said more than once are no error here.
 

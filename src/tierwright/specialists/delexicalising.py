@@ -73,7 +73,7 @@ def delexicalise(realisations: Realisations, attributes: Attributes, text: str) 
     """The sequence that gives the text back; None where it does not say all that is given, once, and nothing else."""
     found = align(realisations, attributes, text)
     slots = slots_of(realisations, attributes)
-    if found.errors or found.repeated or slots is None:
+    if not found.faultless or slots is None:
         return None
     return _tokens(found, attributes, slots)
 

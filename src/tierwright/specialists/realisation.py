@@ -137,13 +137,20 @@ class Alignment:
     missing: tuple[int, ...]
     #: Values that stand in the text more often than they are given.
     repeated: int
-    #: What the text says that is not given: names and values, or words that give it away.
+    #: What the text says that is not given: values, and phrases of worded values.
     invented: tuple[str, ...]
+    #: Single words that usually come only with a name that is not given: no proof of an invention, but a hint of one.
+    suspect: tuple[str, ...]
 
     @property
     def errors(self) -> int:
         """Missing and redundant slots, as Wen et al. (2015) count them; repeated values are no invention."""
         return len(self.missing) + len(self.invented)
+
+    @property
+    def faultless(self) -> bool:
+        """Whether the text says all that is given, once, and there is not even a hint of anything else."""
+        return not (self.missing or self.invented or self.repeated or self.suspect)
 
 
 def align(realisations: Realisations, attributes: Attributes, text: str) -> Alignment:
@@ -162,20 +169,19 @@ def align(realisations: Realisations, attributes: Attributes, text: str) -> Alig
     spans += worded
     given = {(name, value.casefold()) for name, value in attributes.pairs}
     names = {name for name, _ in attributes.pairs}
+    suspect: list[str] = []
     for telling in realisations.telling_at(words.folded, taken):
-        explained = (
-            any((name, value.casefold()) in given for name, value in telling.pairs)
-            if telling.pairs
-            else bool(names.intersection(telling.names))
-        )
-        if not explained:
+        if telling.pairs and not any((name, value.casefold()) in given for name, value in telling.pairs):
             invented.append(telling.words)
+        if telling.names and not names.intersection(telling.names):
+            suspect.append(telling.words)
     return Alignment(
         words=words,
         spans=tuple(sorted(spans, key=lambda span: span.start)),
         missing=tuple(sorted(missing)),
         repeated=repeated,
         invented=tuple(dict.fromkeys(invented)),
+        suspect=tuple(dict.fromkeys(suspect)),
     )
 
 

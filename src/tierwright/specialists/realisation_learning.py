@@ -6,6 +6,7 @@ an evaluation (from the right answers it measures by) learn it, each for itself.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ _AGAINST = 4.0
 #: Share of a value's occurrences that may be unexplained, for the value to be telling.
 _STRAY = 0.05
 #: Texts from which a word may be bound to names, its share in texts where one is given, and names at most.
-_BOUND_TEXTS, _BOUND_SHARE, _BOUND_NAMES = 12, 0.97, 4
+_BOUND_TEXTS, _BOUND_SHARE, _BOUND_NAMES = 8, 0.97, 4
 #: Share of all texts in which one of the names is given, beyond which that says nothing.
 _BOUND_BASE = 0.75
 
@@ -230,21 +231,28 @@ def _bound_words(given: Sequence[Attributes], rests: Sequence[list[list[str]]]) 
     for word in sorted(texts_of):
         rows = texts_of[word]
         if len(rows) >= _BOUND_TEXTS and any(letter.isalnum() for letter in word):
-            chosen = _explaining(has[rows], has)
+            chosen = _explaining(has[rows], has, len(texts_of))
             if chosen:
                 found.append(Telling(words=word, names=tuple(names[column] for column in chosen)))
     return found
 
 
-def _explaining(inside: NDArray[np.bool_], everywhere: NDArray[np.bool_]) -> list[int]:
-    """The fewest columns of which one is set in nearly every row inside; none where that says nothing."""
+def _explaining(inside: NDArray[np.bool_], everywhere: NDArray[np.bool_], tried: int) -> list[int]:
+    """A few columns of which one is set in nearly every row inside, by how much oftener they are set there.
+
+    None where chance could do the same: the probability that as many rows drawn at random all have one of the columns,
+    times the number of ways to choose columns and the number of words tried (Bonferroni), must be below 5 %. None also
+    where one of the columns is set nearly everywhere.
+    """
+    usual = everywhere.mean(axis=0)
     chosen: list[int] = []
     left = np.ones(len(inside), dtype=np.bool_)
     while left.sum() > (1 - _BOUND_SHARE) * len(inside):
-        gains = inside[left].sum(axis=0)
-        if len(chosen) == _BOUND_NAMES or not gains.size or gains.max() == 0:
+        gains = inside[left].mean(axis=0) - usual
+        if len(chosen) == _BOUND_NAMES or not gains.size or gains.max() <= 0:
             return []
         chosen.append(int(gains.argmax()))
         left &= ~inside[:, chosen[-1]]
     base = float(everywhere[:, chosen].any(axis=1).mean()) if chosen else 1.0
-    return chosen if base <= _BOUND_BASE else []
+    ways = math.log(tried) + len(chosen) * math.log(max(2, len(usual))) - math.log(0.05)
+    return chosen if base <= _BOUND_BASE and len(inside) * -math.log(base) >= ways else []

@@ -110,8 +110,7 @@ class Templates:
         slots = slots_of(self.realisations, attributes) or []
         values = {slot: value for slot, (_, value) in zip(slots, attributes.pairs, strict=True) if slot is not None}
         text = render([self._tokens[token] for token in candidate.tokens], values)
-        found = align(self.realisations, attributes, text)
-        return None if found.errors or found.repeated else text
+        return text if align(self.realisations, attributes, text).faultless else None
 
     def best(self, attributes: Attributes) -> tuple[str, Candidate] | None:
         """The best text and its template; None where none fits."""

@@ -41,7 +41,7 @@ def test_as_sacrebleu() -> None:
 def test_what_is_left_out_and_made_up() -> None:
     """Each text without its name has one error, and an empty one has all."""
     given = quality(TEXTS).slot_errors
-    nameless = quality([f"It is{text.partition(' is')[2]}" for text in TEXTS]).slot_errors
+    nameless = quality([f"This is{text.partition(' is')[2]}" for text in TEXTS]).slot_errors
     empty = quality([""] * len(TEXTS))
     assert given is not None
     assert nameless is not None

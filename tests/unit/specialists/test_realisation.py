@@ -59,7 +59,7 @@ def test_modes(name: str, value: str, mode: Mode) -> None:
         ("The Alta is a tent in sand.", 1, False),
         ("The Alta is a tent in sand. It is not for rain.", 1, True),
         ("The Alta is a tent in sand and weighs 3 kg. It is waterproof.", 0, True),
-        ("The Alta is an orange tent in sand. It is waterproof.", 0, True),
+        ("The Alta is a tent in orange, in sand. It is waterproof.", 0, True),
         ("The Alta is a tent in sand for few dollars. It is waterproof.", 0, True),
         ("", 4, False),
     ],
@@ -67,20 +67,20 @@ def test_modes(name: str, value: str, mode: Mode) -> None:
 def test_errors(text: str, missing: int, invented: bool) -> None:  # noqa: FBT001 - a column of the table
     """What a text leaves out and what it makes up is found: other values, other phrases, words of other attributes."""
     found = align(learned(), tent(name="Alta", colour="sand", waterproof=True), text)
-    assert (len(found.missing), bool(found.invented)) == (missing, invented)
+    assert (len(found.missing), bool(found.invented or found.suspect)) == (missing, invented)
 
 
 def test_value_inside_another() -> None:
     """A value that is part of another one needs a place of its own."""
     given = tent(name="Sand Castle", colour="sand")
     assert align(learned(), given, "The Sand Castle is a tent.").missing == (2,)
-    assert not align(learned(), given, "The Sand Castle is a tent in sand.").errors
+    assert align(learned(), given, "The Sand Castle is a tent in sand.").faultless
 
 
 def test_thousands_and_repeats() -> None:
     """A number is found with commas too; a value said twice is no invention but is counted."""
     found = align(learned(), tent(name="Alta", price=1199), "The Alta is a tent for 1,199 dollars. Alta!")
-    assert (found.errors, found.repeated) == (0, 1)
+    assert (found.errors, found.suspect, found.repeated) == (0, (), 1)
 
 
 def test_condition() -> None:

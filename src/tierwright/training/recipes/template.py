@@ -31,7 +31,6 @@ from tierwright.specialists.delexicalising import act_of, delexicalise
 from tierwright.specialists.likeness import UNLIKE_SHARE, likeness, yardstick
 from tierwright.specialists.realisation_learning import learn_realisations
 from tierwright.specialists.template import (
-    TRIED,
     Config,
     Templates,
     pack,
@@ -365,5 +364,5 @@ def _make_ready(
     for place, (act, slots) in enumerate(kinds):
         if place % 500 == 0:
             progress(f"{NAME}: composing templates, {place:,} of {len(kinds):,} combinations")
-        ready[act, slots] = composers[act].compose(slots, most=TRIED)[:_SPARE]
+        ready[act, slots] = composers[act].compose(slots, most=_SPARE)
     return ready
