@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tierwright.app.wiring import ArtifactLoader
@@ -14,6 +15,7 @@ from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
 from tierwright.curation.dataset import build_dataset
+from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
@@ -25,19 +27,24 @@ from tierwright.training.ladder import climb as climb_ladder
 from tierwright.training.stopping import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tierwright.app.wiring import Parts
+    from tierwright.core.contract import ContractKind
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
-    from tierwright.core.model import ModelVersion
+    from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.task import Task
+    from tierwright.curation.labelled import LabelledRows
+    from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
 
+#: Inputs answered at a time.
+_BATCH = 1000
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
 #: What the incumbent is called where a log does not name the model that answered.
@@ -130,6 +137,27 @@ def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
     return found, parts.store.examples(found.id)
 
 
+def import_labelled(
+    parts: Parts,
+    name: str,
+    table: LabelledRows,
+    *,
+    kind: ContractKind | None = None,
+    seed: int | None = None,
+) -> LabelledDataset:
+    """A dataset of labelled history and its task, both kept in the store, or neither. Raises as `build_labelled`."""
+    built = build_labelled(
+        table,
+        name=name,
+        known=parts.store.tasks(),
+        kind=kind,
+        seed=parts.settings.file.training.seed if seed is None else seed,
+        at=parts.clock(),
+    )
+    parts.store.add_dataset(built.dataset, built.examples, task=built.task)
+    return built
+
+
 def climb(
     parts: Parts,
     dataset: Dataset,
@@ -187,6 +215,20 @@ def version_of(parts: Parts, name: str, *, recipe: str | None = None) -> ModelVe
         by = f" by the recipe {recipe!r}" if recipe is not None else ""
         raise NotFound(f"task {task.name!r} has no specialist{by}; train one with `tierwright model train {task.name}`")
     return found
+
+
+def answers(parts: Parts, version: ModelVersion, inputs: Iterable[str]) -> Iterator[tuple[Prediction, bool]]:
+    """A version's answer to each input, in order, and whether it would give it itself; a batch in memory at a time.
+
+    The threshold is that of its deployment where it serves, and the calibrated one otherwise.
+    """
+    specialist = ArtifactLoader(parts).load(version)
+    serving = (d for d in parts.store.deployments_in_force() if d.model_version_id == version.id)
+    threshold = next((d.threshold for d in serving if d.stage is not Stage.RETIRED), version.threshold)
+    remaining = iter(inputs)
+    while batch := list(islice(remaining, _BATCH)):
+        for answer in specialist.predict(batch):
+            yield answer, threshold is not None and answer.confidence >= threshold
 
 
 def evaluate(

@@ -66,8 +66,20 @@ _Hypothesis = tuple[float, tuple[int, ...], frozenset[int]]
 class Composer:
     """Templates of one act, ready for search. Thread-safe: what it remembers does not change what it answers."""
 
-    def __init__(self, templates: Sequence[tuple[int, ...]], slot_of: Sequence[int], preference: Preference) -> None:
-        """`slot_of` gives for each token the slot it fills, -1 for fixed words."""
+    def __init__(
+        self,
+        templates: Sequence[tuple[int, ...]],
+        slot_of: Sequence[int],
+        preference: Preference,
+        series: Sequence[tuple[int, int]] = (),
+    ) -> None:
+        """`slot_of` gives for each token the slot it fills, -1 for fixed words.
+
+        `series` says for each slot which others it is one of, and which of them: `(3, 1)` is the second of series 3.
+        None given: all slots differ. Where several series have a second member, each member belongs to one of several
+        things that are told of, so composed templates fill all first members before any second one.
+        """
+        self._series = series
         self._slot_of = slot_of
         self._preference = preference
         self._followers: list[dict[tuple[int, ...], dict[int, int]]] = [{} for _ in range(ORDER)]
@@ -116,8 +128,9 @@ class Composer:
         alike = self._alike.get(slots, [])
         own = Counter(run for template in alike for run in _runs_of(template))
         found: dict[tuple[int, ...], float] = {}
+        rank = self._ranks(slots)
         for back in (2, 1):
-            self._search(slots, own, len(alike), back, found)
+            self._search(rank, slots, own, len(alike), back, found)
             if found:
                 break
         seen = Counter(alike)
@@ -127,8 +140,16 @@ class Composer:
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most]
         return [self._candidate(tokens, score, seen[tokens], own, len(alike)) for tokens, score in ranked]
 
-    def _search(
+    def _ranks(self, slots: frozenset[int]) -> dict[int, int]:
+        """The order slots must keep; empty where they need not."""
+        if not self._series:
+            return {}
+        doubled = {self._series[slot][0] for slot in slots if self._series[slot][1] > 0}
+        return {slot: self._series[slot][1] for slot in slots} if len(doubled) > 1 else {}
+
+    def _search(  # noqa: PLR0913, PLR0917 - the state of one search, handed on as it is
         self,
+        rank: dict[int, int],
         slots: frozenset[int],
         own: Counter[tuple[int, ...]],
         alike: int,
@@ -146,10 +167,13 @@ class Composer:
                 grown: dict[object, _Hypothesis] = {}
                 for hypothesis in frontier:
                     _, tokens, left = hypothesis
+                    turn = min((rank[slot] for slot in left), default=0) if rank else 0
                     for move, total in self._extensions(hypothesis, own, alike, back):
                         if move.token == END:
                             whole = tokens[ORDER - 1 :]
                             found[whole] = max(total, found.get(whole, -math.inf))
+                            continue
+                        if rank and move.slot >= 0 and rank[move.slot] > turn:
                             continue
                         rest = left - {move.slot} if move.slot >= 0 else left
                         target = further if move.slot >= 0 else grown

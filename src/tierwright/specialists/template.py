@@ -127,7 +127,7 @@ class TemplateSpecialist:
     def __init__(self, artifact: Artifact[Config]) -> None:
         """Raises ArtifactError where arrays are missing or name what is not there."""
         config = artifact.config
-        slot_of = slot_numbers(config.tokens)
+        slot_of, series = slot_numbers(config.tokens), slot_series(config.tokens)
         try:
             mined = _sequences(artifact.arrays, "templates", len(config.tokens))
             acts = np.asarray(artifact.arrays["templates.act"], dtype=np.int64).tolist()
@@ -136,6 +136,7 @@ class TemplateSpecialist:
                     [tokens for tokens, of in zip(mined, acts, strict=True) if of == number],
                     slot_of,
                     config.preference,
+                    series,
                 )
                 for number, act in enumerate(config.acts)
             }
@@ -178,6 +179,12 @@ def slot_numbers(tokens: Sequence[Token]) -> list[int]:
     """The number of the slot that each token fills; -1 for fixed words."""
     numbers = number_slots(tokens)
     return [-1 if token.slot is None else numbers[token.slot] for token in tokens]
+
+
+def slot_series(tokens: Sequence[Token]) -> list[tuple[int, int]]:
+    """For each slot the number of its name, and which of that name's it is."""
+    names: dict[str, int] = {}
+    return [(names.setdefault(slot.name, len(names)), slot.nth) for slot in number_slots(tokens)]
 
 
 def signals(candidate: Candidate, slots: int) -> NDArray[np.float64]:

@@ -40,6 +40,16 @@ def test_preferred_wording() -> None:
     assert unusual in {candidate.tokens for candidate in found}
 
 
+def test_two_things_are_not_mixed_up() -> None:
+    """Where two things are told of, all of the first comes before any of the second; a list alone may stand anywhere."""
+    # Slots: name and colour of one thing (0, 1), the same of another (2, 3), and a size (4) that only one has.
+    series = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
+    mixed = [(10, 1, 12, 2, 11, 3, 13, 4)] * 5 + [(10, 2, 11, 1, 12, 2, 13, 4), (10, 2, 14, 1, 12, 4)]
+    found = Composer(mixed, SLOT_OF, PREFERENCE, series).compose(frozenset({0, 1, 2, 3, 4}), most=9)
+    assert all(max(map(one.tokens.index, (10, 11, 14))) < min(map(one.tokens.index, (12, 13))) for one in found)
+    assert Composer(mixed, SLOT_OF, PREFERENCE).compose(frozenset({0, 1, 2, 3}), most=1)[0].tokens == mixed[0]
+
+
 def test_slot_never_seen() -> None:
     """A slot that no template holds has no template."""
     assert not Composer(seen(), SLOT_OF, PREFERENCE).compose(frozenset({0, 99}), most=3)

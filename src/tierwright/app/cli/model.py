@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ from tierwright.app.cli.output import (
     percent,
     say,
     show,
+    streaming_out,
     table,
     usd,
 )
@@ -78,6 +80,39 @@ def train(
         "version": chosen.id if chosen else None,
     }
     show(document, as_json=as_json, text=tell)
+
+
+@app.command()
+def predict(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, or the id of a model version.")],
+    input_: Annotated[
+        Path, typer.Option("--input", metavar="FILE", help="Text lines, JSON Lines, CSV, TSV or Parquet, also as gzip.")
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Holds the input; default: input, text, or the only one. Repeat to join.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="The task's newest version by this recipe.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
+    ] = True,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer each input of a file: one JSON line each, in order, with or without --json.
+
+    Of a task it is the version in service, or else the one that training chose.
+    """
+    from tierwright.app.ring import answers, version_of  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.curation.inputs import read_inputs  # noqa: PLC0415 - as above
+    from tierwright.curation.tables import TableForm  # noqa: PLC0415 - as above
+
+    del as_json  # there is no other form than JSON
+    with opened(config) as parts, streaming_out() as write:
+        inputs = read_inputs(input_, column or (), form=TableForm(encoding=encoding, quotes=quotes))
+        for answer, accepted in answers(parts, version_of(parts, name, recipe=recipe), inputs):
+            line = {"output": answer.output, "confidence": answer.confidence, "accepted": accepted}
+            write(json.dumps(line, ensure_ascii=False))
 
 
 @app.command("list")

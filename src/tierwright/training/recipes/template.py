@@ -38,6 +38,7 @@ from tierwright.specialists.template import (
     probability_of,
     signals,
     slot_numbers,
+    slot_series,
 )
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import TOLERANCE, calibrate
@@ -96,8 +97,8 @@ class _Mined:
 
     def composers(self, preference: Preference) -> dict[str, Composer]:
         """Ready for search."""
-        slot_of = slot_numbers(self.tokens)
-        return {act: Composer(templates, slot_of, preference) for act, templates in self.by_act.items()}
+        slot_of, series = slot_numbers(self.tokens), slot_series(self.tokens)
+        return {act: Composer(templates, slot_of, preference, series) for act, templates in self.by_act.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
