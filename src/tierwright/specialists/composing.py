@@ -147,7 +147,7 @@ class Composer:
         doubled = {self._series[slot][0] for slot in slots if self._series[slot][1] > 0}
         return {slot: self._series[slot][1] for slot in slots} if len(doubled) > 1 else {}
 
-    def _search(  # noqa: PLR0913, PLR0917 - the state of one search, handed on as it is
+    def _search(
         self,
         rank: dict[int, int],
         slots: frozenset[int],

@@ -41,7 +41,7 @@ def test_preferred_wording() -> None:
 
 
 def test_two_things_are_not_mixed_up() -> None:
-    """Where two things are told of, all of the first comes before any of the second; a list alone may stand anywhere."""
+    """Where two things are told of, all of the first comes before any of the second."""
     # Slots: name and colour of one thing (0, 1), the same of another (2, 3), and a size (4) that only one has.
     series = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 0)]
     mixed = [(10, 1, 12, 2, 11, 3, 13, 4)] * 5 + [(10, 2, 11, 1, 12, 2, 13, 4), (10, 2, 14, 1, 12, 4)]
