@@ -53,8 +53,8 @@ class NameRealisation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     condition: bool
     #: Whether a value is copied unless it is among the exceptions.
     copied: bool
-    #: Values seen for which the opposite holds.
-    exceptions: frozenset[str]
+    #: Values seen for which the opposite holds, in order: a set would be written in another order by every process.
+    exceptions: tuple[str, ...]
     #: The decision list of the values that are not copied.
     phrases: tuple[Phrase, ...]
 

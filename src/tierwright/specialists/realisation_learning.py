@@ -64,7 +64,7 @@ def learn_realisations(given: Sequence[Attributes], texts: Sequence[str]) -> Rea
         names[name] = NameRealisation(
             condition=condition,
             copied=known.copied,
-            exceptions=frozenset() if condition else known.exceptions,
+            exceptions=() if condition else known.exceptions,
             phrases=() if condition else phrases,
         )
     telling = _telling_values(given, bare, rests) + _bound_words(given, rests)
@@ -77,7 +77,7 @@ def _throughout(given: Sequence[Attributes]) -> set[str]:
     return {name for name, count in counts.items() if count >= _THROUGHOUT * len(given)}
 
 
-def _copied(given: Sequence[Attributes], texts: Sequence[str]) -> dict[str, tuple[bool, frozenset[str]]]:
+def _copied(given: Sequence[Attributes], texts: Sequence[str]) -> dict[str, tuple[bool, tuple[str, ...]]]:
     """For each name, whether its values are usually copied, and the values for which the opposite holds."""
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     held: dict[str, Counter[str]] = defaultdict(Counter)
@@ -86,7 +86,7 @@ def _copied(given: Sequence[Attributes], texts: Sequence[str]) -> dict[str, tupl
         for name, value in one.pairs:
             seen[name][value] += 1
             held[name][value] += bool(occurrences(folded_words(value), folded, [False] * len(folded)))
-    found: dict[str, tuple[bool, frozenset[str]]] = {}
+    found: dict[str, tuple[bool, tuple[str, ...]]] = {}
     for name, values in seen.items():
         rate = sum(held[name].values()) / sum(values.values())
         is_copied = {
@@ -95,7 +95,7 @@ def _copied(given: Sequence[Attributes], texts: Sequence[str]) -> dict[str, tupl
             for value, count in values.items()
         }
         usual = 2 * sum(is_copied.values()) > len(is_copied)
-        found[name] = usual, frozenset(value for value, copied in is_copied.items() if copied is not usual)
+        found[name] = usual, tuple(sorted(value for value, copied in is_copied.items() if copied is not usual))
     return found
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +20,6 @@ from tierwright.training.recipe import TrainingSet
 from tierwright.training.recipes.template import TemplateRecipe
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tierwright.training.recipe import FittedSpecialist
 
 
@@ -48,6 +50,28 @@ def test_same_seed_same_artifact(tmp_path: Path) -> None:
     assert one.id == two.id
     assert all((two.path / file.name).read_bytes() == file.read_bytes() for file in one.path.iterdir())
     assert fit(training, tmp_path / "one", seed=2).id != one.id
+
+
+@pytest.mark.slow
+def test_same_artifact_from_another_process(tmp_path: Path) -> None:
+    """No order that a process makes up for itself, such as that of a set of strings, is in the artifact."""
+    program = (
+        "from pathlib import Path; from tests.attribute_texts import rows, training_set; "
+        "from tierwright.training.recipes.template import TemplateRecipe; "
+        f"print(TemplateRecipe().fit(training_set(rows(120)), artifacts=Path({str(tmp_path)!r}), seed=1, "
+        "progress=lambda _: None).id)"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(__file__).parents[3])},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
 
 
 @pytest.mark.slow
