@@ -127,6 +127,7 @@ def scored(inputs: Sequence[str], answers: Sequence[str], references: Mapping[st
     return {
         "bleu": _row(quality.bleu),
         "slot_errors": None if quality.slot_errors is None else _row(quality.slot_errors),
+        "checked_share": quality.checked_share,
     }
 
 
@@ -209,7 +210,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         if errors is not None:
             figures.append(
                 f"slot errors {100 * errors['value']:.2f} % "
-                f"[{100 * errors['ci_low']:.2f}, {100 * errors['ci_high']:.2f}] with abstentions, "
+                f"[{100 * errors['ci_low']:.2f}, {100 * errors['ci_high']:.2f}] with abstentions "
+                f"({100 * row['same_input']['checked_share']:.0f} % of slots checked), all slots "
                 f"{100 * row['errors_of_answers']:.2f} % of answers "
                 f"(strict {100 * row['strict_errors_of_answers']:.2f} %)"
             )

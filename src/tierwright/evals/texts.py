@@ -6,6 +6,7 @@ is measured knows nothing of who is measured. Refuses to know how the texts were
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from tierwright.core.contract import ContractKind
 from tierwright.core.errors import InputError
 from tierwright.core.estimate import Estimate
 from tierwright.specialists.attributes import read_attributes
-from tierwright.specialists.realisation import align
+from tierwright.specialists.realisation import Mode, align
 from tierwright.specialists.realisation_learning import learn_realisations
 
 if TYPE_CHECKING:
@@ -24,9 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.core.contract import OutputContract
+    from tierwright.specialists.attributes import Attributes
+    from tierwright.specialists.realisation import Realisations
 
 #: Draws of the bootstrap.
 _DRAWS = 1000
+#: Share of the right texts of a worded value in which it must be recognised, for it to be counted at all.
+_RECOGNISED = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class TextQuality:
     bleu: Estimate
     #: (missing + redundant) / given slots; None: no input is a list of attributes. Can exceed 1.
     slot_errors: Estimate | None
+    #: Share of the given slots that are checked: the right texts show them recognisably.
+    checked_share: float
     #: Answers that are empty; all slots of these are missing.
     empty: int
 
@@ -58,8 +65,9 @@ def text_quality(
     BLEU (Papineni et al. 2002) is of all answers together, of up to 4 words, by sacrebleu (Post 2018) with its
     tokenisation 13a, lower-cased; as a share, not in per cent. The slot error is that of Wen et al. (2015): attributes
     that a text does not show and values or phrases of values in it that are not given, over all given attributes; how
-    attributes show is learned from the right texts (`specialists.realisation_learning`), and an attribute that these
-    don't show in any recognisable way is not counted. Values said more than once are no error here.
+    attributes show is learned from the right texts (`specialists.realisation_learning`), and what these themselves
+    don't show recognisably is not counted: conditions, and values worded too freely (their measure, too, leaves out
+    what is not cared about). `checked_share` says how much is left. Values said more than once are no error here.
 
     Intervals: percentile bootstrap over groups (Efron and Tibshirani 1993), 1,000 draws. Raises InputError where there
     is nothing to measure, an input has no right text, or the contract has no texts.
@@ -71,12 +79,13 @@ def text_quality(
         raise InputError("there must be inputs, each with an answer, a group and at least one right text")
     members = _members(groups)
     counts = _bleu_counts(answers, rights)
-    slots = _slot_counts(inputs, rights, answers)
+    slots, checked = _slot_counts(inputs, rights, answers)
     return TextQuality(
         bleu=_estimate(counts, members, _bleu, "BLEU-4, 13a, lower-cased", seed=seed, level=level),
         slot_errors=_estimate(slots, members, _ratio, "slot error rate", seed=seed, level=level)
         if slots[:, 1].any()
         else None,
+        checked_share=checked,
         empty=sum(not answer.strip() for answer in answers),
     )
 
@@ -101,22 +110,45 @@ def _bleu(total: NDArray[np.float64]) -> float:
     return float(np.exp(np.log(shared / at_all).mean() + brevity))
 
 
-def _slot_counts(inputs: Sequence[str], rights: Sequence[Sequence[str]], answers: Sequence[str]) -> NDArray[np.float64]:
-    """Errors and given slots of each answer, shape (n, 2); zeros where the input is no list of attributes."""
+def _slot_counts(
+    inputs: Sequence[str], rights: Sequence[Sequence[str]], answers: Sequence[str]
+) -> tuple[NDArray[np.float64], float]:
+    """Errors and checked slots of each answer, shape (n, 2), and the share of the given slots that can be checked.
+
+    Zeros where the input is no list of attributes.
+    """
     given = [read_attributes(text) for text in inputs]
     rows = [(one, right) for one, texts in zip(given, rights, strict=True) if one is not None for right in texts]
     counts = np.zeros((len(inputs), 2))
     if not rows:
-        return counts
+        return counts, 0.0
     known = learn_realisations([one for one, _ in rows], [right for _, right in rows])
+    vague = _vague(known, rows)
+    slots = 0
     for place, (one, answer) in enumerate(zip(given, answers, strict=True)):
         if one is None:
             continue
-        shown = [known.shows(name, value) for name, value in one.pairs]
+        shown = [known.shows(name, value) and (name, value) not in vague for name, value in one.pairs]
         found = align(known, one, answer)
+        names = {name for name, _ in vague}
         missing = sum(shown[pair] for pair in found.missing)
-        counts[place] = missing + len(found.invented), sum(shown)
-    return counts
+        invented = sum(name not in names for name, _ in found.invented)
+        counts[place] = missing + invented, sum(shown)
+        slots += len(one.pairs)
+    return counts, float(counts[:, 1].sum() / slots) if slots else 0.0
+
+
+def _vague(known: Realisations, rows: Sequence[tuple[Attributes, str]]) -> set[tuple[str, str]]:
+    """The worded values that the right texts themselves don't show by the phrases learned from them often enough."""
+    given: Counter[tuple[str, str]] = Counter()
+    missed: Counter[tuple[str, str]] = Counter()
+    for one, right in rows:
+        worded = [pair for pair in one.pairs if known.mode(*pair) is Mode.WORDED]
+        if worded:
+            given.update(worded)
+            missing = align(known, one, right).missing
+            missed.update(one.pairs[place] for place in missing if one.pairs[place] in worded)
+    return {pair for pair, count in given.items() if missed[pair] > (1 - _RECOGNISED) * count}
 
 
 def _ratio(total: NDArray[np.float64]) -> float:

@@ -137,8 +137,8 @@ class Alignment:
     missing: tuple[int, ...]
     #: Values that stand in the text more often than they are given.
     repeated: int
-    #: What the text says that is not given: values, and phrases of worded values.
-    invented: tuple[str, ...]
+    #: What the text says that is not given: (name, phrase) for phrases of other values of a name, ("", value) for values.
+    invented: tuple[tuple[str, str], ...]
     #: Single words that usually come only with a name that is not given: no proof of an invention, but a hint of one.
     suspect: tuple[str, ...]
 
@@ -172,7 +172,7 @@ def align(realisations: Realisations, attributes: Attributes, text: str) -> Alig
     suspect: list[str] = []
     for telling in realisations.telling_at(words.folded, taken):
         if telling.pairs and not any((name, value.casefold()) in given for name, value in telling.pairs):
-            invented.append(telling.words)
+            invented.append(("", telling.words))
         if telling.names and not names.intersection(telling.names):
             suspect.append(telling.words)
     return Alignment(
@@ -209,7 +209,7 @@ def _copies(
 
 def _wordings(
     realisations: Realisations, attributes: Attributes, modes: list[Mode], words: Words, taken: list[bool]
-) -> tuple[list[Span], list[int], list[str]]:
+) -> tuple[list[Span], list[int], list[tuple[str, str]]]:
     """The worded values: by the first phrase of each name's list that the text holds.
 
     Where a name is given several times each needs a phrase of its own value.
@@ -220,7 +220,7 @@ def _wordings(
             holders.setdefault(name, []).append(place)
     spans: list[Span] = []
     missing: list[int] = []
-    invented: list[str] = []
+    invented: list[tuple[str, str]] = []
     for name, places in holders.items():
         waiting = list(places)
         for phrase in realisations.names[name].phrases:
@@ -228,7 +228,7 @@ def _wordings(
             found = occurrences(needle, words.folded, taken)
             wanted = [place for place in waiting if attributes.pairs[place][1] == phrase.value]
             if found and not wanted and not any(attributes.pairs[place][1] == phrase.value for place in places):
-                invented.append(f"{name}: {phrase.words}")
+                invented.append((name, phrase.words))
                 waiting = [] if len(places) == 1 else waiting
                 missing += places if len(places) == 1 else []
             for place, start in zip(wanted, found, strict=False):
