@@ -137,7 +137,7 @@ class Alignment:
     missing: tuple[int, ...]
     #: Values that stand in the text more often than they are given.
     repeated: int
-    #: What the text says that is not given: (name, phrase) for phrases of other values of a name, ("", value) for values.
+    #: What the text says that is not given: ("", value), or (name, phrase) for a phrase of another value of a name.
     invented: tuple[tuple[str, str], ...]
     #: Single words that usually come only with a name that is not given: no proof of an invention, but a hint of one.
     suspect: tuple[str, ...]
