@@ -31,6 +31,10 @@ def load_specialist(directory: Path, *, encoder: Encoder | None) -> Predictor:
         from tierwright.specialists.tuned import load_tuned  # noqa: PLC0415 - as above
 
         return load_tuned(directory)
+    if recipe == "template":
+        from tierwright.specialists.template import TemplateSpecialist  # noqa: PLC0415 - as above
+
+        return TemplateSpecialist.load(directory)
     raise ArtifactError(
         f"{directory} was made by the recipe {recipe!r}, which this version can't serve; train it again"
     )

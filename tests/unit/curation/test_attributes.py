@@ -15,6 +15,7 @@ from tierwright.curation.attributes import attribute_values
         "- name: Aroma\n- area: harbour",
         "name[Aroma], area[harbour]",
         "name=Aroma; area=harbour",
+        "inform(name=Aroma;area=harbour)",
     ],
 )
 def test_notations_of_attributes(text: str) -> None:
