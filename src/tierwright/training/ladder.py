@@ -20,6 +20,7 @@ from tierwright.stats.paired import paired_difference
 from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
+from tierwright.training.recipes.span_tagger import SpanTaggerRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from tierwright.specialists.encoder import Encoder
     from tierwright.training.recipe import FittedSpecialist, Recipe
 
-NGRAM, ENCODER_HEAD = "ngram", "encoder-head"
+NGRAM, ENCODER_HEAD, SPAN_TAGGER = "ngram", "encoder-head", "span-tagger"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -106,6 +107,11 @@ _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 LADDER = (
     Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
+    Step(
+        recipe=SPAN_TAGGER,
+        kinds=frozenset({ContractKind.SPANS}),
+        make=lambda means: SpanTaggerRecipe(encoder=means.encoder),
+    ),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
 #: Contracts that some recipe can learn.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
 OUTSIDE = 0
@@ -57,6 +58,22 @@ class Transitions:
         """The exponentials, 0 where impossible."""
         follows, opens = allowed(len(self.first))
         return np.exp(self.between) * follows, np.exp(self.first) * opens, np.exp(self.last)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainWeights:
+    """A fitted chain."""
+
+    #: Shapes (columns, labels), (dimension, labels), (labels,).
+    sparse: NDArray[np.float32]
+    dense: NDArray[np.float32] | None
+    bias: NDArray[np.float32]
+    transitions: Transitions
+
+    def scores(self, sparse: sp.csr_matrix, dense: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        """Scores of n tokens' labels, shape (n, labels)."""
+        found = np.asarray(sparse @ self.sparse) + self.bias
+        return found if dense is None or self.dense is None else found + dense @ self.dense
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -173,6 +173,8 @@ def _situation(tokens: TokenText) -> list[NDArray[np.uint64]]:
     return [np.asarray(number, dtype=np.int64).astype(np.uint64) for number in numbers]
 
 
+#: Where in a row stand the word itself and its pairs with both neighbours.
+NOVELTY_SLOTS = [_LOWER, _SLOTS + len(_NEIGHBOURS), _SLOTS + len(_NEIGHBOURS) + 1]
 #: Width of what `hash_tokens` returns.
 FEATURES_PER_TOKEN = _SLOTS + len(_NEIGHBOURS) + len(_TOGETHER) + 1 + 2 * 9
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tierwright.specialists.spans.chain import Order, Transitions, Walk, walk
+from tierwright.specialists.spans.chain import ChainWeights, Order, Transitions, Walk, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,22 +50,6 @@ class Inputs:
     dense: NDArray[np.float32] | None
     #: Tokens of each sequence, none of them 0.
     lengths: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainWeights:
-    """A fitted chain."""
-
-    #: Shapes (columns, labels), (dimension, labels), (labels,).
-    sparse: NDArray[np.float32]
-    dense: NDArray[np.float32] | None
-    bias: NDArray[np.float32]
-    transitions: Transitions
-
-    def scores(self, sparse: sp.csr_matrix, dense: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        """Scores of n tokens' labels, shape (n, labels)."""
-        found = np.asarray(sparse @ self.sparse) + self.bias
-        return found if dense is None or self.dense is None else found + dense @ self.dense
 
 
 def fit_chain(
