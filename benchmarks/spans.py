@@ -260,7 +260,8 @@ def _tag(tagger: Any, text: str, relevance: Any, own: Sequence[int], found: list
 def _unique(contract: OutputContract, habits: Sequence[Habits], found: Sequence[Sequence[FoundString]]) -> str:
     once = [list({one.text: one for one in reversed(strings)}.values()) for strings in found]
     if any(habit.repeats for habit in habits):
-        once = [list(strings) if habit.repeats else own for habit, strings, own in zip(habits, found, once, strict=True)]
+        pairs = zip(habits, found, once, strict=True)
+        once = [list(strings) if habit.repeats else own for habit, strings, own in pairs]
     return render(contract, habits, once)
 
 
@@ -293,9 +294,9 @@ def main() -> None:
             score = span_f1(contract, rights, answers, groups, 0)
             exact = [contract.canonical(a) == right for a, right in zip(answers, rights, strict=True)]
             brier = statistics.fmean((p - hit) ** 2 for p, hit in zip(sure, exact, strict=True))
+            kind = "encoder" if encoder else "from scratch"
             print(
-                f"{name} span-tagger ({'encoder' if encoder else 'from scratch'}), seed {seed}: F1 {_shown(score)}, whole"
-                f" answer right {statistics.fmean(exact):.1%}, mean confidence {statistics.fmean(sure):.1%}, Brier"
+                f"{name} span-tagger ({kind}), seed {seed}: F1 {_shown(score)}, whole answer right {statistics.fmean(exact):.1%}, mean confidence {statistics.fmean(sure):.1%}, Brier"
                 f" {brier:.3f}, n = {len(test)} ({len(train)} to train), {facts['train_seconds']:.0f} s"
                 f" ({facts['train_cpu_seconds']:.0f} s of CPU), {facts['size_mb']:.1f} MB,"
                 f" p50 {facts['p50_ms_per_1000_characters']:.1f} ms per 1,000 characters",

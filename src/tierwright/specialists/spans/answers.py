@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -74,12 +74,12 @@ def read_values(contract: OutputContract, answer: str) -> dict[str, Json] | None
     names = field_names(contract)
     if found is None or any(name not in found for name in names):
         return None
-    return {name: found[name] for name in names}  # type: ignore[misc] - values of a JSON document
+    return {name: cast("Json", found[name]) for name in names}
 
 
 def strings_of(value: Json) -> list[str] | None:
     """The strings a field's value consists of; None where it is something else, for example an object."""
-    if value is None or value == "" or value == []:
+    if value is None or (isinstance(value, (str, list)) and not value):
         return []
     if isinstance(value, str):
         return [value]

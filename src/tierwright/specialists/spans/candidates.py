@@ -175,7 +175,7 @@ def choose(
         free = [place for place in one.places if not any(_overlap(place, other) for other in occupied)]
         if not free:
             continue
-        occupied.extend(one.places[: max(1, sum(p >= 0.5 for p in one.probabilities))])  # noqa: PLR2004 - likely ones
+        occupied.extend(one.places[: max(1, sum(p >= 0.5 for p in one.probabilities))])
         filled.add(one.field)
         chosen.append(at)
     return chosen
@@ -187,7 +187,7 @@ def found_string(one: Candidate) -> FoundString:
         text=one.text,
         start=one.start,
         end=one.end,
-        times=max(1, sum(p >= 0.5 for p in one.probabilities)),  # noqa: PLR2004 - more likely than not
+        times=max(1, sum(p >= 0.5 for p in one.probabilities)),
     )
 
 

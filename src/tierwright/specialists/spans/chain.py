@@ -123,7 +123,7 @@ class Walk:
 def walk(
     scores: NDArray[np.floating], order: Order, transitions: Transitions, *, open_to: NDArray[np.bool_] | None = None
 ) -> Walk:
-    """Forward-backward over packed sequences; with `open_to`, shape as scores, only labels that are True are possible."""
+    """Forward-backward over packed sequences; with `open_to`, shaped as the scores, only labels that are True in it."""
     between, first, last = transitions.factors()
     highest = scores.max(axis=1, keepdims=True) if len(scores) else np.zeros((0, 1))
     factors = np.exp((scores - highest).astype(np.float64))

@@ -61,7 +61,8 @@ _REACH = 3
 _TRIPLE = ((-1, _SHORT), (0, _SHORT), (1, _SHORT))
 #: Salts: 32-bit multipliers with no structure to speak of.
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_OPENING, _CLOSING = frozenset("([{（［「『《“"), frozenset(")]}）］」』》”")
+_OPENING = frozenset("([{\uff08\uff3b\u300c\u300e\u300a\u201c")
+_CLOSING = frozenset(")]}\uff09\uff3d\u300d\u300f\u300b\u201d")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +152,8 @@ def _situation(tokens: TokenText) -> list[NDArray[np.uint64]]:
     titled = np.array([word[:1].isupper() for word in tokens.words])
     sentences = tokens.sentences
     letters = np.maximum(np.bincount(sentences, weights=lettered), 1)
-    shouted = (np.bincount(sentences, weights=upper) / letters)[sentences] > 0.7  # noqa: PLR2004 - most of its words
-    capital = (np.bincount(sentences, weights=titled) / letters)[sentences] > 0.7  # noqa: PLR2004 - most of its words
+    shouted = (np.bincount(sentences, weights=upper) / letters)[sentences] > 0.7
+    capital = (np.bincount(sentences, weights=titled) / letters)[sentences] > 0.7
     occurrences = np.minimum(np.bincount(lower)[lower], 4)
     seen_before = np.minimum(_earlier(lower), 2)
     small_elsewhere = np.bincount(lower, weights=lettered & ~titled)[lower] > 0
@@ -245,17 +246,17 @@ def _enclosed(words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64
     quote = bracket = -100
     for at, word in enumerate(words):
         if word in _CLOSING:
-            if word == "”":
+            if word == "\u201d":
                 quote = -100
             else:
                 bracket = -100
-        quoted[at] = at - quote <= 30 and word != '"'  # noqa: PLR2004 - said in the docstring
-        bracketed[at] = at - bracket <= 30  # noqa: PLR2004 - said in the docstring
+        quoted[at] = at - quote <= 30 and word != '"'
+        bracketed[at] = at - bracket <= 30
         if word in _OPENING:
-            if word == "“":
+            if word == "\u201c":
                 quote = at
             else:
                 bracket = at
         elif word == '"':
-            quote = -100 if at - quote <= 30 else at  # noqa: PLR2004 - said in the docstring
+            quote = -100 if at - quote <= 30 else at
     return quoted, bracketed

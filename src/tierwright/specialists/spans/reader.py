@@ -14,7 +14,7 @@ import numpy as np
 from tierwright.specialists.spans.candidates import LEAST, gather
 from tierwright.specialists.spans.chain import Order, likely_spans, walk
 from tierwright.specialists.spans.features import NOVELTY_SLOTS, hash_tokens
-from tierwright.specialists.spans.passages import LONG, read_ranges
+from tierwright.specialists.spans.passages import read_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -189,18 +189,24 @@ def arrays_of(reader: Reader, judge: Judge) -> dict[str, NDArray[np.generic]]:
 def _restore(artifact: Artifact[Config], encoder: Encoder | None) -> tuple[Reader, Judge]:
     config, arrays = artifact.config, artifact.arrays
 
-    def array(name: str, kind: type[np.generic]) -> NDArray[np.generic]:
-        return np.asarray(arrays[name], dtype=kind)
+    def single(name: str) -> NDArray[np.float32]:
+        return np.asarray(arrays[name], dtype=np.float32)
+
+    def double(name: str) -> NDArray[np.float64]:
+        return np.asarray(arrays[name], dtype=np.float64)
+
+    def numbers(name: str) -> NDArray[np.uint32]:
+        return np.asarray(arrays[name], dtype=np.uint32)
 
     chains = tuple(
         ChainWeights(
-            sparse=array(f"chain{place}.sparse", np.float32),  # type: ignore[arg-type] - of the kind asked for
-            dense=array(f"chain{place}.dense", np.float32) if encoder is not None else None,  # type: ignore[arg-type]
-            bias=array(f"chain{place}.bias", np.float32),  # type: ignore[arg-type]
+            sparse=single(f"chain{place}.sparse"),
+            dense=single(f"chain{place}.dense") if encoder is not None else None,
+            bias=single(f"chain{place}.bias"),
             transitions=Transitions(
-                between=array(f"chain{place}.between", np.float64),  # type: ignore[arg-type]
-                first=array(f"chain{place}.first", np.float64),  # type: ignore[arg-type]
-                last=array(f"chain{place}.last", np.float64),  # type: ignore[arg-type]
+                between=double(f"chain{place}.between"),
+                first=double(f"chain{place}.first"),
+                last=double(f"chain{place}.last"),
             ),
         )
         for place in range(len(config.chains))
@@ -208,18 +214,18 @@ def _restore(artifact: Artifact[Config], encoder: Encoder | None) -> tuple[Reade
     relevance = None
     if "relevance.columns" in arrays:
         relevance = Relevance(
-            columns=array("relevance.columns", np.uint32),  # type: ignore[arg-type]
-            weights=array("relevance.weights", np.float32),  # type: ignore[arg-type]
-            bias=array("relevance.bias", np.float32),  # type: ignore[arg-type]
+            columns=numbers("relevance.columns"),
+            weights=single("relevance.weights"),
+            bias=single("relevance.bias"),
         )
     standard = None
     if encoder is not None:
         standard = Standard(
-            mean=array("vectors.mean", np.float32),  # type: ignore[arg-type]
-            scale=array("vectors.scale", np.float32),  # type: ignore[arg-type]
+            mean=single("vectors.mean"),
+            scale=single("vectors.scale"),
         )
     reader = Reader(
-        features=Features(columns=array("features", np.uint32)),  # type: ignore[arg-type]
+        features=Features(columns=numbers("features")),
         chains=chains,
         fields=tuple(tuple(own) for own in config.chains),
         relevance=relevance,
@@ -230,12 +236,12 @@ def _restore(artifact: Artifact[Config], encoder: Encoder | None) -> tuple[Reade
         many=tuple(spec.many for spec in specs(config.contract)),
         chain_of=chain_of(config.chains),
         gazetteer=Gazetteer(
-            numbers=array("gazetteer.numbers", np.uint32),  # type: ignore[arg-type]
-            counts=array("gazetteer.counts", np.float32),  # type: ignore[arg-type]
+            numbers=numbers("gazetteer.numbers"),
+            counts=single("gazetteer.counts"),
         ),
-        ranker=array("ranker", np.float64),  # type: ignore[arg-type]
+        ranker=double("ranker"),
         threshold=config.threshold,
-        surety=array("surety", np.float64),  # type: ignore[arg-type]
+        surety=double("surety"),
         unlike=config.unlike,
     )
     return reader, judge

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ TOUCHING, SPACE, LINE, PARAGRAPH = 0, 1, 2, 3
 #: Tokens after which a sentence is cut even if it does not end.
 _LONGEST_SENTENCE = 100
 _STOPS = frozenset(".!?;")
-_WIDE_STOPS = frozenset("。！？；")
+_WIDE_STOPS = frozenset("\u3002\uff01\uff1f\uff1b")
 #: Scripts without spaces between words.
 _UNSPACED = (
     "\u0e01-\u0e2e\u0e2f-\u0e30\u0e32-\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2-\u0eb3\u0ec0-\u0ec6\u1000-\u102a\u1780-\u17b3"
@@ -113,17 +113,14 @@ def _pattern() -> re.Pattern[str]:
     )
 
 
-def _ranges(wanted: object) -> str:
+def _ranges(wanted: Callable[[str], bool]) -> str:
     """The inside of a character class of all characters that are wanted."""
-    assert callable(wanted)
     parts: list[str] = []
     begun: int | None = None
     # Beyond the supplementary special-purpose plane's variation selectors there are no marks.
     for code in range(0x300, min(0xE01F1, sys.maxunicode)):
-        if 0x20000 <= code < 0xE0100:  # ideographs and unassigned planes have none
-            inside = False
-        else:
-            inside = wanted(chr(code))
+        # Ideographs and unassigned planes have none.
+        inside = not 0x20000 <= code < 0xE0100 and wanted(chr(code))
         if inside and begun is None:
             begun = code
         elif not inside and begun is not None:

@@ -45,7 +45,7 @@ class TokenVectors:
         self._layers = tuple(dict.fromkeys([layers[len(layers) // 2 - 1], layers[-1]]))
         exact = [output for output in model.graph.output if output.name == EXACT]
         del model.graph.output[:]
-        rows = ["batch", "tokens", encoder.dimension]
+        rows: list[str | int | None] = ["batch", "tokens", encoder.dimension]
         model.graph.output.extend(
             [*(helper.make_tensor_value_info(name, TensorProto.FLOAT, rows) for name in self._layers), *exact]
         )
@@ -87,7 +87,7 @@ class TokenVectors:
             vectors = self._run(ids[low:high])[at - low : min(at + step, len(ids)) - low]
             np.add.at(result, owners[at : at + step], vectors)
             np.add.at(counts, owners[at : at + step], 1)
-        return result / np.maximum(counts, 1)[:, None]
+        return np.asarray(result / np.maximum(counts, 1)[:, None], dtype=np.float32)
 
     def _run(self, pieces: list[int]) -> NDArray[np.float32]:
         ids = np.array([[*self._before, *pieces, *self._after]], dtype=np.int64)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Share of the answers in which two fields point at the same words, from which they can't share a chain.
 _SHARED = 0.01
-_QUOTES = "[\"'`´\u2018\u2019\u201c\u201d\u00ab\u00bb]"
+_QUOTES = "[\"'`\u00b4\u2018\u2019\u201c\u201d\u00ab\u00bb]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -191,11 +191,11 @@ def _minimise(
         else:
             break
         step, turn = there - here, new_gradient - gradient
-        if float(np.dot(step, turn)) > 1e-10 * float(np.dot(turn, turn)):  # noqa: PLR2004 - curvature must be positive
+        if float(np.dot(step, turn)) > 1e-10 * float(np.dot(turn, turn)):
             steps, turns = [*steps[-_MEMORY + 1 :], step], [*turns[-_MEMORY + 1 :], turn]
         here, loss, gradient = there, new_loss, new_gradient
         history.append(loss)
-        if len(history) > 5 and history[-6] - loss < config.tolerance * max(abs(loss), 1.0):  # noqa: PLR2004 - as said
+        if len(history) > 5 and history[-6] - loss < config.tolerance * max(abs(loss), 1.0):
             break
     return here
 

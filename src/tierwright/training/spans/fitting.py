@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tierwright.core.contract import OutputContract
     from tierwright.core.dataset import Example
     from tierwright.core.estimate import Estimate
+    from tierwright.core.ids import InferenceId
     from tierwright.specialists.encoder import Encoder
     from tierwright.specialists.spans.answers import Habits
     from tierwright.specialists.spans.chain import ChainWeights
@@ -190,7 +191,7 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
         raise NotEnoughData(f"{NAME} learns spans answers; these are {contract.kind.value}")
     if any(example.split is Split.TEST for example in examples):
         raise InputError("test examples are among those to train on; they belong to the experiment")
-    if len({example.output for example in examples}) < 2:  # noqa: PLR2004 - two answers make a decision
+    if len({example.output for example in examples}) < 2:
         raise NotLearnable(
             f"all {len(examples)} examples have one and the same answer: there is nothing to learn, a constant in the "
             "application does the same"
@@ -239,7 +240,7 @@ def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
 
 
 def _material(problem: _Problem, vectors: TokenVectors | None, config: SpanConfig, seed: int) -> _Material:
-    """Every text read; long ones as a model reads them that has not seen them, and where their answers stand besides."""
+    """Every text read; of long ones what a model chooses that has not seen them, and where their answers stand."""
     aligned, fields = problem.aligned, len(problem.habits)
     scores: list[NDArray[np.float32] | None] = [None] * len(aligned)
     relevance = None
@@ -364,7 +365,7 @@ def _gazetteer(problem: _Problem, chosen: NDArray[np.bool_]) -> Gazetteer:
 
 def _calibrated(
     problem: _Problem, at: NDArray[np.int64], judged: Judged
-) -> tuple[Calibration, dict[str, Estimate], Mapping[str, float]]:
+) -> tuple[Calibration, dict[str, Estimate], Mapping[InferenceId, float]]:
     """Calibration on the reference examples, what it measured there, and the F1 of each of them."""
     used = problem.reference[at]
     right, incumbent = judged.right[used], problem.incumbent_right[at[used]]

@@ -78,7 +78,7 @@ def fit_relevance(aligned: Sequence[Aligned], fields: int, seed: int) -> Relevan
     """A model of the sentences in which answers stand, from the long texts; None where there are too few of these."""
     rng = np.random.default_rng(seed)
     texts = [one for one in aligned if is_long(one) and any(meant(one, field) for field in range(fields))]
-    if len(texts) < 10:  # noqa: PLR2004 - fewer tell nothing
+    if len(texts) < 10:
         return None
     picked = []
     for one in texts:
