@@ -114,7 +114,7 @@ def hash_tokens(
     own = padded[rows + _REACH]
 
     def seen(offset: int, slot: int) -> NDArray[np.uint64]:
-        return padded[rows + _REACH + offset, slot]
+        return np.asarray(padded[rows + _REACH + offset, slot], dtype=np.uint64)
 
     found = [mixed(own[:, slot], slot) for slot in range(_SLOTS)]
     salt = _SLOTS

@@ -129,7 +129,14 @@ def mean_chain(chains: Sequence[ChainWeights]) -> ChainWeights:
 def _pack(weights: ChainWeights) -> NDArray[np.float32]:
     dense = np.empty(0, np.float32) if weights.dense is None else weights.dense.ravel()
     moves = weights.transitions
-    parts = [weights.sparse.ravel(), dense, weights.bias, moves.between.ravel(), moves.first, moves.last]
+    parts: list[NDArray[np.floating]] = [
+        weights.sparse.ravel(),
+        dense,
+        weights.bias,
+        moves.between.ravel(),
+        moves.first,
+        moves.last,
+    ]
     return np.concatenate([part.astype(np.float32) for part in parts])
 
 
