@@ -220,7 +220,8 @@ def number_of(text: str) -> int:
 
 def mixed(numbers: NDArray[np.uint64], salt: int) -> NDArray[np.uint32]:
     """32 well-mixed bits of numbers and of what they stand for (the finaliser of MurmurHash3)."""
-    found = numbers + np.uint64((salt + 1) * int(_MIX) % 2**64)
+    # Multiplied by two different numbers, so that no sum of a number and a salt equals another one.
+    found = numbers + np.uint64((salt + 1) * 0xD6E8FEB86659FD93 % 2**64)
     found ^= found >> np.uint64(33)
     found *= np.uint64(0xFF51AFD7ED558CCD)
     found ^= found >> np.uint64(33)
