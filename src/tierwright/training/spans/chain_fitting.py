@@ -33,7 +33,7 @@ class ChainConfig:
     """Hyper-parameters, chosen by cross-validation on training splits of several public data sets; see LAB.md."""
 
     #: Half the penalty on each squared weight of a sparse feature, and of a dense one, against the summed likelihood.
-    sparse_penalty: float = 1.0
+    sparse_penalty: float = 0.2
     dense_penalty: float = 1.0
     iterations: int = 80
     #: Relative decrease over five iterations below which fitting stops.

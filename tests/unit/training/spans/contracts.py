@@ -54,4 +54,6 @@ def contracts(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 def examples(count: int, seed: int = 0) -> list[Example]:
     """Examples of such contracts, all labelled by people, without an incumbent."""
-    return [an_example(at, text, answer, None, labelled=True) for at, (text, answer) in enumerate(contracts(count, seed))]
+    return [
+        an_example(at, text, answer, None, labelled=True) for at, (text, answer) in enumerate(contracts(count, seed))
+    ]
