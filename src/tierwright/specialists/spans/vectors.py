@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tierwright.specialists.encoder import Encoder
     from tierwright.specialists.spans.text import TokenText
 
-#: Word pieces read at a time, and how many of them on each side are context only.
+#: Word pieces read at a time, and how many of them on each side are context only, at most.
 _WINDOW: Final = 192
 _CONTEXT: Final = 32
 
@@ -55,7 +55,8 @@ class TokenVectors:
         self._tokenizer.no_truncation()
         around = self._tokenizer.encode("").ids
         self._before, self._after = around[:1], around[1:]
-        self._window = min(_WINDOW, encoder.card.max_tokens - len(around))
+        self._window = max(1, min(_WINDOW, encoder.card.max_tokens - len(around)))
+        self._context = min(_CONTEXT, self._window // 6)
         self.dimension = encoder.dimension * len(self._layers)
 
     def of(self, tokens: TokenText, ranges: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
@@ -80,10 +81,10 @@ class TokenVectors:
             return result
         offsets = np.array([offset[0] for offset in encoded.offsets], dtype=np.int64) + begin
         owners = np.clip(np.searchsorted(tokens.starts[first:after], offsets, side="right") - 1, 0, after - first - 1)
-        step = self._window - 2 * _CONTEXT if len(ids) > self._window else self._window
+        step = self._window - 2 * self._context if len(ids) > self._window else self._window
         counts = np.zeros(after - first, dtype=np.float32)
         for at in range(0, len(ids), step):
-            low, high = max(0, at - _CONTEXT), min(len(ids), at + step + _CONTEXT)
+            low, high = max(0, at - self._context), min(len(ids), at + step + self._context)
             vectors = self._run(ids[low:high])[at - low : min(at + step, len(ids)) - low]
             np.add.at(result, owners[at : at + step], vectors)
             np.add.at(counts, owners[at : at + step], 1)
