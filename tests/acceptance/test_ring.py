@@ -40,7 +40,7 @@ class Ring:
     @property
     def version(self) -> str:
         """Id of the specialist."""
-        return str(self.trained.document["chosen"])
+        return str(self.trained.document["version"])
 
     def assignments(self) -> list[list[str]]:
         """The lines of the audit's file."""
@@ -61,7 +61,7 @@ def ring(log: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Ri
     labelled = cli("feedback", "import", str(key), "--json")
     built = cli("dataset", "build", TASK, "--json")
     trained = cli("model", "train", TASK, "--recipe", "ngram", "--json")
-    version = trained.document["chosen"]
+    version = trained.document["version"]
     refused = cli("deploy", "set", version, "--threshold", "0.9")
     trained_again = cli("model", "train", TASK, "--recipe", "ngram", "--json")
     evaluated = cli("eval", "run", version, "--json")
@@ -224,7 +224,8 @@ def test_training_document(ring: Ring) -> None:
     trained = ring.trained.document
     assert (trained["task"], trained["dataset"]) == (TASK, ring.built.document["id"])
     (rung,) = trained["rungs"]
-    assert (rung["recipe"], rung["status"], rung["version"]) == ("ngram", "trained", trained["chosen"])
+    assert (rung["recipe"], rung["status"], rung["version"]) == ("ngram", "trained", trained["version"])
+    assert trained["chosen"] == "ngram"
     assert estimate(rung["quality"]) > 0.5
     assert 0 <= estimate(rung["local_share"]) <= 1
     assert rung["size_mb"] > 0
@@ -235,7 +236,7 @@ def test_training_document(ring: Ring) -> None:
 
 def test_same_data_and_seed_train_the_same_model(ring: Ring) -> None:
     """The artifact's id is the sum of its files: training twice gives one version."""
-    assert ring.trained_again.document["chosen"] == ring.version
+    assert ring.trained_again.document["version"] == ring.version
 
 
 def test_deployment_needs_evidence(ring: Ring) -> None:

@@ -80,7 +80,7 @@ def shop(log: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> It
             cli=cli,
             frontier=frontier,
             log=traffic,
-            version=trained.document["chosen"],
+            version=trained.document["version"],
             tickets=tasks[TASK][:20],
             other=tasks["product-copy"][0],
         )

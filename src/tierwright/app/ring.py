@@ -7,37 +7,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
-from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
+from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
 from tierwright.curation.dataset import build_dataset
+from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
 from tierwright.evals.learnability import learnability, reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.lifecycle.promotion import Proposal, promote
-from tierwright.training.ladder import Means, choose
+from tierwright.training.ladder import RECIPES, Means, Rung, choose
 from tierwright.training.ladder import climb as climb_ladder
+from tierwright.training.stopping import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from tierwright.app.wiring import Parts
+    from tierwright.core.contract import ContractKind
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
-    from tierwright.core.model import ModelVersion
+    from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.task import Task
+    from tierwright.curation.labelled import LabelledRows
+    from tierwright.curation.labelled_dataset import LabelledDataset
     from tierwright.economics.savings import Savings
     from tierwright.evals.learnability import Learnability
-    from tierwright.training.ladder import Rung
 
+#: Inputs answered at a time.
+_BATCH = 1000
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
 #: What the incumbent is called where a log does not name the model that answered.
@@ -114,6 +121,43 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     return dataset, examples
 
 
+def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
+    """What to train a task on: its newest dataset where it was imported as labelled history, else one built anew.
+
+    Raises NotEnoughData.
+    """
+    if task.frames:
+        return build(parts, task)
+    found = next((dataset for dataset in parts.store.datasets() if dataset.task_id == task.id), None)
+    if found is None:
+        raise NotEnoughData(
+            f"task {task.name!r} has neither captured traffic nor a dataset; import labelled history with "
+            f"`tierwright dataset import FILE --task {task.name} --input COLUMN --output COLUMN`"
+        )
+    return found, parts.store.examples(found.id)
+
+
+def import_labelled(
+    parts: Parts,
+    name: str,
+    table: LabelledRows,
+    *,
+    kind: ContractKind | None = None,
+    seed: int | None = None,
+) -> LabelledDataset:
+    """A dataset of labelled history and its task, both kept in the store, or neither. Raises as `build_labelled`."""
+    built = build_labelled(
+        table,
+        name=name,
+        known=parts.store.tasks(),
+        kind=kind,
+        seed=parts.settings.file.training.seed if seed is None else seed,
+        at=parts.clock(),
+    )
+    parts.store.add_dataset(built.dataset, built.examples, task=built.task)
+    return built
+
+
 def climb(
     parts: Parts,
     dataset: Dataset,
@@ -121,6 +165,7 @@ def climb(
     *,
     only: str | None = None,
     everything: bool = False,
+    target: float | None = None,
     progress: Callable[[str], None],
 ) -> tuple[list[Rung], ModelVersion | None]:
     """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does."""
@@ -139,12 +184,51 @@ def climb(
         at=parts.clock(),
         only=only,
         everything=everything,
+        gate=Gate(margin=parts.settings.file.evaluation.margin, target=target),
         progress=progress,
     )
     for rung in rungs:
         if rung.version is not None:
             parts.store.add_version(rung.version)
     return rungs, choose(rungs)
+
+
+def version_of(parts: Parts, name: str, *, recipe: str | None = None) -> ModelVersion:
+    """The version that a name means: an id, the start of one, or a task, whose version is the one to take.
+
+    Of a task with a specialist in service that is it, or else the choice among what was trained on its newest dataset;
+    with `recipe`, the newest version by that recipe. Raises NotFound.
+    """
+    task = next((task for task in parts.store.tasks() if name in {task.name, task.id}), None)
+    if task is None:
+        return parts.store.version(name)
+    versions = parts.store.versions(task.id)
+    if recipe is not None:
+        found = next((version for version in versions if version.recipe == recipe), None)
+    else:
+        serving = next((d for d in parts.store.deployments_in_force() if d.task_id == task.id), None)
+        if serving is not None and serving.stage is not Stage.RETIRED:
+            return parts.store.version(serving.model_version_id)
+        newest = {v.recipe: v for v in reversed(versions) if v.dataset_id == versions[0].dataset_id}
+        found = choose([Rung(recipe=r, status="trained", version=newest[r]) for r in RECIPES if r in newest])
+    if found is None:
+        by = f" by the recipe {recipe!r}" if recipe is not None else ""
+        raise NotFound(f"task {task.name!r} has no specialist{by}; train one with `tierwright model train {task.name}`")
+    return found
+
+
+def answers(parts: Parts, version: ModelVersion, inputs: Iterable[str]) -> Iterator[tuple[Prediction, bool]]:
+    """A version's answer to each input, in order, and whether it would give it itself; a batch in memory at a time.
+
+    The threshold is that of its deployment where it serves, and the calibrated one otherwise.
+    """
+    specialist = ArtifactLoader(parts).load(version)
+    serving = (d for d in parts.store.deployments_in_force() if d.model_version_id == version.id)
+    threshold = next((d.threshold for d in serving if d.stage is not Stage.RETIRED), version.threshold)
+    remaining = iter(inputs)
+    while batch := list(islice(remaining, _BATCH)):
+        for answer in specialist.predict(batch):
+            yield answer, threshold is not None and answer.confidence >= threshold
 
 
 def evaluate(

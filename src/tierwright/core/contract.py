@@ -21,7 +21,7 @@ class ContractKind(StrEnum):
     LABEL = "label"
     #: A flat JSON object whose values are members of closed sets.
     FIELDS = "fields"
-    #: A JSON object (or plain text) whose strings are copied from the input.
+    #: A JSON object, a JSON list or plain text whose strings are copied from the input.
     SPANS = "spans"
     #: Text made from structured attributes.
     TEXT = "text"
@@ -62,10 +62,15 @@ class OutputContract:
     kind: ContractKind
     #: For LABEL: the closed set in the incumbent's spelling, most frequent first. Otherwise empty.
     labels: tuple[str, ...] = ()
-    #: For FIELDS and SPANS in JSON: the fields in the incumbent's order. Otherwise empty.
+    #: For FIELDS and SPANS in a JSON object: the fields in the incumbent's order. Otherwise empty.
     fields: tuple[FieldSpec, ...] = ()
     #: For answers in JSON; None: plain text.
     style: JsonStyle | None = None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether answers are a JSON list of strings copied from the input: SPANS with a style and without fields."""
+        return self.kind is ContractKind.SPANS and self.style is not None and not self.fields
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -111,8 +116,11 @@ class OutputContract:
         values = self.parse(answer)
         if values is not None:
             return self.render(values)
-        found = parse_json_object(answer) if self.style is not None else None
-        return answer.strip() if found is None else render_json(found, self.style or JsonStyle())
+        style = self.style
+        if style is None:
+            return answer.strip()
+        found = parse_json_list(answer) if self.is_list else parse_json_object(answer)
+        return answer.strip() if found is None else render_json(found, style)
 
 
 def fold_label(text: str) -> str:
@@ -132,8 +140,20 @@ def parse_json_object(answer: str) -> dict[str, object] | None:
     return dict(found) if isinstance(found, Mapping) else None
 
 
-def render_json(value: Mapping[str, object], style: JsonStyle) -> str:
-    """A JSON object in the given style."""
+def parse_json_list(answer: str) -> list[object] | None:
+    """The JSON list in an answer, in a code fence or not; None where there is no such list."""
+    start, end = answer.find("["), answer.rfind("]")
+    if start < 0 or end < start:
+        return None
+    try:
+        found = json.loads(answer[start : end + 1])
+    except (ValueError, RecursionError):  # as above
+        return None
+    return list(found) if isinstance(found, list) else None
+
+
+def render_json(value: Mapping[str, object] | Sequence[object], style: JsonStyle) -> str:
+    """A JSON object or list in the given style."""
     body = json.dumps(
         value,
         ensure_ascii=style.ensure_ascii,

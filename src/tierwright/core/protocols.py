@@ -210,8 +210,11 @@ class TaskStore(Protocol):
 class DatasetStore(Protocol):
     """The datasets built; never changed."""
 
-    def add_dataset(self, dataset: Dataset, examples: Sequence[Example]) -> None:
-        """Keeps a dataset; one that is there already is left as it is."""
+    def add_dataset(self, dataset: Dataset, examples: Sequence[Example], *, task: Task | None = None) -> None:
+        """Keeps a dataset; one that is there already is left as it is.
+
+        A task is kept with it, both or neither. Raises Conflict where another task has that task's name.
+        """
 
     def dataset(self, dataset_id: DatasetId) -> Dataset:
         """Raises NotFound."""

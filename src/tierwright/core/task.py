@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tierwright.core.errors import InputError
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -93,7 +95,7 @@ class Task:
     #: Unique, for people: proposed by the audit, changed by `task name`.
     name: str
     contract: OutputContract
-    #: The wordings seen, oldest first.
+    #: The wordings seen, oldest first; empty for a task made from labelled history, which is only known by its name.
     frames: tuple[Frame, ...]
     #: First request of the task that was seen.
     created_at: datetime
@@ -107,6 +109,13 @@ class Task:
             if found is not None:
                 return found
         return None
+
+
+def checked_name(name: str) -> str:
+    """The name a person gives to a task; raises InputError where it can't be one."""
+    if not name.strip() or any(character.isspace() for character in name):
+        raise InputError(f"a task's name must not be empty or hold white space; {name!r} does")
+    return name
 
 
 def _history(turns: tuple[Message, ...]) -> list[str]:

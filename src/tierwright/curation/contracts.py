@@ -17,6 +17,7 @@ from tierwright.core.contract import (
     JsonStyle,
     OutputContract,
     fold_label,
+    parse_json_list,
     parse_json_object,
     render_json,
 )
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 #: Share of the answers that must have the form; the rest are the incumbent's slips.
 _MOST = 0.9
 #: Characters of a label at most.
-_LABEL_CHARACTERS = 120
+LABEL_CHARACTERS = 120
 #: Share of the next answers that must be expected to be members already seen.
 _CLOSED_SHARE = 0.9
 #: Share of the second most frequent answer below which a closed set is no evidence of a decision.
@@ -53,12 +54,15 @@ def infer_contract(inputs: Sequence[str], answers: Sequence[str], prompt: str = 
 
     `prompt` is the fixed text of the requests.
     """
+    lists = [parse_strings(answer) for answer in answers]
+    if sum(found is not None for found in lists) >= _MOST * len(answers):
+        return _list_contract(inputs, answers, lists)
     objects = [parse_json_object(answer) for answer in answers]
     if sum(found is not None for found in objects) >= _MOST * len(answers):
         return _json_contract(inputs, answers, objects, prompt)
     labels = _closed_set([answer.strip() for answer in answers], prompt)
     if labels:
-        return OutputContract(kind=ContractKind.LABEL, labels=_spellings(labels))
+        return OutputContract(kind=ContractKind.LABEL, labels=spellings(labels))
     if _copied(inputs, [[answer.strip()] for answer in answers]):
         return OutputContract(kind=ContractKind.SPANS)
     if _rendered(inputs, answers):
@@ -83,8 +87,8 @@ def widen(contract: OutputContract, outputs: Sequence[str]) -> OutputContract:
     if contract.kind is ContractKind.LABEL:
         known = {fold_label(label) for label in contract.labels}
         new = Counter(o.strip() for o in outputs if o.strip() and fold_label(o) not in known)
-        added = [label for label, _ in new.most_common() if len(label) <= _LABEL_CHARACTERS]
-        return OutputContract(kind=contract.kind, labels=(*contract.labels, *_spellings(added)))
+        added = [label for label, _ in new.most_common() if len(label) <= LABEL_CHARACTERS]
+        return OutputContract(kind=contract.kind, labels=(*contract.labels, *spellings(added)))
     if contract.kind is not ContractKind.FIELDS:
         return contract
     names = {spec.name for spec in contract.fields}
@@ -98,6 +102,22 @@ def widen(contract: OutputContract, outputs: Sequence[str]) -> OutputContract:
     return OutputContract(kind=contract.kind, fields=tuple(fields), style=contract.style)
 
 
+def parse_strings(answer: str) -> list[str] | None:
+    """The strings of an answer that is a JSON list of strings, in a code fence or not; None where it is none."""
+    found = parse_json_list(answer) if answer.lstrip("`json \n\t").startswith("[") else None
+    return None if found is None or not all(isinstance(s, str) for s in found) else [str(s) for s in found]
+
+
+def _list_contract(
+    inputs: Sequence[str], answers: Sequence[str], lists: Sequence[Sequence[str] | None]
+) -> OutputContract:
+    rows = [(i, a, f) for i, a, f in zip(inputs, answers, lists, strict=True) if f is not None]
+    if not _copied([given for given, _, _ in rows], [found for _, _, found in rows]):
+        return OutputContract(kind=ContractKind.OPEN)
+    style = style_of([answer for _, answer, _ in rows], [found for _, _, found in rows], "[]")
+    return OutputContract(kind=ContractKind.SPANS, style=style)
+
+
 def _json_contract(
     inputs: Sequence[str], answers: Sequence[str], objects: Sequence[Mapping[str, object] | None], prompt: str
 ) -> OutputContract:
@@ -106,7 +126,7 @@ def _json_contract(
     if not names or count < _MOST * len(answers):
         return OutputContract(kind=ContractKind.OPEN)
     rows = [(i, a, f) for i, a, f in zip(inputs, answers, objects, strict=True) if f is not None and tuple(f) == names]
-    style = _style([answer for _, answer, _ in rows], [found for _, _, found in rows])
+    style = style_of([answer for _, answer, _ in rows], [found for _, _, found in rows])
     fields: list[FieldSpec] = []
     for name in names:
         values = [found[name] for _, _, found in rows]
@@ -121,9 +141,12 @@ def _json_contract(
     return OutputContract(kind=ContractKind.OPEN)
 
 
-def _style(answers: Sequence[str], objects: Sequence[Mapping[str, object]]) -> JsonStyle:
-    """The style that gives most answers back to the byte, with what stands around the object."""
-    around = Counter((answer[: answer.find("{")], answer[answer.rfind("}") + 1 :]) for answer in answers)
+def style_of(
+    answers: Sequence[str], objects: Sequence[Mapping[str, object] | Sequence[str]], brackets: str = "{}"
+) -> JsonStyle:
+    """The style that gives most answers back to the byte, with what stands around the object or list."""
+    opening, closing = brackets[0], brackets[1]
+    around = Counter((answer[: answer.find(opening)], answer[answer.rfind(closing) + 1 :]) for answer in answers)
     prefix, suffix = around.most_common(1)[0][0]
     sample = list(zip(answers, objects, strict=True))[:200]
 
@@ -160,7 +183,7 @@ def _closed_set(values: Sequence[str], prompt: str) -> list[str]:
     the values seen once (Good 1953). While few answers have been seen, it is enough that the prompt offers them.
     """
     counts = Counter(values)
-    if len(counts) > _MAX_VALUES or max(map(len, counts), default=0) > _LABEL_CHARACTERS:
+    if len(counts) > _MAX_VALUES or max(map(len, counts), default=0) > LABEL_CHARACTERS:
         return []
     members = [value for value, _ in counts.most_common()]
     unseen = sum(count == 1 for count in counts.values()) / len(values)
@@ -170,7 +193,7 @@ def _closed_set(values: Sequence[str], prompt: str) -> list[str]:
     return members if len(counts) > 1 and offered >= _CLOSED_SHARE * len(values) else []
 
 
-def _spellings(labels: Sequence[str]) -> tuple[str, ...]:
+def spellings(labels: Sequence[str]) -> tuple[str, ...]:
     """One spelling, the most frequent, of labels that differ in case or punctuation only."""
     chosen: dict[str, str] = {}
     for label in labels:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tierwright.core.task import Task
 
 #: Similarity from which two inputs must not stand in different splits.
-_SAME_GROUP = 0.8
+SAME_GROUP = 0.8
 #: Similarity from which the later of two training inputs says nothing new.
 _SAME_TEXT = 0.92
 #: Examples without which a dataset decides nothing.
@@ -83,7 +83,7 @@ def build_dataset(
     examples = _split(rows, plan or SplitPlan(), seed, excluded)
     sizes = Counter(example.split for example in examples)
     dataset = Dataset(
-        id=_content_id(contract, examples),
+        id=content_id(contract, examples),
         task_id=task.id,
         contract=contract,
         created_at=at,
@@ -174,7 +174,7 @@ def _merged(rows: Iterable[_Row], excluded: Counter[str]) -> list[Example]:
 
 def _split(examples: Sequence[Example], plan: SplitPlan, seed: int, excluded: Counter[str]) -> list[Example]:
     texts = [example.input for example in examples]
-    groups = near_duplicate_groups(texts, threshold=_SAME_GROUP, seed=seed)
+    groups = near_duplicate_groups(texts, threshold=SAME_GROUP, seed=seed)
     same_text = near_duplicate_groups(texts, threshold=_SAME_TEXT, seed=seed)
     of_group = _splits_of_groups(examples, groups.tolist(), plan, seed)
     kept: list[Example] = []
@@ -209,9 +209,12 @@ def _splits_of_groups(
     return splits
 
 
-def _content_id(contract: OutputContract, examples: Sequence[Example]) -> DatasetId:
-    """SHA-256 of everything that training and evaluation can see."""
-    hashed = hashlib.sha256(repr(contract).encode())
+def content_id(contract: OutputContract, examples: Sequence[Example], *, of: str = "") -> DatasetId:
+    """SHA-256 of everything that training and evaluation can see.
+
+    `of` is hashed, too: the task, where examples are not named after what was captured for that task alone.
+    """
+    hashed = hashlib.sha256(of.encode() + repr(contract).encode("utf-8", "surrogatepass"))
     for example in examples:
         row = [
             example.id,

@@ -34,10 +34,17 @@ class LinearHead:
 
     def log_probabilities(self, ngrams: sp.csr_matrix, embeddings: NDArray[np.float32] | None) -> NDArray[np.float64]:
         """Shape (n, k): logarithms of the members' probabilities before the confidence is calibrated."""
-        scores = self.ngram_scale * (np.asarray(ngrams @ self.ngram_weights) + self.ngram_bias).astype(np.float64)
+        return self.votes(ngrams, embeddings)[1]
+
+    def votes(
+        self, ngrams: sp.csr_matrix, embeddings: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the n-grams alone say, as distances from the members' hyperplanes, and `log_probabilities`."""
+        margins = (np.asarray(ngrams @ self.ngram_weights) + self.ngram_bias).astype(np.float64)
+        scores = self.ngram_scale * margins
         if self.embedding_weights is not None and self.embedding_bias is not None and embeddings is not None:
             scores += self.embedding_scale * (embeddings @ self.embedding_weights + self.embedding_bias)
-        return log_softmax(scores)
+        return margins, log_softmax(scores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,6 +63,28 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """Weighted features of many texts, and the counts of a `Reading`."""
+
+    values: NDArray[np.float32]
+    columns: NDArray[np.int32]
+    known: NDArray[np.int64]
+    total: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What of n texts is known, and how much of them that is."""
+
+    #: Shape (n, columns), float32.
+    ngrams: sp.csr_matrix
+    #: Different features of characters and of words that training has seen, shape (n, 2).
+    known: NDArray[np.int64]
+    #: All different features of characters and of words, shape (n, 2).
+    total: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NgramFeaturiser:
     """The features that were seen in training, with their weights."""
 
@@ -91,24 +113,38 @@ class NgramFeaturiser:
 
         Shape (n, columns), float32. A text without a known feature is a row of zeros.
         """
-        rows = [self._weighted(counts) for counts in _counts(texts, self.config)]
-        values = np.concatenate([np.zeros(0, np.float32), *(value for value, _, _ in rows)])
-        columns = np.concatenate([np.zeros(0, np.int32), *(column for _, column, _ in rows)])
-        sizes = np.concatenate([np.zeros(0, np.int64), *(size for _, _, size in rows)])
-        ends = np.concatenate([[0], np.cumsum(sizes)])
-        return sp.csr_matrix((values, columns, ends), shape=(len(texts), len(self.features)))
+        return self.read(texts).ngrams
 
-    def _weighted(self, counts: _Counts) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
-        """Weights and columns of the known features, in order of text and column, and how many each text has."""
+    def read(self, texts: Sequence[str]) -> Reading:
+        """The same, with how many features of characters and of words each text has and how many of them are known."""
+        rows = [self._weighted(counts) for counts in _counts(texts, self.config)]
+        values = np.concatenate([np.zeros(0, np.float32), *(row.values for row in rows)])
+        columns = np.concatenate([np.zeros(0, np.int32), *(row.columns for row in rows)])
+        known = np.concatenate([np.zeros((0, 2), np.int64), *(row.known for row in rows)])
+        total = np.concatenate([np.zeros((0, 2), np.int64), *(row.total for row in rows)])
+        ends = np.concatenate([[0], np.cumsum(known.sum(axis=1))])
+        ngrams = sp.csr_matrix((values, columns, ends), shape=(len(texts), len(self.features)))
+        return Reading(ngrams=ngrams, known=known, total=total)
+
+    def _weighted(self, counts: _Counts) -> _Rows:
+        """Weights and columns of the known features, in order of text and column."""
+        total = _by_kind(counts.text, counts.feature, counts.texts)
         if not len(self.features):
-            return np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros(counts.texts, np.int64)
+            nothing = np.zeros((counts.texts, 2), np.int64)
+            return _Rows(values=np.zeros(0, np.float32), columns=np.zeros(0, np.int32), known=nothing, total=total)
         column = np.minimum(np.searchsorted(self.features, counts.feature), len(self.features) - 1)
-        known = self.features[column] == counts.feature
-        row, column, count = counts.text[known], column[known], counts.count[known]
+        found = self.features[column] == counts.feature
+        row, column, count = counts.text[found], column[found], counts.count[found]
         value = (1 + np.log(count)) * self.idf[column]
         kind = 2 * row + (self.features[column] & 1)
         value /= np.sqrt(np.bincount(kind, value * value, minlength=2 * counts.texts))[kind]
-        return value.astype(np.float32), column.astype(np.int32), np.bincount(row, minlength=counts.texts)
+        known = np.bincount(kind, minlength=2 * counts.texts).reshape(-1, 2)
+        return _Rows(values=value.astype(np.float32), columns=column.astype(np.int32), known=known, total=total)
+
+
+def _by_kind(text: NDArray[np.int64], feature: NDArray[np.uint32], texts: int) -> NDArray[np.int64]:
+    """How many features of characters and of words each text has, shape (texts, 2)."""
+    return np.bincount(2 * text + (feature & 1), minlength=2 * texts).reshape(-1, 2)
 
 
 def normalise(text: str) -> str:

@@ -17,6 +17,15 @@ from tierwright.core.model import Prediction
 from tierwright.specialists.artifact import read_artifact
 from tierwright.specialists.linear import Confidence, LinearHead, decode
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
+from tierwright.specialists.novelty import (
+    NoveltyConfig,
+    Prototypes,
+    gather,
+    known_share,
+    mean_margin,
+    mean_similarity,
+    weigh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +41,8 @@ if TYPE_CHECKING:
 _BATCH = 1000
 #: Names of arrays in an artifact.
 FEATURES, IDF, COMBINATIONS = "ngram.features", "ngram.idf", "combinations"
+#: The same of each head, after its number.
+PROTOTYPES, OWNERS = "prototypes", "prototype_members"
 
 
 class HeadConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -52,6 +63,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     heads: list[HeadConfig]
     confidence_slope: float
     confidence_intercept: float
+    #: How confidence falls on inputs unlike the training data; None: an artifact from before that was learned.
+    novelty: NoveltyConfig | None = None
 
 
 class Specialist:
@@ -89,6 +102,11 @@ class Specialist:
             ]
         except KeyError as error:
             raise ArtifactError(f"model {artifact.id[:12]} lacks the array {error}; train it again") from error
+        self._novelty = artifact.config.novelty
+        self._prototypes = _prototypes(arrays, len(self._heads)) if self._encoder is not None else None
+        kinds = 3 if self._prototypes is None else 4
+        if self._novelty is not None and {len(v) for v in (self._novelty.slopes, self._novelty.lows)} != {kinds}:
+            raise ArtifactError(f"model {artifact.id[:12]} weighs other evidence than it has; train it again")
         combinations = arrays.get(COMBINATIONS)
         self._combinations = None if combinations is None else np.asarray(combinations, dtype=np.int64)
         self._confidence = Confidence(
@@ -109,11 +127,17 @@ class Specialist:
         ]
 
     def _predict(self, inputs: Sequence[str]) -> list[Prediction]:
-        ngrams = self._ngrams.transform(inputs)
+        reading = self._ngrams.read(inputs)
         embeddings = self._encoder.embed(inputs) if self._encoder is not None else None
-        best, probability = decode(
-            [head.log_probabilities(ngrams, embeddings) for head in self._heads], self._combinations
-        )
+        votes = [head.votes(reading.ngrams, embeddings) for head in self._heads]
+        best, probability = decode([scores for _, scores in votes], self._combinations)
+        if self._novelty is not None:
+            similarity = None
+            if self._prototypes is not None and embeddings is not None:
+                similarity = mean_similarity(self._prototypes, embeddings, best)
+            margin = mean_margin([margins for margins, _ in votes], best)
+            evidence = gather(probability, margin, known_share(reading.known, reading.total), similarity)
+            probability = weigh(evidence, self._novelty)
         confidence = self._confidence.calibrated(probability)
         return [
             Prediction(output=self._render(row), confidence=sure)
@@ -122,6 +146,19 @@ class Specialist:
 
     def _render(self, members: list[int]) -> str:
         return self._contract.render([values[member] for values, member in zip(self._values, members, strict=True)])
+
+
+def _prototypes(arrays: dict[str, NDArray[np.generic]], heads: int) -> list[Prototypes] | None:
+    """Those of every head; None: an artifact without."""
+    if f"head0.{PROTOTYPES}" not in arrays:
+        return None
+    return [
+        Prototypes(
+            vectors=np.asarray(arrays[f"head{place}.{PROTOTYPES}"], dtype=np.float32),
+            members=np.asarray(arrays[f"head{place}.{OWNERS}"], dtype=np.int64),
+        )
+        for place in range(heads)
+    ]
 
 
 def _optional(arrays: dict[str, NDArray[np.generic]], name: str) -> NDArray[np.float32] | None:

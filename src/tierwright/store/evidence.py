@@ -22,6 +22,7 @@ from tierwright.store.rows.evidence import (
 )
 from tierwright.store.rows.scalars import to_name
 from tierwright.store.schema import datasets, evaluations, examples, model_versions
+from tierwright.store.tasks import keep_task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import DatasetId, EvaluationId, TaskId
     from tierwright.core.model import ModelVersion
+    from tierwright.core.task import Task
     from tierwright.store.database import Database
 
+#: Examples that are rows in memory at a time.
+_BATCH = 5000
 #: How many versions a message names that begin with the same digits.
 _NAMED = 5
 
@@ -44,14 +48,16 @@ class SqlDatasets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_dataset(self, dataset: Dataset, given: Sequence[Example]) -> None:
+    def add_dataset(self, dataset: Dataset, given: Sequence[Example], *, task: Task | None = None) -> None:
         """As `DatasetStore.add_dataset`: one transaction."""
         statement = self._database.insert(datasets).on_conflict_do_nothing().returning(datasets.c.id)
-        rows = [example_row(dataset.id, place, example) for place, example in enumerate(given)]
         with self._database.write() as connection:
+            if task is not None:
+                keep_task(self._database, connection, task)
             is_new = connection.execute(statement, dataset_row(dataset)).first() is not None
-            if is_new and rows:
-                connection.execute(insert(examples), rows)
+            for begin in range(0, len(given) if is_new else 0, _BATCH):
+                batch = enumerate(given[begin : begin + _BATCH], begin)
+                connection.execute(insert(examples), [example_row(dataset.id, place, one) for place, one in batch])
 
     def dataset(self, dataset_id: DatasetId) -> Dataset:
         """As `DatasetStore.dataset`."""

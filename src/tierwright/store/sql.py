@@ -149,9 +149,9 @@ class SqlStore:
         """As `TaskStore.remove_task`."""
         self._tasks.remove_task(task_id)
 
-    def add_dataset(self, dataset: Dataset, examples: Sequence[Example]) -> None:
+    def add_dataset(self, dataset: Dataset, examples: Sequence[Example], *, task: Task | None = None) -> None:
         """As `DatasetStore.add_dataset`."""
-        self._datasets.add_dataset(dataset, examples)
+        self._datasets.add_dataset(dataset, examples, task=task)
 
     def dataset(self, dataset_id: DatasetId) -> Dataset:
         """As `DatasetStore.dataset`."""

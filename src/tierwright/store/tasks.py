@@ -58,6 +58,19 @@ def next_revision(connection: Connection) -> int:
     return int(connection.execute(counted).scalar_one())
 
 
+def keep_task(database: Database, connection: Connection, task: Task) -> None:
+    """Keeps or replaces a task within a transaction, as its first change. Raises Conflict as `TaskStore.put_task`."""
+    row = task_row(task)
+    statement = database.insert(tasks).values(row)
+    replaced = {name: statement.excluded[name] for name in row if name != "id"}
+    next_revision(connection)
+    same_name = select(tasks.c.id).where(tasks.c.name == row["name"], tasks.c.id != task.id)
+    holder = connection.execute(same_name).scalar_one_or_none()
+    if holder is not None:
+        raise Conflict(f"the name {task.name!r} belongs to task {holder} already; choose another name")
+    connection.execute(statement.on_conflict_do_update(index_elements=[tasks.c.id], set_=replaced))
+
+
 class SqlTasks:
     """The `TaskStore` part of the store."""
 
@@ -66,16 +79,8 @@ class SqlTasks:
 
     def put_task(self, task: Task) -> None:
         """As `TaskStore.put_task`."""
-        row = task_row(task)
-        statement = self._database.insert(tasks).values(row)
-        replaced = {name: statement.excluded[name] for name in row if name != "id"}
         with self._database.write() as connection:
-            next_revision(connection)
-            same_name = select(tasks.c.id).where(tasks.c.name == row["name"], tasks.c.id != task.id)
-            holder = connection.execute(same_name).scalar_one_or_none()
-            if holder is not None:
-                raise Conflict(f"the name {task.name!r} belongs to task {holder} already; choose another name")
-            connection.execute(statement.on_conflict_do_update(index_elements=[tasks.c.id], set_=replaced))
+            keep_task(self._database, connection, task)
 
     def task(self, name_or_id: str) -> Task:
         """As `TaskStore.task`; an id is meant before a name."""

@@ -21,12 +21,13 @@ from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
 from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
-from tierwright.specialists.linear import decode
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
-from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF, Config, HeadConfig
+from tierwright.specialists.novelty import weigh
+from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF, OWNERS, PROTOTYPES, Config, HeadConfig
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
+from tierwright.training.novelty import Spread, Unseen, fit_map, fit_prototypes
 from tierwright.training.recipe import FittedSpecialist, TrainingSet
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
@@ -40,11 +41,14 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Example
     from tierwright.core.estimate import Estimate
     from tierwright.specialists.encoder import Encoder
+    from tierwright.specialists.novelty import NoveltyConfig
 
 #: Human labels from which they alone are the reference of calibration.
 MIN_HUMAN = 50
 #: Examples, all labelled by people, of which one fold is plenty to calibrate on.
 _PLENTY = 3000
+#: Examples that are made novel, at most.
+_NOVEL = 4000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
@@ -76,6 +80,8 @@ class _Head:
     scales: tuple[float, float]
     #: Out-of-fold logarithms of probabilities, shape (n, k).
     log_probabilities: NDArray[np.float64]
+    #: Out-of-fold scores of the n-grams alone, shape (n, k).
+    margins: NDArray[np.float64]
     #: Whether each label was taken to be right, shape (n,).
     kept: NDArray[np.bool_]
 
@@ -99,15 +105,29 @@ def fit_specialist(
     begun = time.perf_counter()
     examples, contract = training.examples, training.contract
     problem = _problem(examples, contract, votes.folds, seed)
-    featuriser = NgramFeaturiser.fit([example.input for example in examples], ngrams)
-    features = _features([example.input for example in examples], featuriser, encoder)
+    texts = [example.input for example in examples]
+    featuriser = NgramFeaturiser.fit(texts, ngrams)
+    reading = featuriser.read(texts)
+    features = Features(ngrams=reading.ngrams, embeddings=None if encoder is None else encoder.embed(texts))
     heads: list[_Head] = []
     for place, name in enumerate(contract.heads):
         progress(f"{recipe}: learning {name} from {len(examples):,} examples")
         names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
         heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed))
-    combinations = _combinations(problem, np.all([head.kept for head in heads], axis=0))
-    calibration, metrics, right = _calibrated(heads, combinations, problem)
+    kept = np.all([head.kept for head in heads], axis=0)
+    unseen = Unseen(
+        labels=problem.labels,
+        log_probabilities=[head.log_probabilities for head in heads],
+        margins=[head.margins for head in heads],
+        combinations=_combinations(problem, kept),
+        spread=Spread.of(reading.ngrams, (featuriser.features & 1).astype(np.bool_), ngrams.min_texts),
+        total=reading.total,
+        embeddings=features.embeddings,
+        folds=problem.folds,
+        kept=kept,
+        seed=seed,
+    )
+    novelty, calibration, metrics, right = _calibrated(unseen, problem)
     judged = np.flatnonzero(problem.reference).tolist()
     validated = {examples[at].id: float(hit) for at, hit in zip(judged, right, strict=True)}
     manifest = Manifest(
@@ -128,8 +148,9 @@ def fit_specialist(
         ],
         confidence_slope=calibration.confidence.slope,
         confidence_intercept=calibration.confidence.intercept,
+        novelty=novelty,
     )
-    arrays = _arrays(featuriser, heads, combinations)
+    arrays = _arrays(featuriser, heads, unseen)
     identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays=arrays)
     return FittedSpecialist(
         id=identity,
@@ -229,6 +250,7 @@ def _fit_head(
         votes=fit_votes(features, labels, weights, names, config=config, seed=seed),
         scales=scales,
         log_probabilities=clean.combined(scales),
+        margins=clean.ngrams,
         kept=weights > 0,
     )
 
@@ -244,7 +266,11 @@ def _constant(features: Features) -> _Head:
         embedding_bias=None if dimension is None else np.zeros(1, np.float32),
     )
     return _Head(
-        votes=votes, scales=(1.0, 1.0), log_probabilities=np.zeros((rows, 1)), kept=np.ones(rows, dtype=np.bool_)
+        votes=votes,
+        scales=(1.0, 1.0),
+        log_probabilities=np.zeros((rows, 1)),
+        margins=np.zeros((rows, 1)),
+        kept=np.ones(rows, dtype=np.bool_),
     )
 
 
@@ -265,19 +291,21 @@ def _combinations(problem: _Problem, kept: NDArray[np.bool_]) -> NDArray[np.int6
 
 
 def _calibrated(
-    heads: Sequence[_Head], combinations: NDArray[np.int64] | None, problem: _Problem
-) -> tuple[Calibration, dict[str, Estimate], NDArray[np.bool_]]:
-    """Calibration on the reference examples, what it measured there, and which answers were right."""
-    best, probability = decode([head.log_probabilities for head in heads], combinations)
-    chosen = problem.reference
-    if not chosen.any():
+    unseen: Unseen, problem: _Problem
+) -> tuple[NoveltyConfig, Calibration, dict[str, Estimate], NDArray[np.bool_]]:
+    """Novelty and calibration on the reference examples, what was measured there, and which answers were right."""
+    chosen = np.flatnonzero(problem.reference)
+    if not len(chosen):
         raise NotEnoughData(
             "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
         )
-    right = (best == problem.labels).all(axis=1)[chosen]
+    best, evidence = unseen.answers(chosen)
+    right = (best == problem.labels[chosen]).all(axis=1)
+    novelty = fit_map(evidence, right, unseen.novel(_some(chosen, _NOVEL, unseen.seed)))
+    probability = weigh(evidence, novelty)
     incumbent = problem.incumbent_right[chosen]
-    calibration = calibrate(probability[chosen], right, incumbent)
-    sure = calibration.confidence.calibrated(probability[chosen])
+    calibration = calibrate(probability, right, incumbent)
+    sure = calibration.confidence.calibrated(probability)
     local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
     cascade = np.where(local, right, incumbent)
     count = len(right)
@@ -287,12 +315,17 @@ def _calibrated(
         "cascade_accuracy": wilson(int(cascade.sum()), count),
         "local_share": wilson(int(local.sum()), count),
     }
-    return calibration, metrics, right
+    return novelty, calibration, metrics, right
 
 
-def _arrays(
-    featuriser: NgramFeaturiser, heads: Sequence[_Head], combinations: NDArray[np.int64] | None
-) -> dict[str, NDArray[np.generic]]:
+def _some(rows: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """At most so many of some rows, in their order."""
+    if len(rows) <= count:
+        return rows
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False))
+
+
+def _arrays(featuriser: NgramFeaturiser, heads: Sequence[_Head], unseen: Unseen) -> dict[str, NDArray[np.generic]]:
     """The arrays of the artifact, by name."""
     arrays: dict[str, NDArray[np.generic]] = {FEATURES: featuriser.features, IDF: featuriser.idf}
     for place, head in enumerate(heads):
@@ -301,6 +334,13 @@ def _arrays(
         if head.votes.embedding_weights is not None and head.votes.embedding_bias is not None:
             arrays[f"head{place}.embedding.weights"] = head.votes.embedding_weights
             arrays[f"head{place}.embedding.bias"] = head.votes.embedding_bias
-    if combinations is not None:
-        arrays[COMBINATIONS] = combinations
+        if unseen.embeddings is not None:
+            kept = np.flatnonzero(unseen.kept)
+            members = head.log_probabilities.shape[1]
+            labels = unseen.labels[kept, place]
+            prototypes = fit_prototypes(unseen.embeddings[kept], labels, members, seed=unseen.seed)
+            arrays[f"head{place}.{PROTOTYPES}"] = prototypes.vectors
+            arrays[f"head{place}.{OWNERS}"] = prototypes.members
+    if unseen.combinations is not None:
+        arrays[COMBINATIONS] = unseen.combinations
     return arrays

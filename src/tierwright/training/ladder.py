@@ -9,29 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.ids import ModelVersionId
 from tierwright.core.model import ModelVersion
-from tierwright.stats.paired import paired_difference
 from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 from tierwright.training.recipes.span_tagger import SpanTaggerRecipe
+from tierwright.training.stopping import mean, why_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from tierwright.core.dataset import Dataset, Example
     from tierwright.core.estimate import Estimate
-    from tierwright.core.ids import InferenceId
     from tierwright.specialists.encoder import Encoder
     from tierwright.training.recipe import FittedSpecialist, Recipe
+    from tierwright.training.stopping import Gate
 
 NGRAM, ENCODER_HEAD, SPAN_TAGGER = "ngram", "encoder-head", "span-tagger"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
@@ -126,14 +124,15 @@ def climb(
     at: datetime,
     only: str | None = None,
     everything: bool = False,
+    gate: Gate,
     progress: Callable[[str], None],
 ) -> list[Rung]:
     """Trains rung after rung, or `only` one; one that can't or need not be trained is in the list with the reason.
 
-    Climbing stops after a rung that is not better on the validation examples than the best before it by more than
-    noise, unless `everything` is wanted. Test examples may be among the examples; no rung sees them. Raises InputError
-    for a recipe that does not exist or does not learn such answers, NotEnoughData where no recipe learns them, and what
-    the recipes raise.
+    Unless `everything` is wanted, climbing stops on the validation examples: after a rung that clears the gate, and
+    after one that is not better than the best before it by more than noise. Test examples may be among the examples; no
+    rung sees them. Raises InputError for a recipe that does not exist or does not learn such answers, NotEnoughData
+    where no recipe learns them, and what the recipes raise.
     """
     kind = dataset.contract.kind
     steps = [step for step in LADDER if kind in step.kinds]
@@ -149,7 +148,6 @@ def climb(
         contract=dataset.contract,
         examples=[example for example in examples if example.split is not Split.TEST],
     )
-    groups = {example.id: example.group for example in training.examples}
     rungs: list[Rung] = []
     best: FittedSpecialist | None = None
     stopped = ""
@@ -170,9 +168,9 @@ def climb(
                 version=_version(fitted, step.recipe, dataset, means.seed, at),
             )
         )
-        if best is not None and not everything and not _is_better(fitted.validated, best.validated, groups):
-            stopped = f"{step.recipe} was not better than a cheaper rung by more than noise; --all climbs on"
-        if best is None or _mean(fitted.validated) > _mean(best.validated):
+        if not everything:
+            stopped = why_stop(step.recipe, fitted, best, training.examples, gate)
+        if best is None or mean(fitted.validated) > mean(best.validated):
             best = fitted
     return rungs
 
@@ -187,25 +185,6 @@ def choose(rungs: Sequence[Rung]) -> ModelVersion | None:
         if rung.version is not None and (chosen is None or _is_worth_more(rung, chosen)):
             chosen = rung
     return chosen.version if chosen else None
-
-
-def _is_better(
-    dearer: Mapping[InferenceId, float], cheaper: Mapping[InferenceId, float], groups: Mapping[InferenceId, str]
-) -> bool:
-    """Whether the dearer rung is right more often, by more than noise, on the examples that both were judged on."""
-    both = [known for known in dearer if known in cheaper]
-    if not both:
-        return True
-    difference = paired_difference(
-        np.array([dearer[known] for known in both]),
-        np.array([cheaper[known] for known in both]),
-        [groups[known] for known in both],
-    )
-    return difference.ci_low > 0
-
-
-def _mean(validated: Mapping[InferenceId, float]) -> float:
-    return sum(validated.values()) / len(validated) if validated else 0.0
 
 
 def _is_worth_more(dearer: Rung, cheaper: Rung) -> bool:

@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 import json
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table, unwritable
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    Ticker,
+    opened,
+    say,
+    show,
+    table,
+    unwritable,
+)
 from tierwright.app.cli.task import TaskArgument
 from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from tierwright.core.dataset import Dataset
+    from tierwright.core.dataset import Dataset, Example
+
+
+class Imported(Enum):
+    """Kinds of answers that can be demanded of labelled history."""
+
+    LABEL = "label"
+    FIELDS = "fields"
+    SPANS = "spans"
+    TEXT = "text"
+
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
@@ -39,6 +62,56 @@ def build(
     show(_dataset_json(dataset), as_json=as_json, text=lambda console: _tell(console, dataset))
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV, JSON Lines or Parquet, also as gzip.")],
+    task: Annotated[str, typer.Option(help="Name of the task; it is made if there is none.")],
+    input_: Annotated[
+        list[str], typer.Option("--input", metavar="COLUMN", help="Repeat it to join several as a JSON object.")
+    ],
+    output: Annotated[
+        list[str],
+        typer.Option("--output", metavar="COLUMN", help="The right answer. Repeat it for a JSON object of fields."),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Holds train, validation or test; default: the split is made."),
+    ] = None,
+    contract: Annotated[
+        Imported | None, typer.Option(help="What the outputs are; default: found out.", case_sensitive=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.", min=0, max=MAX_SEED)
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
+    ] = True,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a dataset of labelled history: years of decided cases, without any captured traffic."""
+    from tierwright.app.ring import import_labelled  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.core.contract import ContractKind  # noqa: PLC0415
+    from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415
+    from tierwright.curation.tables import TableForm  # noqa: PLC0415
+
+    columns = LabelledColumns(inputs=tuple(input_), outputs=tuple(output), split=split)
+    with opened(config) as parts:
+        form = TableForm(encoding=encoding, quotes=quotes)
+        rows = read_labelled(file, columns, form=form, progress=Ticker("reading bytes"))
+        say(f"{len(rows.rows):,} rows read, looking for near-duplicates")
+        kind = ContractKind(contract.value) if contract else None
+        built = import_labelled(parts, task, rows, kind=kind, seed=seed)
+    for reason, line in rows.first_lines.items():
+        say(f"left out: {rows.excluded[reason]:,} {reason}, the first in line {line:,}")
+    show(
+        _contents_json(built.dataset, built.task.name, built.examples),
+        as_json=as_json,
+        text=lambda console: _tell_contents(console, built.dataset, built.examples),
+    )
+
+
 @app.command("list")
 def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """List the datasets, newest first."""
@@ -59,7 +132,13 @@ def show_(dataset: DatasetArgument, config: ConfigOption = DEFAULT_CONFIG, as_js
     """Show what is in a dataset and what was left out."""
     with opened(config) as parts:
         found = parts.store.dataset(DatasetId(dataset))
-    show(_dataset_json(found), as_json=as_json, text=lambda console: _tell(console, found))
+        examples = parts.store.examples(found.id)
+        name = next((task.name for task in parts.store.tasks() if task.id == found.task_id), found.task_id)
+    show(
+        _contents_json(found, name, examples),
+        as_json=as_json,
+        text=lambda console: _tell_contents(console, found, examples),
+    )
 
 
 @app.command()
@@ -104,6 +183,30 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
         "sizes": {split.value: count for split, count in dataset.sizes.items()},
         "excluded": dict(dataset.excluded),
     }
+
+
+def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> dict[str, Any]:
+    from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
+
+    return {
+        "task": task,
+        **_dataset_json(dataset),
+        "leakage": leakage(examples),
+        "classes": classes(dataset.contract, examples),
+    }
+
+
+def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Example]) -> None:
+    from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
+
+    _tell(console, dataset)
+    crossing, different = leakage(examples), classes(dataset.contract, examples)
+    if crossing:
+        console.print(f"  {crossing:>8,} of the test examples are nearly in train or calibration")
+    if isinstance(different, int):
+        console.print(f"  {different:>8,} classes")
+    elif different is not None:
+        console.print(f"  classes: {', '.join(f'{name} {count:,}' for name, count in different.items())}", markup=False)
 
 
 def _tell(console: Console, dataset: Dataset) -> None:

@@ -22,7 +22,9 @@ ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with
 
 @app.command("set")
 def set_(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The model version's id, or the start of it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The model version's id, or the start of it, or its task's name.")
+    ],
     stage: Annotated[Stage, typer.Option(help="How far it may go.")] = Stage.LIVE,
     share: Annotated[float | None, typer.Option(help="Share of the traffic; for a canary.")] = None,
     threshold: Annotated[
@@ -34,8 +36,10 @@ def set_(
     as_json: JsonOption = False,
 ) -> None:
     """Put a version live, or take it off; the gateway follows within seconds, without a restart."""
+    from tierwright.app.ring import version_of  # noqa: PLC0415 - `--help` must not wait
+
     with opened(config) as parts:
-        found = parts.store.version(version)
+        found = version_of(parts, version)
         if stage is Stage.RETIRED:
             deployment = _retire(parts, found, approver=approver, reason=reason)
         else:

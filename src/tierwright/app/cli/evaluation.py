@@ -15,7 +15,9 @@ app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candida
 
 @app.command()
 def run(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The candidate's id, or the start of it.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The candidate's id, or the start of it, or its task's name.")
+    ],
     margin: Annotated[
         float | None, typer.Option(help="Share of right answers that may be given up; default: the settings'.")
     ] = None,
@@ -26,11 +28,11 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a version with its incumbent on the test examples; exit code 1 if the verdict allows no promotion."""
-    from tierwright.app.ring import evaluate  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.ring import evaluate, version_of  # noqa: PLC0415 - `--help` must not wait
     from tierwright.evals.report import report, summary  # noqa: PLC0415
 
     with opened(config) as parts:
-        found = parts.store.version(version)
+        found = version_of(parts, version)
         evaluation, learned = evaluate(parts, found, margin=margin, threshold=threshold)
     document = report(evaluation) | {"learnable": learned.learnable, "learnability": learned.reason}
     show(

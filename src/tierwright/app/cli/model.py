@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,15 +18,21 @@ from tierwright.app.cli.output import (
     percent,
     say,
     show,
+    streaming_out,
     table,
+    usd,
 )
 from tierwright.app.cli.task import TaskArgument
+from tierwright.core.errors import InputError
+from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
+    from tierwright.app.appraisal import Appraisal
     from tierwright.core.model import ModelVersion
-    from tierwright.training.ladder import Rung
 
 app = typer.Typer(no_args_is_help=True, help="Specialists and the base weights they stand on.")
 
@@ -32,30 +40,79 @@ app = typer.Typer(no_args_is_help=True, help="Specialists and the base weights t
 @app.command()
 def train(
     task: TaskArgument,
-    recipe: Annotated[str | None, typer.Option(help="Only this recipe: ngram or encoder-head.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Only this recipe, for example ngram.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Climb the whole ladder.")] = False,
+    dataset: Annotated[
+        str | None, typer.Option(help="Train on this dataset; default: the imported one, or one built from traffic.")
+    ] = None,
+    target: Annotated[
+        float | None, typer.Option(help="A share of right answers that is enough, for example 0.95.", min=0, max=1)
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Build a dataset of a task and climb the ladder on it."""
-    from tierwright.app.ring import build, climb  # noqa: PLC0415 - `--help` must not wait
+    """Climb the ladder on a task's dataset, from the cheapest recipe to the smallest that is good enough."""
+    from tierwright.app.appraisal import appraise  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.ring import climb, dataset_of  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = parts.store.task(task)
-        dataset, examples = build(parts, found)
-        rungs, chosen = climb(parts, dataset, examples, only=recipe, progress=say)
+        if dataset is None:
+            used, examples = dataset_of(parts, found)
+        else:
+            used = parts.store.dataset(DatasetId(dataset))
+            examples = parts.store.examples(used.id)
+            if used.task_id != found.id:
+                raise InputError(f"dataset {dataset} is not one of task {found.name!r}; see `tierwright dataset list`")
+        rungs, chosen = climb(parts, used, examples, only=recipe, everything=everything, target=target, progress=say)
+        appraisals = appraise(parts, used, examples, rungs)
 
     def tell(console: Console) -> None:
-        ladder_table(console, found.name, rungs)
+        ladder_table(console, found.name, appraisals)
         console.print(f"Chosen: {chosen.recipe}, version {chosen.id[:12]}" if chosen else "No rung was trained.")
 
     document = {
         "task": found.name,
-        "contract": dataset.contract.kind.value,
-        "dataset": dataset.id,
-        "rungs": [_rung_json(rung) for rung in rungs],
-        "chosen": chosen.id if chosen else None,
+        "contract": used.contract.kind.value,
+        "dataset": used.id,
+        "rungs": [_rung_json(appraisal) for appraisal in appraisals],
+        "chosen": chosen.recipe if chosen else None,
+        "version": chosen.id if chosen else None,
     }
     show(document, as_json=as_json, text=tell)
+
+
+@app.command()
+def predict(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, or the id of a model version.")],
+    input_: Annotated[
+        Path, typer.Option("--input", metavar="FILE", help="Text lines, JSON Lines, CSV, TSV or Parquet, also as gzip.")
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Holds the input; default: input, text, or the only one. Repeat to join.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="The task's newest version by this recipe.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
+    quotes: Annotated[
+        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
+    ] = True,
+    config: ConfigOption = DEFAULT_CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer each input of a file: one JSON line each, in order, with or without --json.
+
+    Of a task it is the version in service, or else the one that training chose.
+    """
+    from tierwright.app.ring import answers, version_of  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.curation.inputs import read_inputs  # noqa: PLC0415 - as above
+    from tierwright.curation.tables import TableForm  # noqa: PLC0415 - as above
+
+    del as_json  # there is no other form than JSON
+    with opened(config) as parts, streaming_out() as write:
+        inputs = read_inputs(input_, column or (), form=TableForm(encoding=encoding, quotes=quotes))
+        for answer, accepted in answers(parts, version_of(parts, name, recipe=recipe), inputs):
+            line = {"output": answer.output, "confidence": answer.confidence, "accepted": accepted}
+            write(json.dumps(line, ensure_ascii=False))
 
 
 @app.command("list")
@@ -128,34 +185,59 @@ def pull(
     )
 
 
-def ladder_table(console: Console, task: str, rungs: list[Rung]) -> None:
+def ladder_table(console: Console, task: str, appraisals: Sequence[Appraisal]) -> None:
     """The ladder for people."""
     rows = [
         (
-            rung.recipe,
-            rung.status,
-            percent(rung.quality),
-            percent(rung.local_share),
-            f"{rung.version.train_seconds:.1f}" if rung.version else "",
-            f"{rung.version.size_bytes / 1e6:.1f}" if rung.version else "",
-            rung.why,
+            found.rung.recipe,
+            found.rung.status,
+            percent(found.quality.estimate) if found.quality else "",
+            percent(found.rung.local_share),
+            f"{found.latency.p50_ms:.1f} / {found.latency.p99_ms:.1f}" if found.latency else "",
+            f"{found.rung.version.size_bytes / 1e6:.1f}" if found.rung.version else "",
+            f"{found.rung.version.train_seconds:.1f}" if found.rung.version else "",
+            usd(found.cost_usd_per_1k) if found.cost_usd_per_1k is not None else "",
+            found.rung.why,
         )
-        for rung in rungs
+        for found in appraisals
     ]
-    columns = ("recipe", "", ">right (calibration)", ">answers itself", ">seconds", ">MB", "")
+    metric = next((found.quality.metric for found in appraisals if found.quality), "quality")
+    columns = (
+        "recipe",
+        "",
+        f">{metric} (test)",
+        ">answers itself",
+        ">ms p50 / p99",
+        ">MB",
+        ">seconds",
+        ">per 1,000",
+        "",
+    )
     table(console, f"Ladder of {task}", columns, rows)
 
 
-def _rung_json(rung: Rung) -> dict[str, Any]:
+def _rung_json(found: Appraisal) -> dict[str, Any]:
+    rung, latency = found.rung, found.latency
     return {
         "recipe": rung.recipe,
         "status": rung.status,
         "why": rung.why,
         "version": rung.version.id if rung.version else None,
-        "quality": {"metric": "accuracy", **quality} if (quality := estimate_json(rung.quality)) else None,
+        "quality": (
+            {
+                "metric": found.quality.metric,
+                **asdict(found.quality.estimate),
+                "reference": found.quality.reference.value,
+            }
+            if found.quality
+            else None
+        ),
+        "validation": {"metric": "accuracy", **asdict(rung.quality)} if rung.quality else None,
         "local_share": estimate_json(rung.local_share),
+        "latency_ms": {"p50": latency.p50_ms, "p99": latency.p99_ms, "n": latency.n} if latency else None,
         "size_mb": rung.version.size_bytes / 1e6 if rung.version else None,
         "train_seconds": rung.version.train_seconds if rung.version else None,
+        "cost_usd_per_1k": found.cost_usd_per_1k,
     }
 
 

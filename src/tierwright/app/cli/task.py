@@ -20,7 +20,6 @@ from tierwright.app.cli.output import (
     usd,
 )
 from tierwright.app.settings import MAX_SEED
-from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,10 +103,11 @@ def name(
     """Give a task a name."""
     from dataclasses import replace  # noqa: PLC0415 - as above
 
-    if not new_name.strip() or any(character.isspace() for character in new_name):
-        raise InputError(f"a task's name must not be empty or hold white space; {new_name!r} does")
+    from tierwright.core.task import checked_name  # noqa: PLC0415
+
+    named = checked_name(new_name)
     with opened(config) as parts:
-        found = replace(parts.store.task(task), name=new_name, named_by_person=True)
+        found = replace(parts.store.task(task), name=named, named_by_person=True)
         parts.store.put_task(found)
     show(_task_json(found), as_json=as_json, text=lambda console: console.print(f"{found.id} is now {found.name}"))
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from tierwright.core.contract import FieldSpec, JsonStyle, OutputContract, parse_json_object, render_json
+from tierwright.core.contract import FieldSpec, OutputContract, parse_json_list, parse_json_object, render_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 #: Any value of a JSON document.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
-#: The one field of an answer that is plain text.
+#: The one field of an answer that is plain text or a list.
 PLAIN = ""
 
 
@@ -57,19 +57,24 @@ class FoundString:
 
 
 def field_names(contract: OutputContract) -> tuple[str, ...]:
-    """The fields of an answer in the incumbent's order; one without a name where answers are plain text."""
+    """The names of `specs`."""
     return tuple(spec.name for spec in specs(contract))
 
 
 def specs(contract: OutputContract) -> tuple[FieldSpec, ...]:
-    """The contract's fields; one without a name where answers are plain text."""
-    return contract.fields if contract.style is not None else (FieldSpec(name=PLAIN),)
+    """The contract's fields; one without a name where answers are plain text or a list."""
+    if contract.style is None or contract.is_list:
+        return (FieldSpec(name=PLAIN, many=contract.is_list),)
+    return contract.fields
 
 
 def read_values(contract: OutputContract, answer: str) -> dict[str, Json] | None:
     """The value of each field in an answer; None where it has not the contract's form."""
     if contract.style is None:
         return {PLAIN: answer.strip()}
+    if contract.is_list:
+        listed = parse_json_list(answer)
+        return None if listed is None else {PLAIN: cast("Json", listed)}
     found = parse_json_object(answer)
     names = field_names(contract)
     if found is None or any(name not in found for name in names):
@@ -102,7 +107,10 @@ def render(contract: OutputContract, habits: Sequence[Habits], found: Sequence[S
     if contract.style is None:
         plain = values[PLAIN]
         return plain if isinstance(plain, str) else ""
-    return render_json(values, contract.style or JsonStyle())
+    if contract.is_list:
+        listed = values[PLAIN]
+        return render_json(listed if isinstance(listed, list) else [], contract.style)
+    return render_json(values, contract.style)
 
 
 def _value(habit: Habits, found: Sequence[FoundString]) -> Json:

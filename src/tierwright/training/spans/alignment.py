@@ -125,7 +125,7 @@ def _habits_of(name: str, place: int, written: Sequence[tuple[Json, Aligned]], *
         name=name,
         many=many,
         absent=absent,
-        bare_single=many and single[True] > single[False],
+        bare_single=many and bool(name) and single[True] > single[False],
         repeats=repeats[True] > repeats[False],
         alphabetical=ordered["alphabetical"] > ordered["text"],
         tidy=tidy[True] > tidy[False],

@@ -53,6 +53,16 @@ def test_plain_text() -> None:
     assert render(PLAIN, [habit], [[]]) == "none"
 
 
+def test_a_list() -> None:
+    """An answer may be a list of strings, in a code fence or not."""
+    listed = OutputContract(kind=ContractKind.SPANS, style=JsonStyle(item_separator=","))
+    habit = Habits(name="", many=True, absent="[]")
+    assert render(listed, [habit], [found("A", "B")]) == '["A","B"]'
+    assert render(listed, [habit], [[]]) == "[]"
+    assert read_values(listed, '```json\n["A"]\n```') == {"": ["A"]}
+    assert read_values(listed, "none") is None
+
+
 def test_reading() -> None:
     """Of a key that stands twice the last counts; an answer without a field is not read; objects are no strings."""
     assert read_values(CONTRACT, '{"parties": ["a"], "date": null, "parties": []}') == {"parties": [], "date": None}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.tiny_bert import write_tiny_encoder
 from tests.unit.training.problems import LABELS, label_examples, training_set
 from tests.unit.training.spans.contracts import CONTRACT, contracts, examples
-from tierwright.core.contract import ContractKind, FieldSpec, OutputContract
+from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
 from tierwright.core.dataset import Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, NotLearnable
 from tierwright.specialists.encoder import Encoder
@@ -144,6 +144,16 @@ def test_plain_text_answers(tmp_path: Path) -> None:
         ["File 1.\r\nSigned on 4 May 2001. Rain fell.", "File 2.\r\nRain fell on the harbour."]
     )
     assert (first.output, second.output) == ("4 May 2001", "none")
+
+
+@pytest.mark.slow
+def test_list_answers(tmp_path: Path) -> None:
+    """An answer may be one list of strings."""
+    rows = [replace(one, output=json.dumps(json.loads(one.output)["parties"])) for one in examples(100)]
+    trained = fit(rows, tmp_path, contract=OutputContract(kind=ContractKind.SPANS, style=JsonStyle()))
+    text = "File 1.\r\nKraft Metals Ltd lends money to Tern Bank Inc.. Rain fell on the harbour."
+    (answer,) = SpanTagger.load(trained.path, encoder=None).predict([text])
+    assert json.loads(answer.output) == ["Kraft Metals Ltd", "Tern Bank Inc."]
 
 
 @pytest.mark.slow
