@@ -129,20 +129,33 @@ def walk(
     factors = np.exp((scores - highest).astype(np.float64))
     if open_to is not None:
         factors *= open_to
-    forward, backward = np.zeros_like(factors), np.zeros_like(factors)
-    scales = np.ones(len(factors))
-    log_total = float(highest.sum())
-    for step, rows in enumerate(order.steps):
-        incoming = first if step == 0 else forward[rows - 1] @ between
-        found = incoming * factors[rows]
-        scale = np.maximum(found.sum(axis=1), _TINY)
-        forward[rows] = found / scale[:, None]
-        scales[rows] = scale
+    # By steps instead of by sequences, so that a step is a slice: its first rows go on from the step before.
+    places = np.concatenate(order.steps) if order.steps else np.empty(0, dtype=np.int64)
+    stepped = factors[places]
+    ahead, back = np.zeros_like(factors), np.zeros_like(factors)
+    sums = np.ones((len(factors), 1))
+    sizes = [len(rows) for rows in order.steps]
+    starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    for step, size in enumerate(sizes):
+        here = slice(starts[step], starts[step] + size)
+        before = slice(starts[step - 1], starts[step - 1] + size)
+        found = (first if step == 0 else ahead[before] @ between) * stepped[here]
+        sums[here] = np.maximum(found.sum(axis=1, keepdims=True), _TINY)
+        ahead[here] = found / sums[here]
+    forward, scales = np.empty_like(ahead), np.empty(len(factors))
+    forward[places], scales[places] = ahead, sums[:, 0]
     ends = np.maximum(forward[order.finals] @ last, _TINY)
-    backward[order.finals] = last / ends[:, None]
-    for rows in reversed(order.steps[1:]):
-        backward[rows - 1] = ((backward[rows] * factors[rows]) / scales[rows][:, None]) @ between.T
-    log_total += float(np.log(scales).sum() + np.log(ends).sum())
+    final = np.empty_like(ahead)
+    final[order.finals] = last / ends[:, None]
+    back[:] = final[places]
+    stepped /= sums
+    for step in range(len(sizes) - 1, 0, -1):
+        size = sizes[step]
+        here = slice(starts[step], starts[step] + size)
+        back[starts[step - 1] : starts[step - 1] + size] = (back[here] * stepped[here]) @ between.T
+    backward = np.empty_like(back)
+    backward[places] = back
+    log_total = float(highest.sum()) + float(np.log(scales).sum() + np.log(ends).sum())
     return Walk(factors=factors, forward=forward, backward=backward, scales=scales, log_total=log_total)
 
 
