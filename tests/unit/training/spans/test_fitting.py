@@ -12,7 +12,7 @@ from tests.tiny_bert import write_tiny_encoder
 from tests.unit.training.problems import LABELS, label_examples, training_set
 from tests.unit.training.spans.contracts import CONTRACT, contracts, examples
 from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
-from tierwright.core.dataset import Split
+from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, NotLearnable
 from tierwright.specialists.encoder import Encoder
 from tierwright.specialists.loading import load_specialist
@@ -144,6 +144,28 @@ def test_plain_text_answers(tmp_path: Path) -> None:
         ["File 1.\r\nSigned on 4 May 2001. Rain fell.", "File 2.\r\nRain fell on the harbour."]
     )
     assert (first.output, second.output) == ("4 May 2001", "none")
+
+
+@pytest.mark.slow
+def test_an_incumbent_that_errs(tmp_path: Path) -> None:
+    """Judged by people's labels alone, the specialist earns a threshold where the incumbent drops strings."""
+    rows = []
+    for at, one in enumerate(examples(180)):
+        labelled, slip = at % 3 == 0, at % 4 == 0
+        said = '{"parties":[],"date":null}' if slip else one.output
+        rows.append(
+            replace(
+                one,
+                output=one.output if labelled else said,
+                incumbent_output=said,
+                source=LabelSource.HUMAN if labelled else LabelSource.INCUMBENT,
+                split=Split.CALIBRATION if labelled else Split.TRAIN,
+            )
+        )
+    trained = fit(rows, tmp_path)
+    assert set(trained.validated) == {one.id for one in rows if one.source is LabelSource.HUMAN}
+    assert trained.metrics["incumbent_accuracy"].value < trained.metrics["cascade_accuracy"].value
+    assert trained.threshold is not None
 
 
 @pytest.mark.slow
