@@ -172,17 +172,20 @@ def ours(
         took, used = time.perf_counter() - begun, time.process_time() - used
         tagger = SpanTagger.load(fitted.path, encoder=encoder)
         texts = [text for text, _, _ in test]
-        waits = []
-        predictions = []
-        for text in texts:
-            asked = time.perf_counter()
-            predictions.extend(tagger.predict([text]))
-            waits.append(1e6 * (time.perf_counter() - asked) / max(len(text), 1))
+        predictions = tagger.predict(texts)
+        whole = " ".join(texts)
+        waits, works = [], []
+        for at in range(0, min(len(whole), 25_000), 1000):
+            asked, worked = time.perf_counter(), time.process_time()
+            tagger.predict([whole[at : at + 1000]])
+            waits.append(1e3 * (time.perf_counter() - asked))
+            works.append(1e3 * (time.process_time() - worked))
     facts = {
         "train_seconds": took,
         "train_cpu_seconds": used,
         "size_mb": fitted.size_bytes / 1e6,
         "p50_ms_per_1000_characters": statistics.median(waits),
+        "p50_cpu_ms_per_1000_characters": statistics.median(works),
         "held_out_accuracy": fitted.metrics["accuracy"].value,
         "held_out_f1": statistics.fmean(fitted.validated.values()),
         "threshold": fitted.threshold,
@@ -315,7 +318,8 @@ def main() -> None:
                 f" {statistics.fmean(exact):.1%}, mean confidence {statistics.fmean(sure):.1%}, Brier {brier:.3f},"
                 f" n = {len(test)} ({len(train)} to train), {facts['train_seconds']:.0f} s"
                 f" ({facts['train_cpu_seconds']:.0f} s of CPU), {facts['size_mb']:.1f} MB,"
-                f" p50 {facts['p50_ms_per_1000_characters']:.1f} ms per 1,000 characters",
+                f" a text of 1,000 characters p50 {facts['p50_ms_per_1000_characters']:.1f} ms"
+                f" ({facts['p50_cpu_ms_per_1000_characters']:.1f} ms of CPU)",
                 flush=True,
             )
             if against is not None:
