@@ -24,6 +24,7 @@ from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
 from tierwright.specialists.spans.answers import specs
 from tierwright.specialists.spans.candidates import Gazetteer, gather
 from tierwright.specialists.spans.features import Features
+from tierwright.specialists.spans.passages import LONG
 from tierwright.specialists.spans.reader import Reader, Standard, novelty, prepare, read_spans
 from tierwright.specialists.spans.tagger import Config, Judge, arrays_of, chain_of
 from tierwright.specialists.spans.vectors import TokenVectors
@@ -73,6 +74,8 @@ class SpanConfig:
     #: How much a vector's spread counts beside a feature that is there or not.
     vector_scale: float = 0.2
     folds: int = 3
+    #: Tokens learned from at most; of more a sample of the examples is. Bounds memory at about 4 GB and the time.
+    most_tokens: int = 300_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +201,11 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
         )
     absent = absent_values(contract, [e.input for e in examples], [e.output for e in examples])
     found = [align(contract, example.input, example.output, absent) for example in examples]
-    pairs = [(example, one) for example, one in zip(examples, found, strict=True) if one is not None]
+    pairs = _sample(
+        [(example, one) for example, one in zip(examples, found, strict=True) if one is not None],
+        config.most_tokens,
+        seed,
+    )
     aligned = [one for _, one in pairs]
     strings = sum(len(own) for one in aligned for own in one.strings)
     missing = sum(one.missing for one in aligned)
@@ -230,6 +237,16 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
         incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
         folds=folds,
     )
+
+
+def _sample(pairs: list[tuple[Example, Aligned]], most: int, seed: int) -> list[tuple[Example, Aligned]]:
+    """As many examples, drawn at random and left in their order, as have so many tokens; at least one."""
+    sizes = np.array([min(len(one.tokens), LONG) for _, one in pairs], dtype=np.int64)
+    if sizes.sum() <= most:
+        return pairs
+    drawn = np.random.default_rng(seed).permutation(len(pairs))
+    kept = drawn[: max(1, int(np.searchsorted(np.cumsum(sizes[drawn]), most, side="right")))]
+    return [pairs[place] for place in sorted(kept.tolist())]
 
 
 def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:

@@ -168,6 +168,14 @@ def test_an_incumbent_that_errs(tmp_path: Path) -> None:
     assert trained.threshold is not None
 
 
+def test_more_text_than_can_be_held(tmp_path: Path) -> None:
+    """Of more tokens than the settings allow a sample of the examples is learned from."""
+    recipe = SpanTaggerRecipe(encoder=None, config=SpanConfig(chain=ChainConfig(iterations=3), most_tokens=600))
+    rows = training_set(examples(100), CONTRACT)
+    trained = recipe.fit(rows, artifacts=tmp_path, seed=0, progress=lambda _: None)
+    assert 10 < len(trained.validated) < 40
+
+
 @pytest.mark.slow
 def test_list_answers(tmp_path: Path) -> None:
     """An answer may be one list of strings."""
