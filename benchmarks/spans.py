@@ -147,7 +147,7 @@ def training_set(rows: Rows, contract: OutputContract) -> TrainingSet:
             output=contract.canonical(answer),
             source=LabelSource.HUMAN,
             incumbent_output=None,
-            split=Split.TRAIN,
+            split=Split.TRAIN if number % 4 else Split.CALIBRATION,
             group=group,
             created_at=datetime(2025, 1, 1, tzinfo=UTC),
         )
