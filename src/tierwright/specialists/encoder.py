@@ -119,6 +119,7 @@ class Encoder:
         if threads < 1:
             raise ValueError(f"threads must be at least 1, not {threads}")
         self._card = card
+        self._parts = (graph, tokenizer)
         self._session = open_session(graph, threads=threads, name=card.name)
         self._tokenizer = _open_tokenizer(tokenizer, max_tokens=card.max_tokens, name=card.name)
         identity = (_sha256(graph), _sha256(tokenizer.encode()), str(card.max_tokens))
@@ -138,6 +139,11 @@ class Encoder:
     def card(self) -> EncoderCard:
         """Where it came from and how it was built."""
         return self._card
+
+    @property
+    def parts(self) -> tuple[bytes, str]:
+        """The serialised graph and the tokenizer, for those who read more out of it than embeddings."""
+        return self._parts
 
     @property
     def dimension(self) -> int:

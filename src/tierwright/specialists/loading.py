@@ -35,6 +35,10 @@ def load_specialist(directory: Path, *, encoder: Encoder | None) -> Predictor:
         from tierwright.specialists.template import TemplateSpecialist  # noqa: PLC0415 - as above
 
         return TemplateSpecialist.load(directory)
+    if recipe == "span-tagger":
+        from tierwright.specialists.spans.tagger import SpanTagger  # noqa: PLC0415 - as above
+
+        return SpanTagger.load(directory, encoder=encoder)
     raise ArtifactError(
         f"{directory} was made by the recipe {recipe!r}, which this version can't serve; train it again"
     )

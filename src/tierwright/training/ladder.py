@@ -21,6 +21,7 @@ from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.lora import LoraRecipe, missing_packages
 from tierwright.training.recipes.ngram import NgramRecipe
 from tierwright.training.recipes.template import TemplateRecipe
+from tierwright.training.recipes.span_tagger import SpanTaggerRecipe
 from tierwright.training.stopping import mean, why_stop
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from tierwright.training.stopping import Gate
 
 NGRAM, ENCODER_HEAD, ENCODER_TUNED = "ngram", "encoder-head", "encoder-tuned"
-TEMPLATE, LORA = "template", "lora"
+TEMPLATE, SPAN_TAGGER, LORA = "template", "span-tagger", "lora"
 #: What makes a dearer rung worth it: points of the cascade, or share of the traffic.
 _WORTH_ACCURACY, _WORTH_SHARE = 0.005, 0.05
 
@@ -146,6 +147,11 @@ LADDER = (
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
     Step(recipe=ENCODER_TUNED, kinds=_CLOSED, make=_encoder_tuned),
     Step(recipe=TEMPLATE, kinds=frozenset({ContractKind.TEXT}), make=lambda _: TemplateRecipe()),
+    Step(
+        recipe=SPAN_TAGGER,
+        kinds=frozenset({ContractKind.SPANS}),
+        make=lambda means: SpanTaggerRecipe(encoder=means.encoder),
+    ),
     Step(recipe=LORA, kinds=_CLOSED | {ContractKind.SPANS, ContractKind.TEXT}, make=_lora),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
