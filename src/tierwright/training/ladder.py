@@ -20,8 +20,8 @@ from tierwright.training.recipe import TrainingSet, Unavailable
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.lora import LoraRecipe, missing_packages
 from tierwright.training.recipes.ngram import NgramRecipe
-from tierwright.training.recipes.template import TemplateRecipe
 from tierwright.training.recipes.span_tagger import SpanTaggerRecipe
+from tierwright.training.recipes.template import TemplateRecipe
 from tierwright.training.stopping import mean, why_stop
 
 if TYPE_CHECKING:
