@@ -69,7 +69,14 @@ def _appraise(parts: Parts, dataset: Dataset, tested: Sequence[Example], rung: R
     latency = measure_latency(specialist, inputs)
     return Appraisal(
         rung=rung,
-        quality=quality(dataset.contract, tested, predictions, level=rules.level, min_gold=rules.min_gold),
+        quality=quality(
+            dataset.contract,
+            tested,
+            predictions,
+            level=rules.level,
+            min_gold=rules.min_gold if any(e.incumbent_output is not None for e in tested) else 1,
+            seed=dataset.seed,
+        ),
         latency=latency,
         cost_usd_per_1k=parts.machine.cost(latency.mean_ms / parts.cores),
         predictions=predictions,

@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 _BATCH = 1000
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
+#: Why no experiment is made with texts.
+_NO_TEXTS = (
+    "two good texts differ in wording, so the experiment, which counts equal answers, can't tell whether one is no "
+    "worse: train with `tierwright model train`, read what `tierwright model predict` writes, and put it live by hand"
+)
 #: What the incumbent is called where a log does not name the model that answered.
 _UNKNOWN_MODEL = "the incumbent"
 
@@ -76,6 +81,8 @@ def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
     """Builds, trains, compares and, if the gate agrees, puts live; says why where it stops earlier."""
     try:
         dataset, examples = build(parts, task)
+        if dataset.contract.kind is ContractKind.TEXT:
+            return Turn(task=task, verdict=KEEP, reason=_NO_TEXTS, dataset=dataset)
         rungs, chosen = climb(parts, dataset, examples, quick=True, progress=progress)
     except NotEnoughData as error:
         return Turn(task=task, verdict=KEEP, reason=str(error))
@@ -271,6 +278,8 @@ def evaluate(
     """
     rules = parts.settings.file.evaluation
     dataset = parts.store.dataset(version.dataset_id)
+    if dataset.contract.kind is ContractKind.TEXT:
+        raise NotEnoughData(_NO_TEXTS)
     examples = parts.store.examples(dataset.id, Split.TEST)
     if not examples:
         raise NotEnoughData(f"dataset {dataset.id} has no test examples to compare on; build a larger one")

@@ -6,15 +6,20 @@ the incumbent's answers otherwise, never both. Refuses to know what the speciali
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tierwright.core.contract import ContractKind
+from tierwright.core.errors import NotEnoughData
 from tierwright.evals.arms import choose_arms
 from tierwright.evals.scorers import ExactAnswer
+from tierwright.evals.spans import span_f1
+from tierwright.evals.texts import text_quality
 from tierwright.stats.intervals import wilson_by_group
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tierwright.core.contract import OutputContract
     from tierwright.core.dataset import Example, LabelSource
@@ -31,6 +36,8 @@ class Quality:
     estimate: Estimate
     #: Who says what is right.
     reference: LabelSource
+    #: Further figures, by name: "accuracy" of the whole answer for spans, "slot_error_rate" for texts.
+    further: Mapping[str, Estimate] = field(default_factory=dict)
 
 
 def quality(
@@ -40,16 +47,34 @@ def quality(
     *,
     level: float,
     min_gold: int,
+    seed: int,
 ) -> Quality:
-    """The share of test examples whose whole answer is right, with a Wilson interval by near-duplicate group.
+    """How right the answers to test examples are, with an interval by near-duplicate group.
 
-    Raises as `choose_arms` does.
+    Labels and fields: the share of whole answers that are right (Wilson). Spans: F1 of the extracted strings. Texts: BLEU,
+    every right text of the same input being a reference; both by bootstrap. Raises as `choose_arms` does.
     """
     arms = choose_arms(examples, predictions, min_gold=min_gold, need_incumbent=False)
+    answers = [found.output for found in arms.predictions]
+    if contract.kind is ContractKind.TEXT:
+        inputs = [example.input for example in arms.examples]
+        rights: dict[str, list[str]] = defaultdict(list)
+        for given, right in zip(inputs, arms.right, strict=True):
+            rights[given].append(right)
+        found = text_quality(
+            contract, inputs, [rights[given] for given in inputs], answers, arms.groups, seed=seed, level=level
+        )
+        slots = {"slot_error_rate": found.slot_errors} if found.slot_errors is not None else {}
+        return Quality(metric="bleu", estimate=found.bleu, reference=arms.reference, further=slots)
     scorer = ExactAnswer(contract)
-    hits = [scorer.score(right, found.output) for right, found in zip(arms.right, arms.predictions, strict=True)]
-    return Quality(
-        metric=scorer.name,
-        estimate=wilson_by_group(hits, arms.groups, level=level),
-        reference=arms.reference,
+    hits = [scorer.score(right, answer) for right, answer in zip(arms.right, answers, strict=True)]
+    whole = Quality(
+        metric=scorer.name, estimate=wilson_by_group(hits, arms.groups, level=level), reference=arms.reference
     )
+    if contract.kind is not ContractKind.SPANS:
+        return whole
+    try:
+        strings = span_f1(contract, arms.right, answers, arms.groups, seed)
+    except NotEnoughData:  # there is nothing to extract anywhere, and nothing was
+        return whole
+    return Quality(metric="span_f1", estimate=strings, reference=arms.reference, further={whole.metric: whole.estimate})

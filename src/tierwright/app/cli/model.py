@@ -265,6 +265,7 @@ def _rung_json(found: Appraisal) -> dict[str, Any]:
                 "metric": found.quality.metric,
                 **asdict(found.quality.estimate),
                 "reference": found.quality.reference.value,
+                **{name: asdict(further) for name, further in found.quality.further.items()},
             }
             if found.quality
             else None
