@@ -21,7 +21,8 @@ from tierwright.training.weights import BaseWeights, LocalCopy, ModelHub, Packag
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tierwright.app.settings import BaseWeightsSection, Settings
+    from tierwright.app.settings import Settings
+    from tierwright.app.training_settings import BaseWeightsSection
     from tierwright.training.weights import Source
 
 #: Beside the settings file: the sums of weights that someone chose to trust.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
+from tierwright.app.training_settings import TrainingSection
 from tierwright.app.upstream_settings import (
     BackendSection,
     BreakerSection,
@@ -169,45 +170,6 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     prices: tuple[PriceSection, ...] = ()
-
-
-class BaseWeightsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[[training.base_weights]]`: base weights of one's own, or others than the registry knows."""
-
-    #: What `model pull`, `training.lm` and `training.encoder` call them; a plain name.
-    name: str
-    #: "causal-lm" or "encoder".
-    kind: Literal["causal-lm", "encoder"] = "causal-lm"
-    #: On the model hub; empty: they come from `path`.
-    repository: str = ""
-    #: Commit of the repository.
-    revision: str = ""
-    #: Directory or wheel with the files, relative to the settings file; empty: the model hub.
-    path: str = ""
-    #: SPDX identifier, or the name its makers gave it.
-    licence: str
-    #: What it asks for, in a sentence.
-    licence_note: str = ""
-    #: Of an encoder: tokens read of a text.
-    max_tokens: int = 256
-    #: SHA-256 of each file that is used; empty: pinned at the first pull with --trust. An encoder needs them.
-    sha256: dict[str, str] = {}
-
-
-class TrainingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[training]`."""
-
-    #: Name of the sentence encoder in the registry; empty: none.
-    encoder: str = "all-MiniLM-L6-v2"
-    #: Name of the language model that the recipe lora tunes; empty: none.
-    lm: str = ""
-    #: Base weights besides those of the registry.
-    base_weights: tuple[BaseWeightsSection, ...] = ()
-    #: Folder of pulled base weights, relative to the settings file.
-    weights: str = "weights"
-    #: Threads of the encoder while training; 0: all cores.
-    threads: int = 0
-    seed: int = 1
 
 
 class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

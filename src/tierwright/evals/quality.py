@@ -51,7 +51,7 @@ def quality(
 ) -> Quality:
     """How right the answers to test examples are, with an interval by near-duplicate group.
 
-    Labels and fields: the share of whole answers that are right (Wilson). Spans: F1 of the extracted strings. Texts: BLEU,
+    Labels and fields: the share of whole answers that are right (Wilson). Spans: F1 of the strings. Texts: BLEU,
     every right text of the same input being a reference; both by bootstrap. Raises as `choose_arms` does.
     """
     arms = choose_arms(examples, predictions, min_gold=min_gold, need_incumbent=False)
