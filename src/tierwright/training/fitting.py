@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwright import __version__
-from tierwright.core.contract import ContractKind
-from tierwright.core.dataset import LabelSource, Split
-from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
+from tierwright.core.errors import NotEnoughData
 from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
 from tierwright.specialists.novelty import weigh
@@ -28,6 +26,7 @@ from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
 from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototypes
+from tierwright.training.problem import Problem, judged_by, problem_of
 from tierwright.training.recipe import FittedSpecialist, TrainingSet
 from tierwright.training.selection import informative_columns, keep_columns
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
@@ -38,16 +37,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tierwright.core.contract import FieldValue, OutputContract
-    from tierwright.core.dataset import Example
+    from tierwright.core.contract import FieldValue
     from tierwright.core.estimate import Estimate
     from tierwright.specialists.encoder import Encoder
     from tierwright.specialists.novelty import NoveltyConfig
 
-#: Human labels from which they alone are the reference of calibration.
-MIN_HUMAN = 50
-#: Examples, all labelled by people, of which one fold is plenty to calibrate on.
-_PLENTY = 3000
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
 _FREE_SHARE = 0.75
@@ -65,24 +59,6 @@ class TunedEncoder:
     #: Whether each example judges, shape (n,). All others are taken at their word, learned from in every fold, and
     #: predicted in none: predictions of examples that the encoder has learned from would be too good.
     judges: NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Problem:
-    """The examples as arrays."""
-
-    #: Members of each head.
-    values: tuple[tuple[FieldValue, ...], ...]
-    #: The member each example has, shape (n, heads).
-    labels: NDArray[np.int64]
-    human: NDArray[np.bool_]
-    #: Whether the incumbent's answer equals the output, shape (n,); True where it is the output.
-    incumbent_right: NDArray[np.bool_]
-    #: Whether the incumbent's answer is known; True where there is no incumbent at all.
-    incumbent_known: NDArray[np.bool_]
-    #: Whose judgement calibrates: people's, or else the calibration split's.
-    reference: NDArray[np.bool_]
-    folds: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +93,7 @@ class Views:
 
 def view(training: TrainingSet, *, encoder: Encoder, ngrams: NgramConfig, votes: VoteConfig, seed: int) -> Views:
     """Labels, probable slips and frozen embeddings. Raises as `fit_specialist` does."""
-    problem = _problem(training.examples, training.contract, votes.folds, seed)
+    problem = problem_of(training.examples, training.contract, votes.folds, seed)
     texts = [example.input for example in training.examples]
     spoken = [[_spoken(value) for value in values] for values in problem.values]
     kept = np.ones(len(texts), dtype=np.bool_)
@@ -155,12 +131,12 @@ def fit_specialist(
     """
     begun = time.perf_counter()
     examples, contract = training.examples, training.contract
-    problem = _problem(examples, contract, votes.folds, seed)
+    problem = problem_of(examples, contract, votes.folds, seed)
     files: Mapping[str, bytes] = {}
     packages = ["numpy", "scipy", "scikit-learn"]
     if isinstance(encoder, TunedEncoder):
         packages += encoder.packages
-        problem, files, encoder = _judged_by(problem, encoder.judges), encoder.files, encoder.encoder
+        problem, files, encoder = judged_by(problem, encoder.judges), encoder.files, encoder.encoder
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
     reading = featuriser.read(texts)
@@ -226,65 +202,6 @@ def fit_specialist(
     )
 
 
-def _problem(examples: Sequence[Example], contract: OutputContract, folds: int, seed: int) -> _Problem:
-    """The examples as arrays, checked."""
-    if contract.kind not in {ContractKind.LABEL, ContractKind.FIELDS}:
-        raise NotEnoughData(f"linear recipes learn label and fields answers; these are {contract.kind.value}")
-    if any(example.split is Split.TEST for example in examples):
-        raise InputError("test examples are among those to train on; they belong to the experiment")
-    parsed = [contract.parse(example.output) for example in examples]
-    if any(values is None for values in parsed):
-        raise InputError("an example's output breaks the dataset's contract; build the dataset again")
-    rows = [values for values in parsed if values is not None]
-    if len(set(rows)) < 2:
-        raise NotLearnable(
-            f"all {len(rows)} examples have one and the same answer: there is nothing to learn, a constant in the "
-            "application does the same"
-        )
-    members: list[tuple[FieldValue, ...]] = []
-    labels = np.zeros((len(rows), len(contract.heads)), dtype=np.int64)
-    for place in range(len(contract.heads)):
-        column = [(type(values[place]), values[place]) for values in rows]
-        order = {member: number for number, member in enumerate(dict.fromkeys(sorted(column, key=repr)))}
-        members.append(tuple(value for _, value in order))
-        labels[:, place] = [order[member] for member in column]
-    human = np.array([example.source is LabelSource.HUMAN for example in examples])
-    known = np.array([example.incumbent_output is not None for example in examples])
-    if not known.any():
-        known[:] = True  # labelled history: there is no incumbent that could be wrong where nobody looked
-    calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
-    fold = _folds([example.group for example in examples], folds, seed)
-    reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
-    if human.all() and len(human) >= _PLENTY:
-        reference &= fold == 0  # a fold is plenty to calibrate on, and the others need not be fitted
-    return _Problem(
-        values=tuple(members),
-        labels=labels,
-        human=human,
-        incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
-        incumbent_known=known,
-        reference=reference,
-        folds=fold,
-    )
-
-
-def _judged_by(problem: _Problem, judges: NDArray[np.bool_]) -> _Problem:
-    """The same examples, of which only some judge."""
-    return replace(
-        problem,
-        human=np.ones_like(problem.human),
-        reference=judges & problem.incumbent_known,
-        folds=np.where(judges, problem.folds, -1),
-    )
-
-
-def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each example; near-duplicates share one. Depends on the order of the groups, not on their names."""
-    order = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    drawn = np.random.default_rng(seed).permutation(len(order)) % folds
-    return np.array([drawn[order[group]] for group in groups], dtype=np.int64)
-
-
 def _features(texts: Sequence[str], featuriser: NgramFeaturiser, encoder: Encoder | None) -> Features:
     embeddings = None if encoder is None else encoder.embed(texts)
     return Features(ngrams=featuriser.transform(texts), embeddings=embeddings)
@@ -296,7 +213,7 @@ def _spoken(value: FieldValue) -> str:
 
 
 def _fit_head(
-    features: Features, names: Features, problem: _Problem, place: int, *, config: VoteConfig, seed: int
+    features: Features, names: Features, problem: Problem, place: int, *, config: VoteConfig, seed: int
 ) -> _Head:
     """One head, with its slips left out."""
     labels = problem.labels[:, place]
@@ -346,7 +263,7 @@ def _constant(features: Features) -> _Head:
     )
 
 
-def _combinations(problem: _Problem, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+def _combinations(problem: Problem, kept: NDArray[np.bool_]) -> NDArray[np.int64] | None:
     """The answers seen, where fields depend on each other; None where every head may decide for itself.
 
     Answers with a probable slip in them are not taken for answers that exist, unless nothing else shows a member.
@@ -363,7 +280,7 @@ def _combinations(problem: _Problem, kept: NDArray[np.bool_]) -> NDArray[np.int6
 
 
 def _calibrated(
-    unseen: Unseen, problem: _Problem
+    unseen: Unseen, problem: Problem
 ) -> tuple[NoveltyConfig, Calibration, dict[str, Estimate], NDArray[np.bool_]]:
     """Novelty and calibration on the reference examples, what was measured there, and which answers were right."""
     chosen = np.flatnonzero(problem.reference)

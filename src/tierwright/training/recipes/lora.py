@@ -24,12 +24,12 @@ from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
 from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import calibrate
-from tierwright.training.fitting import MIN_HUMAN
 from tierwright.training.lm.artifact import CANARY, BaseReference, LoraConfig, Weighing
 from tierwright.training.lm.grammar import slots_of
 from tierwright.training.lm.prompts import instruction_for
 from tierwright.training.lm.rows import Limits, audit, make_rows
 from tierwright.training.lm.scores import is_right, score
+from tierwright.training.problem import MIN_HUMAN
 from tierwright.training.recipe import FittedSpecialist
 
 if TYPE_CHECKING:
