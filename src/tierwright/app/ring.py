@@ -52,8 +52,8 @@ _BATCH = 1000
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
 #: Why no experiment is made with texts.
 _NO_TEXTS = (
-    "two good texts differ in wording, so the experiment, which counts equal answers, can't tell whether one is no "
-    "worse: train with `tierwright model train`, read what `tierwright model predict` writes, and put it live by hand"
+    "two good texts differ in wording, so equal answers can't be counted: train it with `tierwright model train`, read "
+    "what it writes with `tierwright model predict`, and put it live by hand"
 )
 #: What the incumbent is called where a log does not name the model that answered.
 _UNKNOWN_MODEL = "the incumbent"

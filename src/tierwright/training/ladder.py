@@ -71,6 +71,8 @@ class Step:
     kinds: frozenset[ContractKind]
     #: Makes the recipe; raises Unavailable, with what to do, where something it needs is not here.
     make: Callable[[Means], Recipe]
+    #: Whether training takes minutes.
+    slow: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +80,11 @@ class Rung:
     """One recipe's outcome."""
 
     recipe: str
-    #: "trained" or "skipped".
+    #: "trained", "skipped" because something is missing here, or "not needed" since a cheaper rung will do.
     status: str
-    #: Why it was skipped and what to do; empty: it was trained.
+    #: Why it was not trained and what to do; empty: it was.
     why: str = ""
-    #: None: it was skipped.
+    #: None: it was not trained.
     version: ModelVersion | None = None
 
     @property
@@ -110,8 +112,6 @@ def _encoder_head(means: Means) -> Recipe:
 
 
 def _encoder_tuned(means: Means) -> Recipe:
-    if means.quick:
-        raise Unavailable("it takes minutes; `tierwright model train` climbs on")
     _encoder_head(means)  # it begins with the frozen one
     assert means.encoder is not None
     if find_spec("torch") is None:
@@ -145,14 +145,14 @@ _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 LADDER = (
     Step(recipe=NGRAM, kinds=_CLOSED, make=lambda _: NgramRecipe()),
     Step(recipe=ENCODER_HEAD, kinds=_CLOSED, make=_encoder_head),
-    Step(recipe=ENCODER_TUNED, kinds=_CLOSED, make=_encoder_tuned),
+    Step(recipe=ENCODER_TUNED, kinds=_CLOSED, make=_encoder_tuned, slow=True),
     Step(recipe=TEMPLATE, kinds=frozenset({ContractKind.TEXT}), make=lambda _: TemplateRecipe()),
     Step(
         recipe=SPAN_TAGGER,
         kinds=frozenset({ContractKind.SPANS}),
         make=lambda means: SpanTaggerRecipe(encoder=means.encoder),
     ),
-    Step(recipe=LORA, kinds=_CLOSED | {ContractKind.SPANS, ContractKind.TEXT}, make=_lora),
+    Step(recipe=LORA, kinds=_CLOSED | {ContractKind.SPANS, ContractKind.TEXT}, make=_lora, slow=True),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
 #: Contracts that some recipe can learn.
@@ -178,7 +178,7 @@ def climb(
     where no recipe learns them, and what the recipes raise.
     """
     kind = dataset.contract.kind
-    steps = [step for step in LADDER if kind in step.kinds]
+    steps = [step for step in LADDER if kind in step.kinds and not (means.quick and step.slow)]
     if not steps:
         raise NotEnoughData(f"no recipe learns {kind.value} answers: leave the task on the frontier model")
     if only is not None:
@@ -196,7 +196,7 @@ def climb(
     stopped = ""
     for step in steps:
         if stopped:
-            rungs.append(Rung(recipe=step.recipe, status="skipped", why=stopped))
+            rungs.append(Rung(recipe=step.recipe, status="not needed", why=stopped))
             continue
         try:
             recipe = step.make(means)

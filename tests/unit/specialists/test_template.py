@@ -159,13 +159,18 @@ def test_same_from_every_thread(specialist: TemplateSpecialist, trained: Path) -
 
 @pytest.mark.slow
 def test_new_combination(tmp_path: Path) -> None:
-    """Attributes never seen together are composed into one text that says them all."""
+    """Attributes never seen together are composed into one text that says them all, where neighbours have been seen."""
     pairs = [(given, text) for given, text in rows(400) if not ("colour" in given and "price" in given)]
     fitted = TemplateRecipe().fit(training_set(pairs), artifacts=tmp_path, seed=1, progress=lambda _: None)
-    found = TemplateSpecialist.load(fitted.path).predict(
-        ['{"goal": "inform", "name": "Nova", "colour": "red", "price": 5}']
-    )[0]
-    assert all(value in found.output for value in ("Nova", "red", "5"))
+    composed, refused = TemplateSpecialist.load(fitted.path).predict(
+        [
+            '{"goal": "inform", "name": "Nova", "colour": "red", "weight": "7 kg", "price": 5}',
+            # Nobody ever said a price right after a colour.
+            '{"goal": "inform", "name": "Nova", "colour": "red", "price": 5}',
+        ]
+    )
+    assert all(value in composed.output for value in ("Nova", "red", "7 kg", "5 dollars"))
+    assert (refused.output, refused.confidence) == ("", 0.0)
 
 
 def test_vocabulary_that_does_not_fit(trained: Path, tmp_path: Path) -> None:

@@ -170,21 +170,17 @@ def test_refused(recipe: EncoderTunedRecipe, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def step(weights: Path, tmp_path: Path, *, encoder: Encoder | None, quick: bool = False) -> Any:
+def step(weights: Path, tmp_path: Path, *, encoder: Encoder | None) -> Any:
     """The ladder's step on the given weights."""
     (made,) = [step for step in LADDER if step.recipe == "encoder-tuned"]
-    means = Means(
-        encoder=encoder, encoder_name="tiny", artifacts=tmp_path, weights=weights, threads=1, seed=1, quick=quick
-    )
+    means = Means(encoder=encoder, encoder_name="tiny", artifacts=tmp_path, weights=weights, threads=1, seed=1)
     return made.make(means)
 
 
 def test_unavailable(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without torch, an encoder or its weights, or where somebody waits, the rung says what to do."""
+    """Without torch, an encoder or its weights, the rung says what to do."""
     encoder = Encoder.load(weights / "tiny")
     assert isinstance(step(weights, tmp_path, encoder=encoder), EncoderTunedRecipe)
-    with pytest.raises(Unavailable, match="takes minutes"):
-        step(weights, tmp_path, encoder=encoder, quick=True)
     with pytest.raises(Unavailable, match="tierwright model pull tiny"):
         step(weights, tmp_path, encoder=None)
     with pytest.raises(Unavailable, match="tierwright model pull"):

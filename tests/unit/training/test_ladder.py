@@ -76,10 +76,10 @@ def climbed(tmp_path: Path, **options: object) -> list[Rung]:
 
 
 def test_climbing_stops_after_a_rung_that_is_no_better(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What follows is in the list, skipped, with the reason."""
+    """What follows is in the list with the reason."""
     made = steps(monkeypatch, cheap=400, fair=450, dear=451, dearest=500)
     rungs = climbed(tmp_path)
-    assert [rung.status for rung in rungs] == ["trained", "trained", "trained", "skipped"]
+    assert [rung.status for rung in rungs] == ["trained", "trained", "trained", "not needed"]
     assert rungs[3].why == "dear was not better than a cheaper rung by more than noise; --all climbs on"
     assert made["dearest"].given == []
     assert [rung.status for rung in climbed(tmp_path, everything=True)] == ["trained"] * 4
@@ -95,6 +95,17 @@ def test_a_rung_that_cannot_be_trained_here_does_not_stop_the_climb(
         ("skipped", "say please"),
         ("trained", ""),
     ]
+
+
+def test_rungs_that_take_minutes_are_left_out_where_somebody_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They are not even in the list."""
+    steps(monkeypatch, cheap=400, dear=450)
+    monkeypatch.setattr(ladder, "LADDER", (ladder.LADDER[0], replace(ladder.LADDER[1], slow=True)))
+    means = Means(encoder=None, encoder_name="", artifacts=tmp_path, weights=tmp_path, threads=1, seed=1, quick=True)
+    assert [rung.recipe for rung in climbed(tmp_path, means=means)] == ["cheap"]
+    assert [rung.recipe for rung in climbed(tmp_path)] == ["cheap", "dear"]
 
 
 def test_no_rung_sees_a_test_example(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

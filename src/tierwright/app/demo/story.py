@@ -138,6 +138,8 @@ def _tell_ladder(console: Console, outcome: Outcome) -> None:
     rows = []
     for task in outcome.tasks:
         for rung in task.turn.rungs:
+            if rung.status == "not needed":
+                continue
             version = rung.version
             mark = "←" if version is not None and task.turn.chosen == version else ""
             seconds = f"{version.train_seconds:.1f}" if version else rung.why
