@@ -189,7 +189,7 @@ def adapter_files(language: Language, *, base: str) -> dict[str, bytes]:
 
 
 def adapter_tensors(language: Language) -> dict[str, Tensor]:
-    """A copy of the adapter's weights on the processor, by the names PEFT saves them under: training goes on with them."""
+    """A copy of the adapter's weights on the processor, by the names PEFT saves them under."""
     found = get_peft_model_state_dict(language.model)
     return {name: found[name].detach().to("cpu", torch.float32, copy=True).contiguous() for name in sorted(found)}
 
