@@ -17,6 +17,7 @@ from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
 from tierwright.specialists.ngram import NgramFeaturiser
 from tierwright.stats.learning_curve import LearningCurve, Repeat, fit_learning_curve
+from tierwright.training.problem import MIN_HUMAN
 from tierwright.training.votes import Features, VoteConfig, fit_votes
 
 if TYPE_CHECKING:
@@ -38,8 +39,6 @@ MOST_EXAMPLES = 12_000
 _HELD_OUT = 4
 #: Examples judged in a repeat at most.
 _MOST_JUDGED = 2_000
-#: Human labels from which they alone judge; as in `fitting`.
-_MIN_HUMAN = 50
 #: Factors of the two votes where both are there: where `fit_scales` starts from.
 _SCALES = (2.0, 1.0)
 
@@ -73,7 +72,7 @@ def measure_learning_curve(
     used = [example for example, _ in rows]
     probe = _Probe([example.input for example in used], [values for _, values in rows], encoder, seed)
     human = np.array([example.source is LabelSource.HUMAN for example in used], dtype=np.bool_)
-    judging = human if human.sum() >= _MIN_HUMAN else np.ones(len(used), dtype=np.bool_)
+    judging = human if human.sum() >= MIN_HUMAN else np.ones(len(used), dtype=np.bool_)
     groups = [example.group for example in used]
     plans = [_plan(groups, judging, repeat, seed) for repeat in range(repeats)]
     largest = min(MOST_EXAMPLES, *(len(pool) for pool, _ in plans))

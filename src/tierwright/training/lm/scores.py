@@ -10,12 +10,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tierwright.core.contract import ContractKind, parse_json_object
+from tierwright.specialists.likeness import chrf
 
 if TYPE_CHECKING:
     from tierwright.core.contract import OutputContract
-
-#: chrF as its author recommends it: n-grams of up to 6 characters, recall twice as important as precision.
-_ORDER, _BETA = 6, 2.0
 
 
 def is_right(contract: OutputContract, right: str, answer: str) -> bool:
@@ -29,28 +27,7 @@ def score(contract: OutputContract, right: str, answer: str) -> float:
         return 1.0
     if contract.kind is ContractKind.SPANS:
         return _overlap(_spans(contract, right), _spans(contract, answer))
-    return character_f(right, answer) if contract.kind is ContractKind.TEXT else 0.0
-
-
-def character_f(right: str, answer: str) -> float:
-    """ChrF of one text against one reference, in [0, 1]; white space does not count."""
-    wanted, found = "".join(right.split()), "".join(answer.split())
-    precisions, recalls = [], []
-    for order in range(1, _ORDER + 1):
-        there, here = _ngrams(wanted, order), _ngrams(found, order)
-        if there and here:
-            common = (there & here).total()
-            precisions.append(common / here.total())
-            recalls.append(common / there.total())
-    if not precisions:
-        return float(wanted == found)
-    precision, recall = sum(precisions) / len(precisions), sum(recalls) / len(recalls)
-    weighted = _BETA**2 * precision + recall
-    return (1 + _BETA**2) * precision * recall / weighted if weighted else 0.0
-
-
-def _ngrams(text: str, order: int) -> Counter[str]:
-    return Counter(text[at : at + order] for at in range(len(text) - order + 1))
+    return chrf(answer, right) if contract.kind is ContractKind.TEXT else 0.0
 
 
 def _spans(contract: OutputContract, answer: str) -> Counter[tuple[str, str]]:

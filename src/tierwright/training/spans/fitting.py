@@ -30,6 +30,7 @@ from tierwright.specialists.spans.tagger import Config, Judge, arrays_of, chain_
 from tierwright.specialists.spans.vectors import TokenVectors
 from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
+from tierwright.training.problem import MIN_HUMAN
 from tierwright.training.recipe import FittedSpecialist
 from tierwright.training.spans.alignment import Aligned, absent_values, align, group_fields, learn_habits
 from tierwright.training.spans.chain_fitting import ChainConfig, Inputs, fit_chain, mean_chain
@@ -54,8 +55,6 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import TrainingSet
 
 NAME = "span-tagger"
-#: Human labels from which they alone are the reference of calibration.
-_MIN_HUMAN = 50
 #: Examples, all labelled by people, of which one fold is plenty to calibrate on.
 _PLENTY = 3000
 #: Share of long texts from which there is a model of the sentences worth reading.
@@ -220,7 +219,7 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
         known[:] = True  # labelled history: there is no incumbent that could be wrong where nobody looked
     calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
     folds = _folds([example.group for example in examples], config.folds, seed)
-    reference = (human if human.sum() >= _MIN_HUMAN else calibrating) & known
+    reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
     if human.all() and len(human) >= _PLENTY:
         reference &= folds == 0
     if not reference.any():

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputContract
+from tierwright.specialists.likeness import chrf
 from tierwright.training.lm.prompts import Prompt, instruction_for
-from tierwright.training.lm.scores import character_f, is_right, score
+from tierwright.training.lm.scores import is_right, score
 from tierwright.training.lm.throughput import Speed, peak_flops
 
 LABELS = OutputContract(kind=ContractKind.LABEL, labels=("yes", "no"))
@@ -33,10 +34,10 @@ def test_text_by_characters() -> None:
     """Like texts score high and are still not right; the value of "abcdef" against "abcxyz" is worked out by hand."""
     # Of 1-grams 3 of 6 are common, of 2-grams 2 of 5, of 3-grams 1 of 4, of longer ones none: the mean over six orders.
     shares = (3 / 6 + 2 / 5 + 1 / 4) / 6
-    assert character_f("abcdef", "abcxyz") == pytest.approx(shares)
-    assert character_f("ab cd", "abcd") == 1.0
-    assert character_f("", "") == 1.0
-    assert character_f("ab", "") == 0.0
+    assert chrf("abcdef", "abcxyz") == pytest.approx(shares)
+    assert chrf("ab cd", "abcd") == 1.0
+    assert chrf("", "") == 1.0
+    assert chrf("ab", "") == 0.0
     assert 0.5 < score(TEXT, "It is red and small.", "It is red and smart.") < 1.0
     assert not is_right(TEXT, "It is red.", "It is read.")
 
