@@ -54,7 +54,24 @@ def test_from_history_to_a_specialist(cli: Cli) -> None:
     trained = cli("model", "train", "tickets", "--recipe", "ngram", "--json")
     assert trained.code == 0, trained.err
     assert trained.document["dataset"] == found["id"]
-    assert trained.document["chosen"]
+    assert trained.document["chosen"] == "ngram"
+    (rung,) = trained.document["rungs"]
+    assert (rung["quality"]["metric"], rung["quality"]["reference"]) == ("accuracy", "human")
+    assert rung["quality"]["value"] > 0.8
+    assert 0 < rung["latency_ms"]["p50"] <= rung["latency_ms"]["p99"]
+    assert min(rung["size_mb"], rung["train_seconds"], rung["cost_usd_per_1k"]) > 0
+    assert trained.document["verdict"]["learned"] == "learnable"
+
+    asked = [text for text, _ in tickets(40, 33)]
+    (cli.folder / "asked.txt").write_text("\n".join([*asked, ""]) + "\n", encoding="utf-8")
+    answered = cli("model", "predict", "tickets", "--input", "asked.txt")
+    assert answered.code == 0, answered.err
+    answers = [json.loads(line) for line in answered.out.splitlines()]
+    assert len(answers) == 41
+    assert all(set(answer) == {"output", "confidence", "accepted"} for answer in answers)
+    topics = [topic for _, topic in tickets(40, 33)]
+    assert sum(answer["output"] == topic for answer, topic in zip(answers, topics, strict=False)) > 32
+    assert not answers[-1]["accepted"]
 
     shown = cli("task", "show", "tickets", "--json").document
     assert (shown["prompt_versions"], sorted(shown["labels"])) == (0, ["account", "billing", "delivery", "returns"])

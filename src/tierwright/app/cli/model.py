@@ -24,7 +24,7 @@ from tierwright.app.cli.output import (
     usd,
 )
 from tierwright.app.cli.task import TaskArgument
-from tierwright.core.errors import InputError, NotLearnable
+from tierwright.core.errors import InputError
 from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def train(
     from tierwright.app.appraisal import appraise  # noqa: PLC0415 - `--help` must not wait
     from tierwright.app.ring import climb, dataset_of, verdict_on  # noqa: PLC0415 - as above
     from tierwright.evals.verdict import Learned  # noqa: PLC0415 - as above
+    from tierwright.evals.verdict_report import verdict_json  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = parts.store.task(task)
@@ -67,26 +68,16 @@ def train(
             examples = parts.store.examples(used.id)
             if used.task_id != found.id:
                 raise InputError(f"dataset {dataset} is not one of task {found.name!r}; see `tierwright dataset list`")
-        appraisals: list[Appraisal] = []
-        learned, reason = None, ""
-        chosen: ModelVersion | None = None
-        try:
-            rungs, chosen = climb(
-                parts, used, examples, only=recipe, everything=everything, target=target, progress=say
-            )
-            appraisals = appraise(parts, used, examples, rungs)
-            verdict = verdict_on(parts, used, examples, appraisals)
-            if verdict is not None:
-                learned, reason = verdict.learned, verdict.reason
-        except NotLearnable as error:
-            learned, reason = Learned.NOT_LEARNABLE, str(error)
-    if learned is Learned.NOT_LEARNABLE:
+        rungs, chosen = climb(parts, used, examples, only=recipe, everything=everything, target=target, progress=say)
+        appraisals = appraise(parts, used, examples, rungs)
+        verdict = verdict_on(parts, used, examples, appraisals)
+    if verdict is not None and verdict.learned is Learned.NOT_LEARNABLE:
         chosen = None
 
     def tell(console: Console) -> None:
         ladder_table(console, found.name, appraisals)
-        if reason:
-            console.print(reason)
+        if verdict is not None:
+            console.print(verdict.reason)
         console.print(f"Chosen: {chosen.recipe}, version {chosen.id[:12]}" if chosen else "Chosen: none.")
 
     document = {
@@ -96,7 +87,7 @@ def train(
         "rungs": [_rung_json(appraisal) for appraisal in appraisals],
         "chosen": chosen.recipe if chosen else None,
         "version": chosen.id if chosen else None,
-        "verdict": {"learned": learned.value, "reason": reason} if learned is not None else None,
+        "verdict": verdict_json(verdict) if verdict is not None else None,
     }
     show(document, as_json=as_json, text=tell)
 
