@@ -59,8 +59,13 @@ def build(
     from tierwright.app.ring import build as run  # noqa: PLC0415 - `--help` must not wait
 
     with opened(config) as parts:
-        dataset, _ = run(parts, parts.store.task(task), seed=seed)
-    show(_dataset_json(dataset), as_json=as_json, text=lambda console: _tell(console, dataset))
+        found = parts.store.task(task)
+        dataset, examples = run(parts, found, seed=seed)
+    show(
+        _contents_json(dataset, found.name, examples),
+        as_json=as_json,
+        text=lambda console: _tell_contents(console, dataset, examples),
+    )
 
 
 @app.command("import")
