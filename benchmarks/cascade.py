@@ -171,7 +171,7 @@ def draw(
     dataset, examples = build_dataset(work.task, work.history, words, seed=seed, at=at)
     with tempfile.TemporaryDirectory() as folder:
         means = Means(
-            encoder=encoder,  # type: ignore[arg-type]
+            encoder=encoder,  # type: ignore[arg-type]  # it stands in for the Encoder
             encoder_name="all-MiniLM-L6-v2",
             artifacts=Path(folder),
             weights=Path(folder),

@@ -21,36 +21,22 @@ import platform
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from scipy.stats import mannwhitneyu
-from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.rig.classified import OUTSIDE, SETS, Benchmark, Rows
+from benchmarks.rig.classified import SETS, Benchmark
+from benchmarks.rig.scoring import calibration_error, latency, outside, training_set
 
-from tierwright.core.contract import ContractKind, OutputContract
-from tierwright.core.dataset import Example, LabelSource, Split
-from tierwright.core.ids import DatasetId, InferenceId
 from tierwright.specialists.encoder import Encoder
 from tierwright.specialists.specialist import Specialist
 from tierwright.stats.intervals import wilson
-from tierwright.training.recipe import TrainingSet
 from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from tierwright.core.model import Prediction
 
 DATA = Path(os.environ.get("TIERWRIGHT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 #: Texts answered one at a time.
@@ -66,33 +52,15 @@ class Encoders:
     serving: Encoder
 
 
-def training_set(rows: Rows) -> TrainingSet:
-    """The rows as a person's labels; equal texts share a group. No incumbent is involved."""
-    labels = tuple(label for label, _ in Counter(label for _, label in rows).most_common())
-    examples = [
-        Example(
-            id=InferenceId(f"row-{number}"),
-            input=text,
-            output=label,
-            source=LabelSource.HUMAN,
-            incumbent_output=label,
-            split=Split.TRAIN,
-            group=text.casefold(),
-            created_at=datetime(2025, 1, 1, tzinfo=UTC),
-        )
-        for number, (text, label) in enumerate(rows)
-    ]
-    contract = OutputContract(kind=ContractKind.LABEL, labels=labels)
-    return TrainingSet(dataset_id=DatasetId("benchmark"), contract=contract, examples=examples)
-
-
 def measure(name: str, benchmark: Benchmark, recipe: str, encoders: Encoders | None, seed: int) -> dict[str, Any]:
     """One recipe on one benchmark."""
     training, serving = (encoders.training, encoders.serving) if encoders and recipe != "ngram" else (None, None)
     chosen = NgramRecipe() if training is None else EncoderHeadRecipe(encoder=training)
     processor = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        fitted = chosen.fit(training_set(benchmark.train), artifacts=Path(folder), seed=seed, progress=lambda _: None)
+        fitted = chosen.fit(
+            training_set(name, benchmark.train), artifacts=Path(folder), seed=seed, progress=lambda _: None
+        )
         processor = time.process_time() - processor
         specialist = Specialist.load(fitted.path, encoder=training)
         alone = Specialist.load(fitted.path, encoder=serving)
@@ -120,41 +88,6 @@ def measure(name: str, benchmark: Benchmark, recipe: str, encoders: Encoders | N
         "texts_per_s": per_second,
         **outside(predictions, specialist.predict(benchmark.outside)),
     }
-
-
-def outside(inside: Sequence[Prediction], beyond: Sequence[Prediction]) -> dict[str, Any]:
-    """How well confidence tells texts that belong to no answer; empty where there are none."""
-    if not beyond:
-        return {}
-    kept, left = (
-        np.array([p.confidence if p.output != OUTSIDE else -p.confidence for p in which]) for which in (inside, beyond)
-    )
-    area = mannwhitneyu(kept, left).statistic / (len(kept) * len(left))
-    below = wilson(int((left < np.quantile(kept, 0.05)).sum()), len(left))
-    return {
-        "outside_auroc": float(area),
-        "outside_recall": below.value,
-        "outside_recall_ci_low": below.ci_low,
-        "outside_recall_ci_high": below.ci_high,
-        "outside_n": below.n,
-    }
-
-
-def calibration_error(sure: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Mean distance of confidence from the share of right answers, over 15 bins of equal size."""
-    bins = np.array_split(np.argsort(sure, kind="stable"), 15)
-    return float(sum(len(b) * abs(sure[b].mean() - right[b].mean()) for b in bins if len(b)) / len(sure))
-
-
-def latency(specialist: Specialist, texts: Sequence[str]) -> dict[str, float]:
-    """Milliseconds for one text at a time."""
-    taken = []
-    with threadpool_limits(limits=1):
-        for text in texts:
-            begun = time.perf_counter()
-            specialist.predict([text])
-            taken.append(1000 * (time.perf_counter() - begun))
-    return {"p50": float(np.quantile(taken, 0.5)), "p99": float(np.quantile(taken, 0.99))}
 
 
 def show(row: dict[str, Any]) -> None:

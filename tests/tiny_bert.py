@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.numpy
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
+from tierwright.specialists.encoder import EncoderCard
 from tierwright.training.encoder_graph import Precision, read_config, write_graph
 from tierwright.training.weight_sources import BaseWeights, FileSum
 
@@ -156,6 +157,22 @@ def write_tiny_encoder(directory: Path, *, precision: Precision = "int8", seed: 
     (directory / "tokenizer.json").write_text(tiny_tokenizer(), encoding="utf-8")
     write_card(directory, precision=precision, **changes)
     return directory
+
+
+def tiny_card(*, max_tokens: int) -> EncoderCard:
+    """The card of an encoder whose files are nowhere yet."""
+    return EncoderCard(
+        name="tiny",
+        source="a test",
+        revision="0",
+        licence="Apache-2.0",
+        weights_sha256="0" * 64,
+        files={},
+        dimension=CONFIG["hidden_size"],
+        max_tokens=max_tokens,
+        pooling="mean",
+        precision="int8",
+    )
 
 
 def write_card(directory: Path, **changes: Any) -> None:

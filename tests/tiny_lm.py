@@ -38,7 +38,7 @@ def write_tiny_lm(
 ) -> Path:
     """Writes the files of a model hub's repository into a directory, which is returned; needs torch."""
     import torch  # noqa: PLC0415 - tests without it import this module too
-    from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: PLC0415
+    from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: PLC0415 - as above
 
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(models.BPE())

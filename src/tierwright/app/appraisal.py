@@ -74,7 +74,7 @@ def _appraise(parts: Parts, dataset: Dataset, tested: Sequence[Example], rung: R
             tested,
             predictions,
             level=rules.level,
-            min_gold=rules.min_gold if any(e.incumbent_output is not None for e in tested) else 1,
+            min_gold=rules.min_gold,
             seed=dataset.seed,
         ),
         latency=latency,

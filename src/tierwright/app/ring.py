@@ -159,7 +159,7 @@ def dataset_of(parts: Parts, task: Task) -> tuple[Dataset, list[Example]]:
     """
     if task.frames:
         return build(parts, task)
-    found = next((dataset for dataset in parts.store.datasets() if dataset.task_id == task.id), None)
+    found = next(iter(parts.store.datasets(task.id)), None)
     if found is None:
         raise NotEnoughData(
             f"task {task.name!r} has neither captured traffic nor a dataset; import labelled history with "

@@ -6,12 +6,11 @@ the form of what was trained on.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import InputError
 from tierwright.curation.labelled import text_of
-from tierwright.curation.tables import MissingColumns, TableForm, missing_columns, read_lines, read_table
+from tierwright.curation.tables import MissingColumns, TableForm, json_in, missing_columns, read_lines, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,40 +56,38 @@ def _first_json(path: Path, form: TableForm | None) -> object:
     """What the first line of a JSON Lines file holds; None: it is none."""
     if not {".jsonl", ".ndjson", ".json"} & {suffix.casefold() for suffix in path.suffixes}:
         return None
-    first = next((line for line in read_lines(path, form=form) if line.strip()), "")
-    try:
-        found: object = json.loads(first)
-    except (ValueError, RecursionError):
-        return None
-    return found
+    return json_in(next((line for line in read_lines(path, form=form) if line.strip()), ""))
 
 
 def _strings(path: Path, form: TableForm | None) -> Iterator[str]:
     for number, line in enumerate(read_lines(path, form=form), 1):
         if not line.strip():
             continue
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            found = None
+        found = json_in(line)
         if not isinstance(found, str):
             raise InputError(f"{path}, line {number} is no JSON string, and the first line is one; write all alike")
         yield found
 
 
 def _usual_column(path: Path, form: TableForm | None) -> str:
-    first = _first_json(path, form)
-    there = tuple(first) if isinstance(first, dict) else None
+    there: tuple[str, ...] | None = ()
     for name in _USUAL:
-        try:
-            if there is None:
-                next(read_table(path, [name], form=form), None)
-        except MissingColumns as error:
-            names = error.there
-        else:
-            if there is None or name in there:
-                return name
-            names = there
-    if len(names) == 1:
-        return names[0]
-    raise missing_columns(path, _USUAL[:1], names, then="; say which one holds the input: --column NAME")
+        there = _columns_without(path, name, form)
+        if there is None:
+            return name
+    assert there is not None
+    if len(there) == 1:
+        return there[0]
+    raise missing_columns(path, _USUAL[:1], there, then="; say which one holds the input: --column NAME")
+
+
+def _columns_without(path: Path, name: str, form: TableForm | None) -> tuple[str, ...] | None:
+    """The columns of a table that lacks this one; None: it has it."""
+    first = _first_json(path, form)
+    if isinstance(first, dict):
+        return None if name in first else tuple(first)
+    try:
+        next(read_table(path, [name], form=form), None)
+    except MissingColumns as error:
+        return error.there
+    return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.core.dataset import Split
 from tierwright.core.errors import InputError
-from tierwright.curation.tables import read_table
+from tierwright.curation.tables import json_in, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -185,11 +185,8 @@ def _json_in(text: str) -> object:
     """The JSON object or list that a text is; otherwise the text."""
     if text.lstrip()[:1] not in {"{", "["}:
         return text
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):  # brackets in running text
-        return text
-    return found if isinstance(found, (dict, list)) else text
+    found = json_in(text)
+    return found if isinstance(found, (dict, list)) else text  # brackets in running text
 
 
 def _json(value: object) -> str:

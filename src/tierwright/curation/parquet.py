@@ -30,7 +30,7 @@ def read_parquet(path: Path, stream: Stream, columns: Sequence[str], *, packed: 
     """
     try:
         import pyarrow as pa  # noqa: PLC0415 - an extra
-        from pyarrow import parquet  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise ServiceError(
             f"{path} is Parquet, which needs the package {error.name}; say `pip install 'tierwright[parquet]'`, or "

@@ -144,6 +144,15 @@ def read_lines(path: Path, *, form: TableForm | None = None) -> Iterator[str]:
                 yield line.removesuffix("\n").removesuffix("\r")
 
 
+def json_in(text: str) -> object:
+    """The JSON value that a text is; None where it is none."""
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError):  # RecursionError: brackets nested beyond any answer's need
+        return None
+    return found
+
+
 def missing_columns(path: Path, missing: Sequence[str], there: Sequence[str], *, then: str = "") -> MissingColumns:
     """What to raise where a table lacks columns; `then` says what else to do."""
     more = f" and {len(there) - _NAMED} more" if len(there) > _NAMED else ""
@@ -290,10 +299,7 @@ def _json_rows(path: Path, lines: _Lines, columns: Sequence[str]) -> Iterator[Ro
     for line in lines:
         if not line.strip():
             continue
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            found = None
+        found = json_in(line)
         if not isinstance(found, dict):
             yield Row(lines.number, None, "is not a JSON object")
             continue

@@ -82,6 +82,11 @@ def choose_arms(
     )
 
 
+def gold_needed(examples: Sequence[Example], min_gold: int) -> int:
+    """People's labels from which they alone count: where there is no incumbent to stand in, however few."""
+    return min_gold if any(example.incumbent_output is not None for example in examples) else 1
+
+
 def _check(examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
     if len(examples) != len(predictions):
         raise InputError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
-from tierwright.evals.arms import choose_arms
+from tierwright.evals.arms import choose_arms, gold_needed
 from tierwright.evals.scorers import ExactAnswer
 from tierwright.evals.spans import span_f1
 from tierwright.evals.texts import text_quality
@@ -54,7 +54,8 @@ def quality(
     Labels and fields: the share of whole answers that are right (Wilson). Spans: F1 of the strings. Texts: BLEU,
     every right text of the same input being a reference; both by bootstrap. Raises as `choose_arms` does.
     """
-    arms = choose_arms(examples, predictions, min_gold=min_gold, need_incumbent=False)
+    needed = gold_needed(examples, min_gold)
+    arms = choose_arms(examples, predictions, min_gold=needed, need_incumbent=False)
     answers = [found.output for found in arms.predictions]
     if contract.kind is ContractKind.TEXT:
         inputs = [example.input for example in arms.examples]

@@ -28,7 +28,7 @@ import numpy as np
 
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
-from tierwright.evals.arms import choose_arms
+from tierwright.evals.arms import choose_arms, gold_needed
 from tierwright.evals.scorers import ExactAnswer
 from tierwright.stats.intervals import wilson_by_group
 from tierwright.stats.paired import paired_difference
@@ -146,7 +146,7 @@ def verdict(
     """
     if not predictions:
         raise InputError("there is no rung to judge; train one, or take the recipe out that was skipped")
-    needed = min_gold if any(example.incumbent_output is not None for example in examples) else 1
+    needed = gold_needed(examples, min_gold)
     arms = {
         rung: choose_arms(examples, found, min_gold=needed, need_incumbent=False) for rung, found in predictions.items()
     }

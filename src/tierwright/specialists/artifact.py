@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tierwright.specialists.encoder import Encoder
+
 FORMAT = 1
 C = TypeVar("C", bound=msgspec.Struct)
 _MANIFEST, _CONFIG, _WEIGHTS = "manifest.json", "config.json", "weights.safetensors"
@@ -141,6 +143,23 @@ def read_artifact(directory: Path, config: type[C], *, files: Collection[str] = 
     return Artifact(
         id=hashlib.sha256(head).hexdigest(), manifest=manifest, config=decoded, arrays=arrays, files=payloads
     )
+
+
+def encoder_of(artifact: Artifact[C], encoder: Encoder | None) -> Encoder | None:
+    """The frozen sentence encoder that an artifact stands on; None: it needs none, whatever is given.
+
+    Raises ArtifactError where it needs another one than is given.
+    """
+    wanted = artifact.manifest.encoder
+    if wanted is None:
+        return None
+    if encoder is None or encoder.fingerprint != wanted:
+        found = "there is none" if encoder is None else f"this one is {encoder.fingerprint[:12]}"
+        raise ArtifactError(
+            f"model {artifact.id[:12]} was trained with sentence encoder {wanted[:12]}, and {found}; "
+            "pull the same weights, or train the model again"
+        )
+    return encoder
 
 
 def _read_manifest(directory: Path) -> tuple[Manifest, bytes]:

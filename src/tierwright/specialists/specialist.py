@@ -14,7 +14,7 @@ import numpy as np
 from tierwright.core.contract import OutputContract
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import Prediction
-from tierwright.specialists.artifact import read_artifact
+from tierwright.specialists.artifact import encoder_of, read_artifact
 from tierwright.specialists.linear import Confidence, LinearHead, decode
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
 from tierwright.specialists.novelty import (
@@ -72,15 +72,8 @@ class Specialist:
 
     def __init__(self, artifact: Artifact[Config], encoder: Encoder | None) -> None:
         """Raises ArtifactError where arrays are missing or the encoder is not the one it was trained with."""
-        wanted = artifact.manifest.encoder
-        if wanted is not None and (encoder is None or encoder.fingerprint != wanted):
-            found = "there is none" if encoder is None else f"this one is {encoder.fingerprint[:12]}"
-            raise ArtifactError(
-                f"model {artifact.id[:12]} was trained with sentence encoder {wanted[:12]}, and {found}; "
-                "pull the same weights, or train the model again"
-            )
         self._contract = artifact.config.contract
-        self._encoder = encoder if wanted is not None else None
+        self._encoder = encoder_of(artifact, encoder)
         arrays = artifact.arrays
         try:
             self._ngrams = NgramFeaturiser(

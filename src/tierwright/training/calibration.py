@@ -14,9 +14,12 @@ from scipy.optimize import minimize
 from scipy.stats import binom
 
 from tierwright.specialists.linear import Confidence, log_odds
+from tierwright.stats.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from tierwright.core.estimate import Estimate
 
 #: Share of right answers, in expectation, that may be given up against the best threshold to answer more requests
 #: locally: half of the margin that the experiment allows by default.
@@ -36,6 +39,20 @@ class Calibration:
     confidence: Confidence
     #: None: there is no confidence from which the specialist should answer.
     threshold: float | None
+
+    def metrics(
+        self, probability: NDArray[np.float64], right: NDArray[np.bool_], incumbent_right: NDArray[np.bool_]
+    ) -> dict[str, Estimate]:
+        """What `FittedSpecialist.metrics` holds, on the examples that calibrated."""
+        sure = self.confidence.calibrated(probability)
+        local = np.zeros(len(right), dtype=np.bool_) if self.threshold is None else sure >= self.threshold
+        shares = {
+            "accuracy": right,
+            "incumbent_accuracy": incumbent_right,
+            "cascade_accuracy": np.where(local, right, incumbent_right),
+            "local_share": local,
+        }
+        return {name: wilson(int(hits.sum()), len(right)) for name, hits in shares.items()}
 
 
 def calibrate(

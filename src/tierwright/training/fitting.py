@@ -11,23 +11,19 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tierwright import __version__
-from tierwright.core.errors import NotEnoughData
-from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
+from tierwright.specialists.artifact import write_artifact
 from tierwright.specialists.ngram import NgramConfig, NgramFeaturiser
 from tierwright.specialists.novelty import weigh
 from tierwright.specialists.specialist import COMBINATIONS, FEATURES, IDF, OWNERS, PROTOTYPES, Config, HeadConfig
-from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
 from tierwright.training.noise import incumbent_error_rate, label_weights
 from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototypes
-from tierwright.training.problem import Problem, judged_by, problem_of
-from tierwright.training.recipe import FittedSpecialist, TrainingSet
+from tierwright.training.problem import Problem, judged_by, nothing_to_calibrate_on, problem_of
+from tierwright.training.recipe import FittedSpecialist, TrainingSet, manifest_of
 from tierwright.training.selection import informative_columns, keep_columns
 from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
@@ -97,7 +93,7 @@ def view(training: TrainingSet, *, encoder: Encoder, ngrams: NgramConfig, votes:
     texts = [example.input for example in training.examples]
     spoken = [[_spoken(value) for value in values] for values in problem.values]
     kept = np.ones(len(texts), dtype=np.bool_)
-    if problem.human.all():
+    if problem.judges.human.all():
         embeddings, named = encoder.embed(texts), [encoder.embed(names) for names in spoken]
     else:
         featuriser = NgramFeaturiser.fit(texts, ngrams)
@@ -110,7 +106,7 @@ def view(training: TrainingSet, *, encoder: Encoder, ngrams: NgramConfig, votes:
             assert of_names.embeddings is not None
             embeddings = features.embeddings
             named.append(of_names.embeddings)
-    return Views(labels=problem.labels, judges=problem.reference, kept=kept, embeddings=embeddings, names=named)
+    return Views(labels=problem.labels, judges=problem.judges.reference, kept=kept, embeddings=embeddings, names=named)
 
 
 def fit_specialist(
@@ -161,22 +157,14 @@ def fit_specialist(
         spread=Spread.of(reading.ngrams, (featuriser.features & 1).astype(np.bool_), ngrams.min_texts),
         total=reading.total,
         embeddings=features.embeddings,
-        folds=problem.folds,
+        folds=problem.judges.folds,
         kept=kept,
         seed=seed,
     )
     novelty, calibration, metrics, right = _calibrated(unseen, problem)
-    judged = np.flatnonzero(problem.reference).tolist()
+    judged = np.flatnonzero(problem.judges.reference).tolist()
     validated = {examples[at].id: float(hit) for at, hit in zip(judged, right, strict=True)}
-    manifest = Manifest(
-        format=FORMAT,
-        recipe=recipe,
-        dataset_id=training.dataset_id,
-        seed=seed,
-        versions={"tierwright": __version__, **{name: installed(name) for name in packages}},
-        encoder=encoder.fingerprint if encoder is not None else None,
-        files={},
-    )
+    manifest = manifest_of(training, recipe=recipe, seed=seed, packages=packages, encoder=encoder)
     config = Config(
         contract=contract,
         ngrams=ngrams,
@@ -216,25 +204,23 @@ def _fit_head(
     features: Features, names: Features, problem: Problem, place: int, *, config: VoteConfig, seed: int
 ) -> _Head:
     """One head, with its slips left out."""
-    labels = problem.labels[:, place]
+    labels, judges = problem.labels[:, place], problem.judges
     members = len(problem.values[place])
     if members < 2:
         return _constant(features)
     everything = np.ones(len(labels))
     # Who is neither judged nor judges is learned from in every fold, and predicted in none.
-    folds = np.where(problem.reference | ~problem.human, problem.folds, -1)
+    folds = np.where(judges.reference | ~judges.human, judges.folds, -1)
     raw = out_of_fold(features, labels, everything, names, folds, config=config, seed=seed)
-    scales = (
-        fit_scales(raw.rows(problem.reference), labels[problem.reference]) if problem.reference.any() else (2.0, 1.0)
-    )
-    judged = problem.human & problem.incumbent_known
-    rate = incumbent_error_rate(int((~problem.incumbent_right[judged]).sum()), int(judged.sum()))
-    weights = label_weights(raw.combined(scales), labels, problem.human, error_rate=rate)
+    scales = fit_scales(raw.rows(judges.reference), labels[judges.reference]) if judges.reference.any() else (2.0, 1.0)
+    judged = judges.human & judges.incumbent_known
+    rate = incumbent_error_rate(int((~judges.incumbent_right[judged]).sum()), int(judged.sum()))
+    weights = label_weights(raw.combined(scales), labels, judges.human, error_rate=rate)
     clean = raw
     if not weights.all():
         clean = out_of_fold(features, labels, weights, names, folds, config=config, seed=seed)
-    if problem.reference.any():
-        scales = fit_scales(clean.rows(problem.reference), labels[problem.reference])
+    if judges.reference.any():
+        scales = fit_scales(clean.rows(judges.reference), labels[judges.reference])
     return _Head(
         votes=fit_votes(features, labels, weights, names, config=config, seed=seed),
         scales=scales,
@@ -283,28 +269,16 @@ def _calibrated(
     unseen: Unseen, problem: Problem
 ) -> tuple[NoveltyConfig, Calibration, dict[str, Estimate], NDArray[np.bool_]]:
     """Novelty and calibration on the reference examples, what was measured there, and which answers were right."""
-    chosen = np.flatnonzero(problem.reference)
+    chosen = np.flatnonzero(problem.judges.reference)
     if not len(chosen):
-        raise NotEnoughData(
-            "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
-        )
+        raise nothing_to_calibrate_on()
     best, evidence = unseen.answers(chosen)
     right = (best == problem.labels[chosen]).all(axis=1)
     novelty = fit_limits(evidence)
     probability = weigh(evidence, novelty)
-    incumbent = problem.incumbent_right[chosen]
+    incumbent = problem.judges.incumbent_right[chosen]
     calibration = calibrate(probability, right, incumbent)
-    sure = calibration.confidence.calibrated(probability)
-    local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
-    cascade = np.where(local, right, incumbent)
-    count = len(right)
-    metrics = {
-        "accuracy": wilson(int(right.sum()), count),
-        "incumbent_accuracy": wilson(int(incumbent.sum()), count),
-        "cascade_accuracy": wilson(int(cascade.sum()), count),
-        "local_share": wilson(int(local.sum()), count),
-    }
-    return novelty, calibration, metrics, right
+    return novelty, calibration, calibration.metrics(probability, right, incumbent), right
 
 
 def _arrays(featuriser: NgramFeaturiser, heads: Sequence[_Head], unseen: Unseen) -> dict[str, NDArray[np.generic]]:

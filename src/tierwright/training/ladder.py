@@ -155,8 +155,6 @@ LADDER = (
     Step(recipe=LORA, kinds=_CLOSED | {ContractKind.SPANS, ContractKind.TEXT}, make=_lora, slow=True),
 )
 RECIPES = tuple(step.recipe for step in LADDER)
-#: Contracts that some recipe can learn.
-LEARNABLE_KINDS = frozenset(kind for step in LADDER for kind in step.kinds)
 
 
 def climb(

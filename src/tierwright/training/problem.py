@@ -1,6 +1,7 @@
 """The examples of a closed-set task as arrays: labels, who says so, who judges, and folds.
 
-Owns the checks of what is to be trained on. Refuses to know what is fitted to it.
+Owns the checks of what is to be trained on, and who judges; recipes of other answers use these, too. Refuses to know
+what is fitted to it.
 """
 
 from __future__ import annotations
@@ -29,15 +30,11 @@ _PLENTY = 3000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """The examples as arrays."""
+class Judges:
+    """Who says of n examples what is right, shape (n,) each."""
 
-    #: Members of each head.
-    values: tuple[tuple[FieldValue, ...], ...]
-    #: The member each example has, shape (n, heads).
-    labels: NDArray[np.int64]
     human: NDArray[np.bool_]
-    #: Whether the incumbent's answer equals the output, shape (n,); True where it is the output.
+    #: Whether the incumbent's answer equals the output; True where it is the output.
     incumbent_right: NDArray[np.bool_]
     #: Whether the incumbent's answer is known; True where there is no incumbent at all.
     incumbent_known: NDArray[np.bool_]
@@ -46,28 +43,41 @@ class Problem:
     folds: NDArray[np.int64]
 
 
-def problem_of(examples: Sequence[Example], contract: OutputContract, folds: int, seed: int) -> Problem:
-    """The examples as arrays, checked."""
-    if contract.kind not in {ContractKind.LABEL, ContractKind.FIELDS}:
-        raise NotEnoughData(f"linear recipes learn label and fields answers; these are {contract.kind.value}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """The examples as arrays."""
+
+    #: Members of each head.
+    values: tuple[tuple[FieldValue, ...], ...]
+    #: The member each example has, shape (n, heads).
+    labels: NDArray[np.int64]
+    judges: Judges
+
+
+def refuse_test_examples(examples: Sequence[Example]) -> None:
+    """Raises InputError where one is among the examples to train on."""
     if any(example.split is Split.TEST for example in examples):
         raise InputError("test examples are among those to train on; they belong to the experiment")
-    parsed = [contract.parse(example.output) for example in examples]
-    if any(values is None for values in parsed):
-        raise InputError("an example's output breaks the dataset's contract; build the dataset again")
-    rows = [values for values in parsed if values is not None]
-    if len(set(rows)) < 2:
+
+
+def refuse_one_answer(answers: Sequence[object]) -> None:
+    """Raises NotLearnable where all are the same."""
+    if len(set(answers)) < 2:
         raise NotLearnable(
-            f"all {len(rows)} examples have one and the same answer: there is nothing to learn, a constant in the "
+            f"all {len(answers)} examples have one and the same answer: there is nothing to learn, a constant in the "
             "application does the same"
         )
-    members: list[tuple[FieldValue, ...]] = []
-    labels = np.zeros((len(rows), len(contract.heads)), dtype=np.int64)
-    for place in range(len(contract.heads)):
-        column = [(type(values[place]), values[place]) for values in rows]
-        order = {member: number for number, member in enumerate(dict.fromkeys(sorted(column, key=repr)))}
-        members.append(tuple(value for _, value in order))
-        labels[:, place] = [order[member] for member in column]
+
+
+def nothing_to_calibrate_on() -> NotEnoughData:
+    """What to raise where nobody judges."""
+    return NotEnoughData(
+        "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
+    )
+
+
+def judges_of(examples: Sequence[Example], folds: int, seed: int) -> Judges:
+    """Who judges: people where there are enough of their labels, the calibration split otherwise."""
     human = np.array([example.source is LabelSource.HUMAN for example in examples])
     known = np.array([example.incumbent_output is not None for example in examples])
     if not known.any():
@@ -77,9 +87,7 @@ def problem_of(examples: Sequence[Example], contract: OutputContract, folds: int
     reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
     if human.all() and len(human) >= _PLENTY:
         reference &= fold == 0  # a fold is plenty to calibrate on, and the others need not be fitted
-    return Problem(
-        values=tuple(members),
-        labels=labels,
+    return Judges(
         human=human,
         incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
         incumbent_known=known,
@@ -88,13 +96,37 @@ def problem_of(examples: Sequence[Example], contract: OutputContract, folds: int
     )
 
 
-def judged_by(problem: Problem, judges: NDArray[np.bool_]) -> Problem:
+def problem_of(examples: Sequence[Example], contract: OutputContract, folds: int, seed: int) -> Problem:
+    """The examples as arrays, checked."""
+    if contract.kind not in {ContractKind.LABEL, ContractKind.FIELDS}:
+        raise NotEnoughData(f"linear recipes learn label and fields answers; these are {contract.kind.value}")
+    refuse_test_examples(examples)
+    parsed = [contract.parse(example.output) for example in examples]
+    if any(values is None for values in parsed):
+        raise InputError("an example's output breaks the dataset's contract; build the dataset again")
+    rows = [values for values in parsed if values is not None]
+    refuse_one_answer(rows)
+    members: list[tuple[FieldValue, ...]] = []
+    labels = np.zeros((len(rows), len(contract.heads)), dtype=np.int64)
+    for place in range(len(contract.heads)):
+        column = [(type(values[place]), values[place]) for values in rows]
+        order = {member: number for number, member in enumerate(dict.fromkeys(sorted(column, key=repr)))}
+        members.append(tuple(value for _, value in order))
+        labels[:, place] = [order[member] for member in column]
+    return Problem(values=tuple(members), labels=labels, judges=judges_of(examples, folds, seed))
+
+
+def judged_by(problem: Problem, chosen: NDArray[np.bool_]) -> Problem:
     """The same examples, of which only some judge."""
+    judges = problem.judges
     return replace(
         problem,
-        human=np.ones_like(problem.human),
-        reference=judges & problem.incumbent_known,
-        folds=np.where(judges, problem.folds, -1),
+        judges=replace(
+            judges,
+            human=np.ones_like(judges.human),
+            reference=chosen & judges.incumbent_known,
+            folds=np.where(chosen, judges.folds, -1),
+        ),
     )
 
 

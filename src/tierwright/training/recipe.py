@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
+
+from tierwright import __version__
+from tierwright.specialists.artifact import FORMAT, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Example
     from tierwright.core.estimate import Estimate
     from tierwright.core.ids import DatasetId, InferenceId
+    from tierwright.specialists.encoder import Encoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,26 @@ class FittedSpecialist:
     metrics: Mapping[str, Estimate]
     #: How right the answer to each of those examples was, in [0, 1]: what rungs are compared by, example by example.
     validated: Mapping[InferenceId, float]
+
+
+def versions_of(packages: Sequence[str]) -> dict[str, str]:
+    """Tierwright's version and those of installed packages, by name."""
+    return {"tierwright": __version__, **{name: version(name) for name in packages}}
+
+
+def manifest_of(
+    training: TrainingSet, *, recipe: str, seed: int, packages: Sequence[str], encoder: Encoder | None = None
+) -> Manifest:
+    """What an artifact's manifest says before its files are known; the packages' arithmetic is in the weights."""
+    return Manifest(
+        format=FORMAT,
+        recipe=recipe,
+        dataset_id=training.dataset_id,
+        seed=seed,
+        versions=versions_of(packages),
+        encoder=encoder.fingerprint if encoder is not None else None,
+        files={},
+    )
 
 
 class Unavailable(Exception):  # noqa: N818 - a state, as in HTTP

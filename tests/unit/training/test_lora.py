@@ -276,7 +276,7 @@ def test_a_template_without_a_system_message(tmp_path: Path) -> None:
 
 def test_an_input_opens_no_turns(tmp_path: Path) -> None:
     """Special tokens that an input spells out are text like any other; long inputs are cut, the frame is not."""
-    from tierwright.training.lm.model import coding_of, find_device, fitting_prompt, open_language  # noqa: PLC0415
+    from tierwright.training.lm.model import coding_of, find_device, fitting_prompt, open_language  # noqa: PLC0415 - as above
 
     language = open_language(a_base(tmp_path, LABEL, hidden=32).directory, find_device())
     coding = coding_of(language.tokenizer, fitting_prompt(language.tokenizer, instruction_for(LABEL)))
@@ -293,7 +293,7 @@ def test_the_loss_is_that_of_the_whole_model(tmp_path: Path) -> None:
     """Logits for the tokens in the loss only, padding and all, give transformers' own loss."""
     import torch  # noqa: PLC0415 - an extra
 
-    from tierwright.training.lm.model import (  # noqa: PLC0415
+    from tierwright.training.lm.model import (  # noqa: PLC0415 - as above
         adapted,
         check_head,
         coding_of,
@@ -302,7 +302,7 @@ def test_the_loss_is_that_of_the_whole_model(tmp_path: Path) -> None:
         fitting_prompt,
         open_language,
     )
-    from tierwright.training.lm.rows import Limits, make_rows  # noqa: PLC0415
+    from tierwright.training.lm.rows import Limits, make_rows  # noqa: PLC0415 - as above
 
     language = open_language(a_base(tmp_path, LABEL, hidden=32).directory, find_device())
     check_head(language)

@@ -6,9 +6,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.tiny_bert import CONFIG, MAX_TOKENS, TEXTS, reference_embedding, tiny_tokenizer, tiny_weights, token_ids
+from tests.tiny_bert import (
+    CONFIG,
+    MAX_TOKENS,
+    TEXTS,
+    reference_embedding,
+    tiny_card,
+    tiny_tokenizer,
+    tiny_weights,
+    token_ids,
+)
 from tierwright.core.errors import ArtifactError
-from tierwright.specialists.encoder import EncoderCard
 from tierwright.training import encoder_graph
 from tierwright.training.encoder_graph import read_config
 from tierwright.training.tuned_export import Trained, export
@@ -25,18 +33,7 @@ def trained(**changes: Any) -> Trained:
         "tensors": tiny_weights(),
         "config": read_config(json.dumps(CONFIG).encode()),
         "tokenizer": tiny_tokenizer(),
-        "card": EncoderCard(
-            name="tiny",
-            source="a test",
-            revision="0",
-            licence="Apache-2.0",
-            weights_sha256="0" * 64,
-            files={},
-            dimension=CONFIG["hidden_size"],
-            max_tokens=64,
-            pooling="mean",
-            precision="int8",
-        ),
+        "card": tiny_card(max_tokens=64),
         "max_tokens": MAX_TOKENS,
         "heads": [
             (draw.normal(0, 3, (CONFIG["hidden_size"], members)).astype(np.float32), np.zeros(members, np.float32))

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from tests.tiny_bert import CONFIG, tiny_tokenizer, tiny_weights
+from tests.tiny_bert import CONFIG, tiny_card, tiny_tokenizer, tiny_weights
 from tierwright.core.errors import ServiceError
-from tierwright.specialists.encoder import EncoderCard
 from tierwright.training.checkpoints import Checkpoints
 from tierwright.training.encoder_graph import read_config
 from tierwright.training.tuning import tune
@@ -29,18 +28,7 @@ PLAN = TuningPlan(epochs=6, batch=8, rate=3e-3, head_rate=3e-2)
 
 def base() -> TunableWeights:
     """The tiny model's weights."""
-    card = EncoderCard(
-        name="tiny",
-        source="a test",
-        revision="0",
-        licence="Apache-2.0",
-        weights_sha256="0" * 64,
-        files={},
-        dimension=CONFIG["hidden_size"],
-        max_tokens=16,
-        pooling="mean",
-        precision="int8",
-    )
+    card = tiny_card(max_tokens=16)
     config = read_config(json.dumps(CONFIG).encode())
     return TunableWeights(tensors=tiny_weights(), config=config, tokenizer=tiny_tokenizer(), card=card)
 

@@ -11,7 +11,10 @@ import typer
 from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
+    DatasetArgument,
+    EncodingOption,
     JsonOption,
+    QuotesOption,
     Ticker,
     opened,
     say,
@@ -43,7 +46,6 @@ class Imported(Enum):
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
 app.command("triage")(triage)
-DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
 
 
 @app.command()
@@ -89,18 +91,16 @@ def import_(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.", min=0, max=MAX_SEED)
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
-    quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
-    ] = True,
+    encoding: EncodingOption = "utf-8",
+    quotes: QuotesOption = True,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Make a dataset of labelled history: years of decided cases, without any captured traffic."""
     from tierwright.app.ring import import_labelled  # noqa: PLC0415 - `--help` must not wait
-    from tierwright.core.contract import ContractKind  # noqa: PLC0415
-    from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415
-    from tierwright.curation.tables import TableForm  # noqa: PLC0415
+    from tierwright.core.contract import ContractKind  # noqa: PLC0415 - as above
+    from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415 - as above
+    from tierwright.curation.tables import TableForm  # noqa: PLC0415 - as above
 
     columns = LabelledColumns(inputs=tuple(input_), outputs=tuple(output), split=split)
     with opened(config) as parts:

@@ -27,8 +27,8 @@ def demo(
     """Run the whole ring offline, on synthetic traffic or on a log of your own."""
     import os  # noqa: PLC0415 - `--help` must not wait
 
-    from tierwright.app.demo.run import DemoOptions, run_demo  # noqa: PLC0415
-    from tierwright.app.demo.story import document, tell  # noqa: PLC0415
+    from tierwright.app.demo.run import DemoOptions, run_demo  # noqa: PLC0415 - as above
+    from tierwright.app.demo.story import document, tell  # noqa: PLC0415 - as above
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tierwright" / "weights"
     tickers: dict[str, Ticker] = {}

@@ -91,7 +91,7 @@ def rollback(
 ) -> None:
     """Put back what was live before, or the frontier model."""
     from tierwright.lifecycle.promotion import Withdrawal  # noqa: PLC0415 - as above
-    from tierwright.lifecycle.promotion import rollback as run  # noqa: PLC0415
+    from tierwright.lifecycle.promotion import rollback as run  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = parts.store.task(task)

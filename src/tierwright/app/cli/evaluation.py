@@ -29,7 +29,7 @@ def run(
 ) -> None:
     """Compare a version with its incumbent on the test examples; exit code 1 if the verdict allows no promotion."""
     from tierwright.app.ring import evaluate, version_of  # noqa: PLC0415 - `--help` must not wait
-    from tierwright.evals.report import report, summary  # noqa: PLC0415
+    from tierwright.evals.report import report, summary  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = version_of(parts, version)

@@ -13,7 +13,9 @@ from tierwright.app.cli.curve import curve
 from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
+    EncodingOption,
     JsonOption,
+    QuotesOption,
     estimate_json,
     opened,
     percent,
@@ -102,10 +104,8 @@ def predict(
         list[str] | None, typer.Option(help="Holds the input; default: input, text, or the only one. Repeat to join.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="The task's newest version by this recipe.")] = None,
-    encoding: Annotated[str, typer.Option(help="Of a text file.")] = "utf-8",
-    quotes: Annotated[
-        bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")
-    ] = True,
+    encoding: EncodingOption = "utf-8",
+    quotes: QuotesOption = True,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -185,9 +185,9 @@ def pull(
     """Fetch base weights, check their SHA-256 and build what serves them."""
     import os  # noqa: PLC0415 - as above
 
-    from tierwright.app.base_weights import pull_weights  # noqa: PLC0415
-    from tierwright.app.settings import load_settings  # noqa: PLC0415
-    from tierwright.training.lm_weights import Consent  # noqa: PLC0415
+    from tierwright.app.base_weights import pull_weights  # noqa: PLC0415 - as above
+    from tierwright.app.settings import load_settings  # noqa: PLC0415 - as above
+    from tierwright.training.lm_weights import Consent  # noqa: PLC0415 - as above
 
     settings = load_settings(config, os.environ)
     consent = Consent(trust=trust, licence=accept_licence)
@@ -204,8 +204,8 @@ def weights(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) 
     """List the base weights that can be pulled, with their licences, and which are here."""
     import os  # noqa: PLC0415 - as above
 
-    from tierwright.app.base_weights import list_weights  # noqa: PLC0415
-    from tierwright.app.settings import load_settings  # noqa: PLC0415
+    from tierwright.app.base_weights import list_weights  # noqa: PLC0415 - as above
+    from tierwright.app.settings import load_settings  # noqa: PLC0415 - as above
 
     known = list_weights(load_settings(config, os.environ))
     columns = ("name", "kind", "licence", "sums", "", "restrictions")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.")]
+DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
+EncodingOption = Annotated[str, typer.Option(help="Of a text file.")]
+QuotesOption = Annotated[bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")]
 
 #: Columns of text that goes into a file or a pipe.
 _PIPED_WIDTH = 112
@@ -62,7 +65,7 @@ def show(document: Any, *, as_json: bool, text: Callable[[Console], None]) -> No
 def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table; columns whose name begins with `>` are aligned to the right."""
     from rich.box import SIMPLE  # noqa: PLC0415 - as above
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - as above
 
     shown = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False)
     for column in columns:

@@ -103,7 +103,7 @@ def name(
     """Give a task a name."""
     from dataclasses import replace  # noqa: PLC0415 - as above
 
-    from tierwright.core.task import checked_name  # noqa: PLC0415
+    from tierwright.core.task import checked_name  # noqa: PLC0415 - as above
 
     named = checked_name(new_name)
     with opened(config) as parts:
@@ -116,7 +116,7 @@ def _join(config: Path, *, days: int, seed: int, as_json: bool) -> None:
     """The quick look between two audits."""
     from datetime import timedelta  # noqa: PLC0415 - as above
 
-    from tierwright.curation.joining import Joiner  # noqa: PLC0415
+    from tierwright.curation.joining import Joiner  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         joined = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed).look()

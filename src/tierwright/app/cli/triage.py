@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, estimate_json, opened, say, show
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DatasetArgument,
+    JsonOption,
+    estimate_json,
+    opened,
+    say,
+    show,
+)
 from tierwright.core.errors import NotFound
 from tierwright.core.ids import DatasetId
 
@@ -25,7 +34,7 @@ _SHOWN = 5
 
 
 def triage(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")],
+    dataset: DatasetArgument,
     show_texts: Annotated[bool, typer.Option("--show-texts", help="Show the inputs of the examples named.")] = False,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,

@@ -15,7 +15,7 @@ import numpy as np
 from tierwright.core.contract import OutputContract
 from tierwright.core.errors import ArtifactError
 from tierwright.core.model import Prediction
-from tierwright.specialists.artifact import read_artifact
+from tierwright.specialists.artifact import encoder_of, read_artifact
 from tierwright.specialists.linear import Confidence
 from tierwright.specialists.spans.answers import FoundString, Habits, render, specs
 from tierwright.specialists.spans.candidates import Gazetteer, choose, describe, found_string
@@ -121,17 +121,11 @@ class SpanTagger:
 
     def __init__(self, artifact: Artifact[Config], encoder: Encoder | None) -> None:
         """Raises ArtifactError where arrays are missing or the encoder is not the one it was trained with."""
-        wanted = artifact.manifest.encoder
-        if wanted is not None and (encoder is None or encoder.fingerprint != wanted):
-            found = "there is none" if encoder is None else f"this one is {encoder.fingerprint[:12]}"
-            raise ArtifactError(
-                f"model {artifact.id[:12]} was trained with sentence encoder {wanted[:12]}, and {found}; "
-                "pull the same weights, or train the model again"
-            )
+        encoder = encoder_of(artifact, encoder)
         config = artifact.config
         self._contract, self._habits = config.contract, config.habits
         try:
-            self._reader, self._judge = _restore(artifact, encoder if wanted is not None else None)
+            self._reader, self._judge = _restore(artifact, encoder)
         except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"model {artifact.id[:12]} lacks or garbles {error}; train it again") from error
         self._confidence = Confidence(slope=config.confidence_slope, intercept=config.confidence_intercept)

@@ -11,26 +11,23 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tierwright import __version__
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
-from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
-from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
-from tierwright.stats.intervals import wilson
+from tierwright.core.errors import InputError, NotEnoughData
+from tierwright.specialists.artifact import write_artifact
 from tierwright.training.calibration import calibrate
 from tierwright.training.lm.artifact import CANARY, BaseReference, LoraConfig, Weighing
 from tierwright.training.lm.grammar import slots_of
 from tierwright.training.lm.prompts import instruction_for
 from tierwright.training.lm.rows import Limits, audit, make_rows
 from tierwright.training.lm.scores import is_right, score
-from tierwright.training.problem import MIN_HUMAN
-from tierwright.training.recipe import FittedSpecialist
+from tierwright.training.problem import MIN_HUMAN, nothing_to_calibrate_on, refuse_one_answer, refuse_test_examples
+from tierwright.training.recipe import FittedSpecialist, manifest_of, versions_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -134,10 +131,10 @@ class LoraRecipe:
         # Torch and transformers take seconds to load, and only this recipe needs them.
         import torch  # noqa: PLC0415 - see above
 
-        from tierwright.training.lm.checkpoints import Checkpoints  # noqa: PLC0415
-        from tierwright.training.lm.decoding import Decoder  # noqa: PLC0415
-        from tierwright.training.lm.loop import Schedule, train  # noqa: PLC0415
-        from tierwright.training.lm.model import (  # noqa: PLC0415
+        from tierwright.training.lm.checkpoints import Checkpoints  # noqa: PLC0415 - as above
+        from tierwright.training.lm.decoding import Decoder  # noqa: PLC0415 - as above
+        from tierwright.training.lm.loop import Schedule, train  # noqa: PLC0415 - as above
+        from tierwright.training.lm.model import (  # noqa: PLC0415 - as above
             adapted,
             adapter_files,
             check_head,
@@ -177,7 +174,8 @@ class LoraRecipe:
             patience=settings.patience,
             seed=seed,
         )
-        key = f"{training.dataset_id} {seed} {settings} {self.base.fingerprint} {_versions()} {language.device}"
+        versions = versions_of(_LIBRARIES)
+        key = f"{training.dataset_id} {seed} {settings} {self.base.fingerprint} {versions} {language.device}"
         checkpoints = Checkpoints(directory=artifacts / f".lora-{hashlib.sha256(key.encode()).hexdigest()[:16]}")
         speed = train(
             language,
@@ -203,15 +201,7 @@ class LoraRecipe:
             confidence_slope=verdict.calibration.confidence.slope,
             confidence_intercept=verdict.calibration.confidence.intercept,
         )
-        manifest = Manifest(
-            format=FORMAT,
-            recipe=NAME,
-            dataset_id=training.dataset_id,
-            seed=seed,
-            versions=_versions(),
-            encoder=None,
-            files={},
-        )
+        manifest = manifest_of(training, recipe=NAME, seed=seed, packages=_LIBRARIES)
         files = adapter_files(language, base=self.base.card.repository or self.base.card.name)
         identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays={}, files=files)
         checkpoints.remove()
@@ -237,15 +227,10 @@ def _split(training: TrainingSet, seed: int) -> _Parts:
     examples, contract = training.examples, training.contract
     if contract.kind is ContractKind.OPEN:
         raise NotEnoughData("open answers have no form that could be checked: leave the task on the frontier model")
-    if any(example.split is Split.TEST for example in examples):
-        raise InputError("test examples are among those to train on; they belong to the experiment")
+    refuse_test_examples(examples)
     if contract.kind in _CLOSED and any(contract.parse(example.output) is None for example in examples):
         raise InputError("an example's output breaks the dataset's contract; build the dataset again")
-    if len({example.output for example in examples}) < 2:
-        raise NotLearnable(
-            f"all {len(examples)} examples have one and the same answer: there is nothing to learn, a constant in the "
-            "application does the same"
-        )
+    refuse_one_answer([example.output for example in examples])
     calibration = [example for example in examples if example.split is Split.CALIBRATION]
     rest = [example for example in examples if example.split is Split.TRAIN]
     random = np.random.default_rng(seed)
@@ -320,27 +305,17 @@ def _verdict(decoder: Decoder, training: TrainingSet, examples: Sequence[Example
     human = [example for example in judged if example.source is LabelSource.HUMAN]
     judged = human if len(human) >= MIN_HUMAN else judged
     if not judged:
-        raise NotEnoughData(
-            "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
-        )
+        raise nothing_to_calibrate_on()
     answers: list[Answer] = decoder.answers([example.input for example in judged])
     pairs = list(zip(judged, answers, strict=True))
     right = np.array([answer.ended and is_right(contract, e.output, answer.text) for e, answer in pairs])
     incumbent = np.array([example.incumbent_output in {None, example.output} for example in judged])
     probability, weighing = weigh(contract, answers, right, [example.group for example in judged], seed)
     calibration = calibrate(probability, right, incumbent)
-    sure = calibration.confidence.calibrated(probability)
-    local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
-    count = len(right)
     return _Verdict(
         calibration=calibration,
         weighing=weighing,
-        metrics={
-            "accuracy": wilson(int(right.sum()), count),
-            "incumbent_accuracy": wilson(int(incumbent.sum()), count),
-            "cascade_accuracy": wilson(int(np.where(local, right, incumbent).sum()), count),
-            "local_share": wilson(int(local.sum()), count),
-        },
+        metrics=calibration.metrics(probability, right, incumbent),
         validated={e.id: score(contract, e.output, answer.text) for e, answer in pairs},
     )
 
@@ -355,7 +330,3 @@ def _reference(base: BaseLm) -> BaseReference:
         licence_note=card.licence_note,
         files={name: wanted.sha256 for name, wanted in sorted(card.files.items())},
     )
-
-
-def _versions() -> dict[str, str]:
-    return {"tierwright": __version__, **{name: installed(name) for name in _LIBRARIES}}

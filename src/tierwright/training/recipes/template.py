@@ -15,16 +15,14 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tierwright import __version__
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
-from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
-from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
+from tierwright.core.errors import NotEnoughData
+from tierwright.specialists.artifact import write_artifact
 from tierwright.specialists.attributes import read_attributes
 from tierwright.specialists.composing import Composer
 from tierwright.specialists.delexicalising import act_of, delexicalise
@@ -40,10 +38,10 @@ from tierwright.specialists.template import (
     slot_numbers,
     slot_series,
 )
-from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import TOLERANCE, calibrate
 from tierwright.training.preference import START, Choice, learn_preference, learn_signals
-from tierwright.training.recipe import FittedSpecialist
+from tierwright.training.problem import refuse_one_answer, refuse_test_examples
+from tierwright.training.recipe import FittedSpecialist, manifest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,13 +50,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.core.dataset import Example
-    from tierwright.core.estimate import Estimate
     from tierwright.core.ids import InferenceId
     from tierwright.specialists.attributes import Attributes
     from tierwright.specialists.composing import Candidate, Preference
     from tierwright.specialists.delexicalising import Token
     from tierwright.specialists.realisation import Realisations
-    from tierwright.training.calibration import Calibration
     from tierwright.training.recipe import TrainingSet
 
 NAME = "template"
@@ -158,7 +154,8 @@ class TemplateRecipe:
             confidence_slope=calibration.confidence.slope,
             confidence_intercept=calibration.confidence.intercept,
         )
-        identity, path = write_artifact(artifacts, manifest=_manifest(training, seed), config=config, arrays=arrays)
+        manifest = manifest_of(training, recipe=NAME, seed=seed, packages=("numpy", "scipy"))
+        identity, path = write_artifact(artifacts, manifest=manifest, config=config, arrays=arrays)
         return FittedSpecialist(
             id=identity,
             path=path,
@@ -166,21 +163,9 @@ class TemplateRecipe:
             encoder=None,
             threshold=calibration.threshold,
             train_seconds=time.perf_counter() - begun,
-            metrics=_metrics(judgement, calibration),
+            metrics=calibration.metrics(judgement.probability, judgement.right, judgement.incumbent),
             validated=judgement.validated,
         )
-
-
-def _manifest(training: TrainingSet, seed: int) -> Manifest:
-    return Manifest(
-        format=FORMAT,
-        recipe=NAME,
-        dataset_id=training.dataset_id,
-        seed=seed,
-        versions={"tierwright": __version__, **{name: installed(name) for name in ("numpy", "scipy")}},
-        encoder=None,
-        files={},
-    )
 
 
 def _cases(training: TrainingSet) -> list[_Case]:
@@ -188,13 +173,8 @@ def _cases(training: TrainingSet) -> list[_Case]:
     examples = training.examples
     if training.contract.kind is not ContractKind.TEXT:
         raise NotEnoughData(f"templates make texts; these answers are {training.contract.kind.value}")
-    if any(example.split is Split.TEST for example in examples):
-        raise InputError("test examples are among those to train on; they belong to the experiment")
-    if len({example.output for example in examples}) < 2:
-        raise NotLearnable(
-            f"all {len(examples)} examples have one and the same answer: there is nothing to learn, a constant in the "
-            "application does the same"
-        )
+    refuse_test_examples(examples)
+    refuse_one_answer([example.output for example in examples])
     human = sum(example.source is LabelSource.HUMAN for example in examples) >= _LEAST
     alike: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
@@ -339,18 +319,6 @@ def _judge(templates: Templates, judged: Sequence[_Case], level: float, weights:
         incumbent=np.array([case.incumbent_right for case in judged]),
         validated=validated,
     )
-
-
-def _metrics(judgement: _Judgement, calibration: Calibration) -> dict[str, Estimate]:
-    sure = calibration.confidence.calibrated(judgement.probability)
-    local = np.zeros(len(sure), dtype=np.bool_) if calibration.threshold is None else sure >= calibration.threshold
-    cascade = np.where(local, judgement.right, judgement.incumbent)
-    return {
-        "accuracy": wilson(int(judgement.right.sum()), len(sure)),
-        "incumbent_accuracy": wilson(int(judgement.incumbent.sum()), len(sure)),
-        "cascade_accuracy": wilson(int(cascade.sum()), len(sure)),
-        "local_share": wilson(int(local.sum()), len(sure)),
-    }
 
 
 def _make_ready(

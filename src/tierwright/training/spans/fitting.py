@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
-from tierwright import __version__
 from tierwright.core.contract import ContractKind
-from tierwright.core.dataset import LabelSource, Split
-from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
-from tierwright.specialists.artifact import FORMAT, Manifest, write_artifact
+from tierwright.core.errors import NotEnoughData
+from tierwright.specialists.artifact import write_artifact
 from tierwright.specialists.spans.answers import specs
 from tierwright.specialists.spans.candidates import Gazetteer, gather
 from tierwright.specialists.spans.features import Features
@@ -28,10 +25,15 @@ from tierwright.specialists.spans.passages import LONG
 from tierwright.specialists.spans.reader import Reader, Standard, novelty, prepare, read_spans
 from tierwright.specialists.spans.tagger import Config, Judge, arrays_of, chain_of
 from tierwright.specialists.spans.vectors import TokenVectors
-from tierwright.stats.intervals import wilson
 from tierwright.training.calibration import Calibration, calibrate
-from tierwright.training.problem import MIN_HUMAN
-from tierwright.training.recipe import FittedSpecialist
+from tierwright.training.problem import (
+    Judges,
+    judges_of,
+    nothing_to_calibrate_on,
+    refuse_one_answer,
+    refuse_test_examples,
+)
+from tierwright.training.recipe import FittedSpecialist, manifest_of
 from tierwright.training.spans.alignment import Aligned, absent_values, align, group_fields, learn_habits
 from tierwright.training.spans.chain_fitting import ChainConfig, Inputs, fit_chain, mean_chain
 from tierwright.training.spans.judging import Held, Judged, fit_judge
@@ -55,8 +57,6 @@ if TYPE_CHECKING:
     from tierwright.training.recipe import TrainingSet
 
 NAME = "span-tagger"
-#: Examples, all labelled by people, of which one fold is plenty to calibrate on.
-_PLENTY = 3000
 #: Share of long texts from which there is a model of the sentences worth reading.
 _LONG_SHARE = 0.05
 
@@ -87,11 +87,7 @@ class _Problem:
     habits: list[Habits]
     #: The fields of each chain.
     chains: list[list[int]]
-    #: Whose judgement calibrates, shape (n,).
-    reference: NDArray[np.bool_]
-    #: Whether the incumbent's answer equals the output; True where there is no incumbent, shape (n,).
-    incumbent_right: NDArray[np.bool_]
-    folds: NDArray[np.int64]
+    judges: Judges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +147,8 @@ def fit_span_tagger(
         standard=material.standard,
         vectors=vectors,
     )
-    manifest = Manifest(
-        format=FORMAT,
-        recipe=NAME,
-        dataset_id=training.dataset_id,
-        seed=seed,
-        versions={"tierwright": __version__, **{name: installed(name) for name in ("numpy", "scipy", "scikit-learn")}},
-        encoder=encoder.fingerprint if encoder is not None else None,
-        files={},
-    )
+    packages = ("numpy", "scipy", "scikit-learn")
+    manifest = manifest_of(training, recipe=NAME, seed=seed, packages=packages, encoder=encoder)
     identity, path = write_artifact(
         artifacts,
         manifest=manifest,
@@ -191,13 +180,8 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
     contract, examples = training.contract, list(training.examples)
     if contract.kind is not ContractKind.SPANS:
         raise NotEnoughData(f"{NAME} learns spans answers; these are {contract.kind.value}")
-    if any(example.split is Split.TEST for example in examples):
-        raise InputError("test examples are among those to train on; they belong to the experiment")
-    if len({example.output for example in examples}) < 2:
-        raise NotLearnable(
-            f"all {len(examples)} examples have one and the same answer: there is nothing to learn, a constant in the "
-            "application does the same"
-        )
+    refuse_test_examples(examples)
+    refuse_one_answer([example.output for example in examples])
     absent = absent_values(contract, [e.input for e in examples], [e.output for e in examples])
     found = [align(contract, example.input, example.output, absent) for example in examples]
     pairs = _sample(
@@ -213,28 +197,16 @@ def _problem(training: TrainingSet, config: SpanConfig, seed: int) -> _Problem:
             f"none of the {strings} strings in {len(examples)} answers stands in its input, so no span can be learned"
         )
     examples = [example for example, _ in pairs]
-    human = np.array([example.source is LabelSource.HUMAN for example in examples])
-    known = np.array([example.incumbent_output is not None for example in examples])
-    if not known.any():
-        known[:] = True  # labelled history: there is no incumbent that could be wrong where nobody looked
-    calibrating = np.array([example.split is Split.CALIBRATION for example in examples])
-    folds = _folds([example.group for example in examples], config.folds, seed)
-    reference = (human if human.sum() >= MIN_HUMAN else calibrating) & known
-    if human.all() and len(human) >= _PLENTY:
-        reference &= folds == 0
-    if not reference.any():
-        raise NotEnoughData(
-            "no example is left to calibrate on: no human labels, and no calibration split; build a larger dataset"
-        )
+    judges = judges_of(examples, config.folds, seed)
+    if not judges.reference.any():
+        raise nothing_to_calibrate_on()
     return _Problem(
         contract=contract,
         examples=examples,
         aligned=aligned,
         habits=learn_habits(contract, aligned, [example.output for example in examples], absent),
         chains=group_fields(aligned, len(specs(contract))),
-        reference=reference,
-        incumbent_right=np.array([example.incumbent_output in {None, example.output} for example in examples]),
-        folds=folds,
+        judges=judges,
     )
 
 
@@ -248,13 +220,6 @@ def _sample(pairs: list[tuple[Example, Aligned]], most: int, seed: int) -> list[
     return [pairs[place] for place in sorted(kept.tolist())]
 
 
-def _folds(groups: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """A fold for each example; near-duplicates share one. Depends on the order of the groups, not on their names."""
-    order = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    drawn = np.random.default_rng(seed).permutation(len(order)) % folds
-    return np.array([drawn[order[group]] for group in groups], dtype=np.int64)
-
-
 def _material(problem: _Problem, vectors: TokenVectors | None, config: SpanConfig, seed: int) -> _Material:
     """Every text read; of long ones what a model chooses that has not seen them, and where their answers stand."""
     aligned, fields = problem.aligned, len(problem.habits)
@@ -264,9 +229,9 @@ def _material(problem: _Problem, vectors: TokenVectors | None, config: SpanConfi
         relevance = fit_relevance(aligned, fields, seed)
     if relevance is not None:
         for fold in range(config.folds):
-            others = [one for one, own in zip(aligned, problem.folds, strict=True) if own != fold]
+            others = [one for one, own in zip(aligned, problem.judges.folds, strict=True) if own != fold]
             model = fit_relevance(others, fields, seed) or relevance
-            for place in np.flatnonzero(problem.folds == fold).tolist():
+            for place in np.flatnonzero(problem.judges.folds == fold).tolist():
                 scores[place] = model.scores(aligned[place].tokens) if len(aligned[place].tokens) else None
     prepared = [
         prepare(one.tokens, relevance=score, vectors=vectors, also=answer_sentences(one))
@@ -325,10 +290,10 @@ def _out_of_fold(
     """The chains of each fold that is needed, and the texts that its chains had not seen, by their places."""
     fitted: list[list[ChainWeights]] = []
     held: list[tuple[int, Held]] = []
-    needed = sorted(set(problem.folds[problem.reference].tolist()))
+    needed = sorted(set(problem.judges.folds[problem.judges.reference].tolist()))
     for number, fold in enumerate(needed):
         progress(f"{NAME}: fold {number + 1} of {len(needed)}")
-        learned = problem.folds != fold
+        learned = problem.judges.folds != fold
         chains = _fit_chains(material, learned, config.chain)
         fitted.append(chains)
         known = Features.fit(
@@ -383,17 +348,9 @@ def _calibrated(
     problem: _Problem, at: NDArray[np.int64], judged: Judged
 ) -> tuple[Calibration, dict[str, Estimate], Mapping[InferenceId, float]]:
     """Calibration on the reference examples, what it measured there, and the F1 of each of them."""
-    used = problem.reference[at]
-    right, incumbent = judged.right[used], problem.incumbent_right[at[used]]
+    used = problem.judges.reference[at]
+    right, incumbent = judged.right[used], problem.judges.incumbent_right[at[used]]
     calibration = calibrate(judged.probability[used], right, incumbent)
-    sure = calibration.confidence.calibrated(judged.probability[used])
-    local = np.zeros(len(right), bool) if calibration.threshold is None else sure >= calibration.threshold
-    cascade = np.where(local, right, incumbent)
-    metrics = {
-        "accuracy": wilson(int(right.sum()), len(right)),
-        "incumbent_accuracy": wilson(int(incumbent.sum()), len(right)),
-        "cascade_accuracy": wilson(int(cascade.sum()), len(right)),
-        "local_share": wilson(int(local.sum()), len(right)),
-    }
+    metrics = calibration.metrics(judged.probability[used], right, incumbent)
     validated = {problem.examples[p].id: float(f) for p, f in zip(at[used].tolist(), judged.f1[used], strict=True)}
     return calibration, metrics, validated
