@@ -42,15 +42,22 @@ def add(cli: Cli, *names: str, status: int = 200) -> None:
 
 @contextmanager
 def following(cli: Cli, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """`traffic tail --follow` as a process of its own."""
-    running = subprocess.Popen(
-        [PROGRAM, "traffic", "tail", "--follow", *options],
-        cwd=cli.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    """`traffic tail --follow` as a process of its own, which hears Ctrl-C.
+
+    A shell lets what it starts in the background ignore SIGINT, and what these tests start would inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(
+            [PROGRAM, "traffic", "tail", "--follow", *options],
+            cwd=cli.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield running
     finally:
