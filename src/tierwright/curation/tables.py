@@ -114,7 +114,7 @@ def read_table(
             stream: Stream = gzip.GzipFile(fileobj=file) if packed else file
             head = _peek(stream)
             if not head:
-                raise InputError(f"{path} is empty; there is nothing to import")
+                raise InputError(f"{path} is empty; there is nothing to read")
             kind = _kind(path, head)
             if kind == "parquet":
                 from tierwright.curation.parquet import read_parquet  # noqa: PLC0415 - an extra
@@ -188,10 +188,10 @@ def _mapped(path: Path) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"{path} can't be read to its end: its gzip data is damaged or breaks off. Get a whole copy of the file; "
-            "nothing was imported"
+            "nothing was taken over"
         ) from error
     except OSError as error:
-        raise InputError(f"{path} can't be read ({error.strerror}); check the disk. Nothing was imported") from error
+        raise InputError(f"{path} can't be read ({error.strerror}); check the disk. Nothing was taken over") from error
 
 
 def _peek(stream: Stream) -> bytes:
@@ -320,7 +320,7 @@ def _csv_rows(path: Path, lines: _Lines, columns: Sequence[str], *, tabs: bool, 
     source = iter(lines)
     header = next((line for line in source if line.strip()), None)
     if header is None:
-        raise InputError(f"{path} holds nothing but blank lines; there is nothing to import")
+        raise InputError(f"{path} holds nothing but blank lines; there is nothing to read")
     delimiter, names = _header(path, header, columns, "\t" if tabs else _CSV_DELIMITERS)
     for name in columns:
         if names.count(name) > 1:

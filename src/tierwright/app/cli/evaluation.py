@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+from tierwright.app.cli.compare import compare
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.core.errors import GateError
 from tierwright.core.ids import EvaluationId
 
 app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candidate against incumbent.")
+app.command("compare")(compare)
 
 
 @app.command()
