@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _TARGET_POWER = 0.8
 #: Labels beyond which nobody is told how many would decide.
 _MOST_LABELS = 10_000_000
+#: Of a bootstrap at level 0.95, and of the highest level.
+_RESAMPLES, _MOST_RESAMPLES = 2_000, 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +195,7 @@ def compare_measured(
             np.random.default_rng(seed),
             clusters=clusters,
             level=level,
+            resamples=_resamples(level),
         )
     first, second = candidate.scores, baseline.scores
     if candidate.binary:
@@ -219,7 +222,14 @@ def _mean(
 ) -> Estimate:
     if np.ptp(values) == 0.0:
         return equal_mean(values, limits, clusters=clusters, level=level)
-    return bootstrap_mean(values, np.random.default_rng(seed), groups=clusters, level=level, resamples=2_000)
+    return bootstrap_mean(
+        values, np.random.default_rng(seed), groups=clusters, level=level, resamples=_resamples(level)
+    )
+
+
+def _resamples(level: float) -> int:
+    """So many that some ten lie beyond each end of the interval."""
+    return min(_MOST_RESAMPLES, max(_RESAMPLES, math.ceil(20 / (1 - level))))
 
 
 def _outlook_of_outcomes(difference: Estimate, n: int, discordance: float, margin: float) -> Outlook:

@@ -8,11 +8,13 @@ import typer
 
 from tierwright.app.cli.compare import compare
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
+from tierwright.app.cli.suite import suite
 from tierwright.core.errors import GateError
 from tierwright.core.ids import EvaluationId
 
 app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candidate against incumbent.")
 app.command("compare")(compare)
+app.command("suite")(suite)
 
 
 @app.command()
