@@ -4,8 +4,8 @@
 
 Three intervals at 95 %: examples as if independent (Tango), members of a cluster as copies (`stats.paired`), and the
 rule of `stats.cluster_robust`, with the share of samples in which the rule uses its estimate. "alike" is the
-correlation of two members; in rows marked "repeated" each member repeats one draw of its cluster with that chance instead. Nothing
-is timed. A coverage c over n simulations has the error 2 sqrt(c (1 - c) / n).
+correlation of two members; in rows marked "repeated" each member repeats one draw of its cluster with that chance
+instead. Nothing is timed. A coverage c over n simulations has the error 2 sqrt(c (1 - c) / n).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from tierwright.core.errors import InputError
 from tierwright.evals.answer_comparison import Contest, Outcome, contest
 from tierwright.evals.answer_scores import Metric, measure, same_answer
 from tierwright.evals.fairness import Fair, Fairness, fairness
-from tierwright.evals.slices import MIN_SLICE, Slice, by_language, by_length, by_terms, by_value
+from tierwright.evals.slices import MIN_SLICE, Slice, by_language, by_length, by_month, by_terms, by_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ LABELS = ("output", "label")
 _INPUTS = ("input", "text")
 #: Share of unscored ids that is worth a word.
 _MANY_UNSCORED = 0.02
+#: Different dates up to which each is a slice of its own; with more, months are.
+_FEW_INSTANTS = 12
 #: Points by which a laxer metric must differ to be worth a word.
 _LAX = 0.01
 #: The name of the arm that candidates are held against.
@@ -256,7 +259,19 @@ def _slices(name: str, joined: Joined, files: Sequence[AnswerFile]) -> list[Slic
             return by_length(_texts(joined, files))
         if name == LANGUAGE:
             return by_language(_texts(joined, files))
-    return by_value(name, joined.column(name, files))
+    values = joined.column(name, files)
+    instants = _instants(values)
+    return by_value(name, values) if instants is None else by_month(instants, name)
+
+
+def _instants(values: Sequence[str]) -> list[datetime] | None:
+    """A column's values as instants; None: they are none, or so few that each is a slice of its own."""
+    if len(set(values)) <= _FEW_INSTANTS:
+        return None
+    try:
+        return [datetime.fromisoformat(value) for value in values]
+    except ValueError:
+        return None
 
 
 def _texts(joined: Joined, files: Sequence[AnswerFile]) -> list[str]:

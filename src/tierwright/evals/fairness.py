@@ -2,7 +2,8 @@
 
 Owns the gaps in error rate, and in false-positive rate for a named positive label, between groups, and what they say of
 the gap that is allowed. Refuses to know where groups come from; a column splits the examples, so its groups are held
-against each other in pairs, terms may overlap, so the texts that name one are held against those that don't.
+against each other in pairs, terms may overlap, so the texts that name one are held against those that don't. Examples
+without a value are no group.
 
 All gaps are looked at with intervals that hold together (Bonferroni), each from two score intervals (Newcombe 1998). A
 gap whose interval lies above what is allowed is an objection; one whose interval lies within is fine; what is between
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwright.core.errors import InputError
-from tierwright.evals.slices import MIN_SLICE
+from tierwright.evals.slices import MIN_SLICE, NONE
 from tierwright.stats.cluster_robust import clustered_share
 from tierwright.stats.multiplicity import simultaneous_level
 from tierwright.stats.two_samples import share_gap
@@ -150,7 +151,7 @@ def _pairs(
     """What is held against each other, by dimension."""
     found: list[tuple[str, tuple[tuple[str, NDArray[np.int64]], tuple[str, NDArray[np.int64]]]]] = []
     named = [(one.dimension, one.value, np.asarray(one.members, dtype=np.int64)) for one in groups]
-    split = [one for one in named if one[0] != "term"]
+    split = [one for one in named if one[0] != "term" and one[1] != NONE]
     for first, second in combinations(split, 2):
         if first[0] == second[0]:
             found.append((first[0], (first[1:], second[1:])))

@@ -77,6 +77,17 @@ def test_slices_come_from_columns_labels_and_the_input(asked: Asked, tmp_path: P
     assert "too few: 0 of the 30" in found.best.slices[-1].reason
 
 
+def test_dates_are_sliced_by_month(asked: Asked, tmp_path: Path) -> None:
+    """A column of many dates makes months in order; one that is no date makes it an ordinary column."""
+    gold = [(f"t{n}", LABELS[n % 3], f"2025-{9 + n // 300:02}-{1 + n % 28:02}T12:00:{n % 60:02}Z") for n in range(590)]
+    write_table(tmp_path / "gold.csv", "id,output,created_at", gold)
+    found = compare_files(replace(asked, slices=("created_at",))).best.slices
+    assert [(one.slice.value, len(one.slice.members)) for one in found] == [("2025-09", 300), ("2025-10", 290)]
+    write_table(tmp_path / "gold.csv", "id,output,created_at", [*gold[:-1], ("t589", "account", "yesterday")])
+    with pytest.raises(InputError, match="different values"):
+        compare_files(replace(asked, slices=("created_at",)))
+
+
 def test_notes_say_what_a_reader_should_know(asked: Asked, tmp_path: Path) -> None:
     """Many ids without a score, and answers that are wrong in their case only, are said."""
     rows = [(f"t{n}", LABELS[n % 3].upper()) for n in range(400)]

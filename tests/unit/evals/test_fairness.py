@@ -68,6 +68,13 @@ def test_terms_are_held_against_all_other_texts() -> None:
     assert found.verdict is Fair.OBJECTION
 
 
+def test_examples_without_a_value_are_no_group() -> None:
+    """Those that the column says nothing of are not held against anybody."""
+    wrong = np.array([False] * 100 + [False] * 100 + [True] * 100)
+    found = fairness(by_value("group", ["a"] * 100 + ["b"] * 100 + [""] * 100), wrong, max_gap=0.05)
+    assert [gap.groups for gap in found.gaps] == [("a", "b")]
+
+
 def test_clusters_widen_the_gap() -> None:
     """Errors that come by user are fewer observations than errors that come alone."""
     groups, wrong = errors((100, 400), (160, 400))
