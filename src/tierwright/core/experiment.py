@@ -82,8 +82,9 @@ class Registration:
     slot_margin: float | None
     #: Chance that any interval of the experiment's differences misses; 1 - alpha is the level of one candidate's.
     alpha: float
-    #: True difference the size is planned for: the least effect worth finding; 0: both are equally good.
-    min_effect: float
+    #: True difference the size is planned for, the least worth finding; None: equally good, or, by agreement, half of
+    #: the margin changed.
+    min_effect: float | None
     #: Test examples compared.
     sample_size: int
     #: Dimensions by which the test examples are sliced.
