@@ -153,6 +153,12 @@ def require_metric(parts: Parts, dataset: Dataset) -> None:
     metric_by(dataset.contract, sample.reference, None)
 
 
+def scored_examples(parts: Parts, registration: Registration) -> tuple[Example, ...]:
+    """The test examples of an experiment, in order. Raises InputError where they are no longer those registered."""
+    dataset = parts.store.dataset(registration.dataset_id)
+    return require_unchanged(registration, _test_examples(parts, dataset)).examples
+
+
 def looks_before(parts: Parts, evaluation: Evaluation, registration: Registration) -> Looks:
     """The earlier evaluations on the same test examples."""
     return looks(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tierwright.core.estimate import Estimate
-    from tierwright.core.experiment import Outcome
+    from tierwright.core.experiment import Outcome, Registration
     from tierwright.stats.resampling import PairedFigures
 
 
@@ -44,6 +44,19 @@ class Terms:
     min_slice: int = 30
     #: Of the bootstrap.
     seed: int = 0
+
+    @classmethod
+    def of(cls, registration: Registration) -> Terms:
+        """Those of a registration."""
+        return cls(
+            metric=registration.metric,
+            margin=registration.margin,
+            slot_margin=registration.slot_margin,
+            level=registration.level,
+            slices=registration.slices,
+            min_slice=registration.min_slice,
+            seed=registration.seed,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tierwright.app.cli import experiment
+from tierwright.app.cli import evidence, experiment
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.core.ids import EvaluationId
 
@@ -16,6 +16,9 @@ app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candida
 app.command("plan")(experiment.plan)
 app.command("experiments")(experiment.experiments)
 app.command("run")(experiment.run)
+app.command("report")(evidence.report)
+app.command("bundle")(evidence.bundle)
+app.command("verify")(evidence.verify)
 
 
 @app.command("list")

@@ -1,0 +1,240 @@
+"""What an evaluation rests on, gathered from the store; as a bundle in a directory or a zip file, and as a page.
+
+Owns the gathering and the files. What is in a bundle and whether it agrees is `evals.bundle`'s. A bundle appears whole
+or not at all, and is never written over another.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import zipfile
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tierwright import __version__
+from tierwright.app.appraisal import measure_latency
+from tierwright.app.experiments import looks_before, scored_examples
+from tierwright.app.wiring import ArtifactLoader
+from tierwright.core.errors import InputError, NotFound
+from tierwright.core.inference import CallRole
+from tierwright.economics.ratios import times_cheaper, times_faster
+from tierwright.evals.bundle import MANIFEST, Evidence
+from tierwright.evals.dossier import Dossier, Ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tierwright.app.wiring import Parts
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.experiment import Registration
+    from tierwright.evals.report import Json
+
+#: Packages whose version may change a number.
+_PACKAGES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "tokenizers", "sacrebleu", "msgspec", "sqlalchemy")
+#: Bytes of a bundle that are read at most, unpacked.
+_MOST_BYTES = 1 << 30
+#: The time of every file in a zip file, so that the same evidence is the same file.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+#: Frontier answers by which cost and latency are compared.
+_SAMPLES = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frontier:
+    """What single answers of the incumbent cost and took, of those that say so."""
+
+    cost_usd: list[float]
+    latency_ms: list[float]
+
+
+def registration_of(parts: Parts, evaluation: Evaluation) -> Registration:
+    """What was registered for an evaluation. Raises NotFound where it was made before experiments were registered."""
+    if evaluation.experiment_id is None:
+        raise NotFound(
+            f"evaluation {evaluation.id} was made before experiments were registered; run it again with "
+            f"`tierwright eval run {evaluation.candidate[:12]}`"
+        )
+    return parts.store.experiment(evaluation.experiment_id)
+
+
+def gather(parts: Parts, evaluation: Evaluation, *, with_texts: bool) -> Evidence:
+    """What goes into a bundle of an evaluation."""
+    registration = registration_of(parts, evaluation)
+    dataset = parts.store.dataset(evaluation.dataset_id)
+    version = parts.store.version(evaluation.candidate)
+    rules: Json = dict(_rules(parts))
+    software: dict[str, Json] = {
+        "tierwright": __version__,
+        "python": platform.python_version(),
+        "packages": {name: installed(name) for name in _PACKAGES},
+        "settings": {"evaluation": rules},
+        "candidate": {
+            "recipe": version.recipe,
+            "encoder": version.encoder,
+            "seed": version.seed,
+            "size_bytes": version.size_bytes,
+            "created_at": version.created_at.isoformat(),
+            "calibrated_threshold": version.threshold,
+        },
+    }
+    return Evidence(
+        registration=registration,
+        evaluation=evaluation,
+        outcomes=parts.store.outcomes(evaluation.id),
+        dataset=dataset,
+        software=software,
+        decisions=_decisions(parts, evaluation),
+        texts=scored_examples(parts, registration) if with_texts else None,
+    )
+
+
+def write_bundle(output: Path, files: Mapping[str, bytes]) -> None:
+    """The files in a new directory, or in a new zip file where the name ends so.
+
+    Raises InputError where something is there already, OSError where it can't be written.
+    """
+    if output.exists():
+        raise InputError(f"{output} is there already, and a bundle is never written over another; name a new one")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    scratch = output.with_name(f".{output.name}.{os.getpid()}")
+    if output.suffix == ".zip":
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in sorted(files.items()):
+                entry = zipfile.ZipInfo(name, _EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, content)
+        scratch.write_bytes(packed.getvalue())
+    else:
+        scratch.mkdir()
+        for name, content in files.items():
+            (scratch / name).write_bytes(content)
+    scratch.rename(output)
+
+
+def read_bundle(path: Path) -> dict[str, bytes]:
+    """The files of a bundle, by name; nothing is written anywhere. Raises InputError where it is none."""
+    if path.is_dir():
+        found = {one.name: one for one in sorted(path.iterdir()) if one.is_file()}
+        if MANIFEST not in found:
+            raise InputError(f"{path} has no {MANIFEST}; name the directory or zip file of a bundle")
+        if sum(one.stat().st_size for one in found.values()) > _MOST_BYTES:
+            raise InputError(f"{path} holds more than {_MOST_BYTES >> 20} MiB; that is no evidence bundle")
+        return {name: one.read_bytes() for name, one in found.items()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > _MOST_BYTES:
+                raise InputError(f"{path} holds more than {_MOST_BYTES >> 20} MiB; that is no evidence bundle")
+            if len({entry.filename for entry in entries}) != len(entries):
+                raise InputError(f"{path} holds a file twice; the bundle is damaged")
+            return {entry.filename: archive.read(entry) for entry in entries}
+    except FileNotFoundError as error:
+        raise InputError(f"there is no {path}; name the directory or zip file of a bundle") from error
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise InputError(f"{path} can't be read as a zip file ({error}); the bundle is damaged") from error
+
+
+def dossier_of(parts: Parts, evaluation: Evaluation) -> Dossier:
+    """What the page of an evaluation is made from; cost and latency as far as the captured traffic tells them."""
+    registration = registration_of(parts, evaluation)
+    names = {task.id: task.name for task in parts.store.tasks()}
+    return Dossier(
+        task=names.get(evaluation.task_id, evaluation.task_id),
+        registration=registration,
+        evaluation=evaluation,
+        looks=looks_before(parts, evaluation, registration),
+        ratios=measured_ratios(parts, evaluation, registration),
+        decisions=[
+            f"{one['created_at']}: {one['stage']}, share {one['share']}, by {one['approver'] or 'the gate'}"
+            + (f": {one['reason']}" if one["reason"] else "")
+            for one in _decisions(parts, evaluation)
+        ],
+    )
+
+
+def measured_ratios(
+    parts: Parts, evaluation: Evaluation, registration: Registration, frontier: Frontier | None = None
+) -> list[Ratio]:
+    """How many times cheaper and faster a request is; what the incumbent's captured answers don't say is left out.
+
+    The candidate is timed here, one request at a time, and priced by the settings' machine; as served, a request below
+    the threshold costs and takes both.
+    """
+    theirs = frontier or _frontier(parts, evaluation)
+    texts = [example.input for example in scored_examples(parts, registration)]
+    if min(len(theirs.cost_usd), len(theirs.latency_ms), len(texts)) < 2:
+        return []
+    try:
+        loaded = ArtifactLoader(parts).load(parts.store.version(evaluation.candidate))
+    except NotFound:
+        return []
+    latency = measure_latency(loaded, texts)
+    own_usd = [float(parts.machine.cost(one / 1e3 / parts.cores)) for one in latency.each_ms]
+    left = 1 - evaluation.local_share.value
+    mean_usd, seed = sum(theirs.cost_usd) / len(theirs.cost_usd), registration.seed
+    basis = f"{len(theirs.cost_usd)} of the incumbent's answers, {latency.n} of the candidate's, timed here"
+    found = [
+        Ratio(
+            name="cheaper a request it answers itself",
+            estimate=times_cheaper(theirs.cost_usd, own_usd, seed=seed),
+            basis=basis,
+        ),
+        Ratio(
+            name="faster a request it answers itself",
+            estimate=times_faster(theirs.latency_ms, latency.each_ms, seed=seed),
+            basis=basis,
+        ),
+    ]
+    if left > 0:
+        found.append(
+            Ratio(
+                name="cheaper over all requests, as served",
+                estimate=times_cheaper(theirs.cost_usd, [one + left * mean_usd for one in own_usd], seed=seed),
+                basis=f"the same; {left:.0%} of the requests cost both",
+            )
+        )
+    return found
+
+
+def _frontier(parts: Parts, evaluation: Evaluation) -> Frontier:
+    """Of the newest captured answers of the task that a frontier model gave."""
+    costs: list[float] = []
+    times: list[float] = []
+    for inference in parts.store.scan(task_id=evaluation.task_id):
+        call = inference.answering_call
+        if call is None or call.model_version_id is not None or call.role is not CallRole.PRIMARY:
+            continue
+        if call.cost_usd and call.latency_ms:
+            costs.append(float(call.cost_usd))
+            times.append(call.latency_ms)
+    return Frontier(cost_usd=costs[-_SAMPLES:], latency_ms=times[-_SAMPLES:])
+
+
+def _decisions(parts: Parts, evaluation: Evaluation) -> list[dict[str, Json]]:
+    """The deployments that name an evaluation, oldest first."""
+    return [
+        {
+            "id": one.id,
+            "stage": one.stage.value,
+            "share": one.share,
+            "threshold": one.threshold,
+            "created_at": one.created_at.isoformat(),
+            "approver": one.approver,
+            "reason": one.reason,
+        }
+        for one in reversed(parts.store.deployments(evaluation.task_id))
+        if one.evaluation_id == evaluation.id
+    ]
+
+
+def _rules(parts: Parts) -> dict[str, Json]:
+    """The settings of evaluations."""
+    found: dict[str, Json] = msgspec.to_builtins(parts.settings.file.evaluation)
+    return found
