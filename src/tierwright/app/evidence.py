@@ -15,6 +15,7 @@ from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from tierwright import __version__
 from tierwright.app.appraisal import measure_latency
@@ -22,12 +23,12 @@ from tierwright.app.experiments import looks_before, scored_examples
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.errors import InputError, NotFound
 from tierwright.core.inference import CallRole
-from tierwright.economics.ratios import times_cheaper, times_faster
+from tierwright.economics.ratios import ratio_of_means, ratio_of_medians
 from tierwright.evals.bundle import MANIFEST, Evidence
 from tierwright.evals.dossier import Dossier, Ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tierwright.app.wiring import Parts
@@ -41,13 +42,13 @@ _PACKAGES = ("numpy", "scipy", "scikit-learn", "onnxruntime", "tokenizers", "sac
 _MOST_BYTES = 1 << 30
 #: The time of every file in a zip file, so that the same evidence is the same file.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-#: Frontier answers by which cost and latency are compared.
+#: Spent answers by which cost and latency are compared.
 _SAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frontier:
-    """What single answers of the incumbent cost and took, of those that say so."""
+class Spent:
+    """What single answers cost and took, of those that say so."""
 
     cost_usd: list[float]
     latency_ms: list[float]
@@ -160,7 +161,7 @@ def dossier_of(parts: Parts, evaluation: Evaluation) -> Dossier:
 
 
 def measured_ratios(
-    parts: Parts, evaluation: Evaluation, registration: Registration, frontier: Frontier | None = None
+    parts: Parts, evaluation: Evaluation, registration: Registration, frontier: Spent | None = None
 ) -> list[Ratio]:
     """How many times cheaper and faster a request is; what the incumbent's captured answers don't say is left out.
 
@@ -177,33 +178,64 @@ def measured_ratios(
         return []
     latency = measure_latency(loaded, texts)
     own_usd = [float(parts.machine.cost(one / 1e3 / parts.cores)) for one in latency.each_ms]
-    left = 1 - evaluation.local_share.value
-    mean_usd, seed = sum(theirs.cost_usd) / len(theirs.cost_usd), registration.seed
-    basis = f"{len(theirs.cost_usd)} of the incumbent's answers, {latency.n} of the candidate's, timed here"
+    return served_ratios(
+        theirs,
+        Spent(cost_usd=own_usd, latency_ms=list(latency.each_ms)),
+        local=[one.local for one in parts.store.outcomes(evaluation.id)],
+        seed=registration.seed,
+        priced="the settings' machine for the time it works",
+    )
+
+
+def served_ratios(theirs: Spent, own: Spent, *, local: Sequence[bool], seed: int, priced: str) -> list[Ratio]:
+    """Ratios of a request the candidate answers itself, and over all requests, where others cost and take both.
+
+    `local` says of each test example whether the candidate answered it: the share is as uncertain as they are few.
+    """
+    basis = f"{len(theirs.cost_usd)} of the incumbent's answers, {len(own.cost_usd)} of the candidate's, timed here"
+    paid = f"{basis}; {priced}"
     found = [
         Ratio(
             name="cheaper a request it answers itself",
-            estimate=times_cheaper(theirs.cost_usd, own_usd, seed=seed),
-            basis=basis,
+            estimate=ratio_of_means(theirs.cost_usd, own.cost_usd, seed=seed),
+            basis=paid,
         ),
         Ratio(
-            name="faster a request it answers itself",
-            estimate=times_faster(theirs.latency_ms, latency.each_ms, seed=seed),
+            name="faster a request it answers itself, median",
+            estimate=ratio_of_medians(theirs.latency_ms, own.latency_ms, seed=seed),
             basis=basis,
         ),
     ]
-    if left > 0:
-        found.append(
-            Ratio(
-                name="cheaper over all requests, as served",
-                estimate=times_cheaper(theirs.cost_usd, [one + left * mean_usd for one in own_usd], seed=seed),
-                basis=f"the same; {left:.0%} of the requests cost both",
-            )
-        )
-    return found
+    if all(local):
+        return found
+    generator = np.random.default_rng(seed)
+    kept = np.array(local)
+    cost, time = (
+        generator.choice(ours, kept.size) + np.where(kept, 0.0, generator.choice(incumbents, kept.size))
+        for ours, incumbents in ((own.cost_usd, theirs.cost_usd), (own.latency_ms, theirs.latency_ms))
+    )
+    both = f"{1 - kept.mean():.1%} of the requests cost and take both"
+    return [
+        *found,
+        Ratio(
+            name="cheaper over all requests, as served",
+            estimate=ratio_of_means(theirs.cost_usd, cost, seed=seed),
+            basis=f"{both}; {priced}",
+        ),
+        Ratio(
+            name="faster over all requests, as served, mean",
+            estimate=ratio_of_means(theirs.latency_ms, time, seed=seed),
+            basis=both,
+        ),
+        Ratio(
+            name="faster over all requests, as served, median",
+            estimate=ratio_of_medians(theirs.latency_ms, time, seed=seed),
+            basis=both,
+        ),
+    ]
 
 
-def _frontier(parts: Parts, evaluation: Evaluation) -> Frontier:
+def _frontier(parts: Parts, evaluation: Evaluation) -> Spent:
     """Of the newest captured answers of the task that a frontier model gave."""
     costs: list[float] = []
     times: list[float] = []
@@ -214,7 +246,7 @@ def _frontier(parts: Parts, evaluation: Evaluation) -> Frontier:
         if call.cost_usd and call.latency_ms:
             costs.append(float(call.cost_usd))
             times.append(call.latency_ms)
-    return Frontier(cost_usd=costs[-_SAMPLES:], latency_ms=times[-_SAMPLES:])
+    return Spent(cost_usd=costs[-_SAMPLES:], latency_ms=times[-_SAMPLES:])
 
 
 def _decisions(parts: Parts, evaluation: Evaluation) -> list[dict[str, Json]]:

@@ -58,6 +58,8 @@ class Wishes:
     #: Confidence from which every candidate answers; None: each its own.
     threshold: float | None = None
     slot_margin: float | None = None
+    #: What the baseline is called; None: the model that the ledger names.
+    baseline: str | None = None
     slices: tuple[str, ...] = ()
     min_slice: int = 30
 
@@ -96,7 +98,7 @@ def register(parts: Parts, versions: Sequence[ModelVersion], wishes: Wishes, *, 
         candidates=tuple(
             Candidate(version=version.id, threshold=at) for version, at in zip(versions, thresholds, strict=True)
         ),
-        baseline=_incumbent_of(parts, dataset),
+        baseline=wishes.baseline or _incumbent_of(parts, dataset),
         policy=CASCADE,
         metric=metric,
         reference=sample.reference,

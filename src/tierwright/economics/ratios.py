@@ -1,8 +1,8 @@
 """How many times cheaper and faster: ratios of what was measured, with intervals.
 
 Owns the two ratios and their bootstrap; refuses to know where costs and times come from. Both sides are independent
-samples and are resampled apart: cost as a ratio of means, time as a ratio of medians (Efron and Tibshirani 1993,
-percentile intervals of the logarithm, so that a ratio and its inverse have the same interval).
+samples and are resampled apart (Efron and Tibshirani 1993, An introduction to the bootstrap, chapter 13: percentile
+intervals, so that a ratio and its inverse have the same one).
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _RESAMPLES = 2_000
 _BLOCK = 4_000_000
 
 
-def times_cheaper(before_usd: ArrayLike, after_usd: ArrayLike, *, seed: int, level: float = 0.95) -> Estimate:
-    """The mean cost before over the mean cost after, both a request; raises as `_ratio`."""
-    return _ratio(before_usd, after_usd, np.mean, "ratio of means", seed=seed, level=level)
+def ratio_of_means(before: ArrayLike, after: ArrayLike, *, seed: int, level: float = 0.95) -> Estimate:
+    """The mean before over the mean after: how many times cheaper, or faster on average. Raises as `_ratio`."""
+    return _ratio(before, after, np.mean, "ratio of means", seed=seed, level=level)
 
 
-def times_faster(before_ms: ArrayLike, after_ms: ArrayLike, *, seed: int, level: float = 0.95) -> Estimate:
-    """The median time before over the median time after; raises as `_ratio`."""
-    return _ratio(before_ms, after_ms, np.median, "ratio of medians", seed=seed, level=level)
+def ratio_of_medians(before: ArrayLike, after: ArrayLike, *, seed: int, level: float = 0.95) -> Estimate:
+    """The median before over the median after: how many times faster the usual request is. Raises as `_ratio`."""
+    return _ratio(before, after, np.median, "ratio of medians", seed=seed, level=level)
 
 
 def _ratio(

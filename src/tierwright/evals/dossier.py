@@ -134,7 +134,7 @@ def _question(dossier: Dossier) -> tuple[str, ...]:
 
 def _registered(dossier: Dossier) -> tuple[str, ...]:
     one, looks = dossier.registration, dossier.looks
-    how = "by `eval run` just before it looked" if one.implicit else "before any result was seen"
+    how = "by the command that looked" if one.implicit else "before its result was seen"
     plans = {found.version: place for place, found in enumerate(one.candidates)}
     place = plans.get(dossier.evaluation.candidate, 0)
     planned = plan_summary(one.plans[place]) if place < len(one.plans) else "The power was not known beforehand."
@@ -146,14 +146,14 @@ def _registered(dossier: Dossier) -> tuple[str, ...]:
     many = "" if len(one.candidates) == 1 else f", shared by {len(one.candidates)} candidates"
     return (
         (
-            f"Experiment {one.id}, {one.created_at:%Y-%m-%d %H:%M} UTC, {how}. Margin {100 * one.margin:g} points, alpha "
-            f"{one.alpha:g}{many}, {one.sample_size} test examples with SHA-256 {one.test_sha256[:12]} of dataset "
-            f"{one.dataset_id[:12]}, seed {one.seed}."
+            f"Experiment {one.id}, {one.created_at:%Y-%m-%d %H:%M} UTC, {how}. Margin {100 * one.margin:g} points, "
+            f"alpha {one.alpha:g}{many}, {one.sample_size} test examples with SHA-256 {one.test_sha256[:12]} of "
+            f"dataset {one.dataset_id[:12]}, seed {one.seed}."
         ),
         planned,
         (
-            f"This is experiment {looks.number} of this version on these test examples, and look {len(looks.of_any) + 1} "
-            "of any version at them."
+            f"This is experiment {looks.number} of this version on these test examples, and look "
+            f"{len(looks.of_any) + 1} of any version at them."
         ),
         *earlier,
     )
@@ -185,8 +185,8 @@ def _power(dossier: Dossier) -> tuple[str, ...]:
     wanted = "more than a million" if enough is None else f"about {enough}"
     return (
         (
-            f"A comparison as precise as this one allows promotion {found.value:.0%} of the time if the true difference is "
-            f"{100 * found.assumed_difference:+g} points; {wanted} examples would make that 80 %."
+            f"A comparison as precise as this one allows promotion {found.value:.0%} of the time if the true "
+            f"difference is {100 * found.assumed_difference:+g} points; {wanted} examples would make that 80 %."
         ),
     )
 
