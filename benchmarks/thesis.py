@@ -177,7 +177,7 @@ def page_of(parts: Parts, evaluation: Evaluation, theirs: Spent, notes: Sequence
     paid = f"a whole machine day and night, {A_DAY:,} requests a day"
     local = [one.local for one in parts.store.outcomes(evaluation.id)]
     whole = [
-        replace(one, name=f"{one.name}, whole machine paid")
+        replace(one, name=f"{one.name}, whole machine paid", basis=paid)
         for one in served_ratios(theirs, always, local=local, seed=dossier.registration.seed, priced=paid)
         if "cheaper" in one.name
     ]
@@ -229,9 +229,9 @@ def experiment(parts: Parts, given: argparse.Namespace) -> list[Dossier]:
     theirs = frontier(tested, dataset.contract.labels, given.seed)
     notes = (
         (
-            f"The incumbent is SIMULATED: right in 91.7 %, errors {given.errors}, seed {given.seed}; latency drawn from "
-            f"{REMOTE_S[0]:g} to {REMOTE_S[1]:g} s, priced as {PRICED_AS}. The specialist ({version.recipe}) is real. "
-            f"Intent only: Banking77 has no urgency. {left_out} test texts that occur in training were left out."
+            f"The incumbent is SIMULATED: right in 91.7 %, errors {given.errors}, seed {given.seed}; latency drawn "
+            f"from {REMOTE_S[0]:g} to {REMOTE_S[1]:g} s, priced as {PRICED_AS}. The specialist ({version.recipe}) is "
+            f"real. Intent only: Banking77 has no urgency. {left_out} test texts that occur in training were left out."
         ),
         (
             f"Stated by the thesis: {100 * SPECIALIST:g} % against {100 * INCUMBENT:g} %, {TIMES_CHEAPER:g} times "
