@@ -244,7 +244,12 @@ def a_plan(**changes: Any) -> Plan:
         "examples": 1000,
         "assumed_difference": 0.0,
         "spread": {"discordance": an_estimate(0.05)},
-        "odds": {"non_inferior": an_estimate(0.7), "undecided": an_estimate(0.3)},
+        "odds": {
+            "superior": an_estimate(0.02),
+            "non_inferior": an_estimate(0.67),
+            "undecided": an_estimate(0.3),
+            "inferior": an_estimate(0.01),
+        },
         "examples_for_80_percent": 1200,
         "steps": (PlanStep(examples=500, promoted=0.4, undecided=0.6),),
     }
