@@ -26,6 +26,7 @@ from tierwright.core.inference import CallRole
 from tierwright.economics.ratios import ratio_of_means, ratio_of_medians
 from tierwright.evals.bundle import MANIFEST, Evidence
 from tierwright.evals.dossier import Dossier, Ratio
+from tierwright.evals.judging import Terms, shared_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,11 +147,13 @@ def dossier_of(parts: Parts, evaluation: Evaluation) -> Dossier:
     """What the page of an evaluation is made from; cost and latency as far as the captured traffic tells them."""
     registration = registration_of(parts, evaluation)
     names = {task.id: task.name for task in parts.store.tasks()}
+    earlier, outcomes = looks_before(parts, evaluation, registration), parts.store.outcomes(evaluation.id)
     return Dossier(
         task=names.get(evaluation.task_id, evaluation.task_id),
         registration=registration,
         evaluation=evaluation,
-        looks=looks_before(parts, evaluation, registration),
+        looks=earlier,
+        shared=shared_verdict(Terms.of(registration), outcomes, len(earlier.of_any) + 1) if outcomes else None,
         ratios=measured_ratios(parts, evaluation, registration),
         decisions=[
             f"{one['created_at']}: {one['stage']}, share {one['share']}, by {one['approver'] or 'the gate'}"

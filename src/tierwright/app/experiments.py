@@ -18,6 +18,7 @@ from tierwright.core.ids import ExperimentId
 from tierwright.economics.savings import incumbent_models
 from tierwright.evals.arms import Arms
 from tierwright.evals.compare import CASCADE, Experiment, compare_each, metric_by, outcomes_of
+from tierwright.evals.judging import Terms, shared_verdict
 from tierwright.evals.learnability import Learnability, learnability
 from tierwright.evals.planning import plan
 from tierwright.evals.registration import draw_sample, looks, registered, require_unchanged
@@ -28,10 +29,9 @@ if TYPE_CHECKING:
 
     from tierwright.app.wiring import Parts
     from tierwright.core.dataset import Dataset, Example
-    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.evaluation import Evaluation, Verdict
     from tierwright.core.experiment import Outcome, Plan
     from tierwright.core.model import ModelVersion
-    from tierwright.evals.judging import Terms
     from tierwright.evals.registration import Looks, Sample
 
 #: What the incumbent is called where a log does not name the model that answered.
@@ -74,6 +74,8 @@ class Looked:
     learned: Learnability | None
     #: Earlier ones.
     looks: Looks
+    #: The verdict if all looks at these test examples until this one shared the error.
+    shared: Verdict
 
 
 def register(parts: Parts, versions: Sequence[ModelVersion], wishes: Wishes, *, implicit: bool = False) -> Registration:
@@ -191,7 +193,13 @@ def _look(parts: Parts, registration: Registration, candidate: Candidate, datase
         learned = learnability(
             dataset.contract, examples, predictions, level=rules.level, min_gold=_min_gold(registration)
         )
-    return Looked(registration=registration, evaluation=found.evaluation, learned=learned, looks=earlier)
+    return Looked(
+        registration=registration,
+        evaluation=found.evaluation,
+        learned=learned,
+        looks=earlier,
+        shared=shared_verdict(Terms.of(registration), found.outcomes, len(earlier.of_any) + 1),
+    )
 
 
 def _experiment(registration: Registration, version: ModelVersion, dataset: Dataset, threshold: float) -> Experiment:

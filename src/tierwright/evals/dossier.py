@@ -2,7 +2,8 @@
 
 Owns the words and their order, for every form it is printed in. Refuses to know where it is printed.
 
-As JSON: {"title", "verdict", "registration", "evaluation", "look", "looks_of_any_version", "ratios": {name: estimate},
+As JSON: {"title", "verdict", "registration", "evaluation", "look", "looks_of_any_version",
+"verdict_if_looks_share_the_error", "ratios": {name: estimate},
 "sections": [{"title", "lines": [sentence], "columns": [name], "rows": [[cell]]}]}
 """
 
@@ -64,6 +65,8 @@ class Dossier:
     registration: Registration
     evaluation: Evaluation
     looks: Looks
+    #: The verdict if all looks at these test examples until this one shared the error; None: it is not known.
+    shared: Verdict | None = None
     ratios: Sequence[Ratio] = ()
     #: What is said at the head of the page, for example that the incumbent is simulated.
     notes: Sequence[str] = ()
@@ -103,6 +106,7 @@ def dossier_json(dossier: Dossier) -> dict[str, Json]:
         "evaluation": report(dossier.evaluation),
         "look": dossier.looks.number,
         "looks_of_any_version": len(dossier.looks.of_any) + 1,
+        "verdict_if_looks_share_the_error": None if dossier.shared is None else dossier.shared.value,
         "ratios": {one.name: estimate_json(one.estimate) for one in dossier.ratios},
         "sections": [
             {
@@ -260,7 +264,10 @@ def _would_change(dossier: Dossier) -> tuple[str, ...]:
             "errors, which here count against it."
         )
     if len(dossier.looks.of_any) > 0:
-        lines.append("These test examples were looked at before; fresh labels would say more than the next look.")
+        shared = "" if dossier.shared is None else f" If all looks shared the error it would be {dossier.shared.value}."
+        lines.append(
+            f"These test examples were looked at before; fresh labels would say more than the next look.{shared}"
+        )
     return tuple(lines)
 
 

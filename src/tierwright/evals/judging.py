@@ -7,7 +7,7 @@ to know texts, models and where outcomes are kept.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -156,6 +156,14 @@ def _slices(terms: Terms, outcomes: Sequence[Outcome]) -> tuple[SliceFinding, ..
             )
         )
     return tuple(found)
+
+
+def shared_verdict(terms: Terms, outcomes: Sequence[Outcome], looks: int) -> Verdict:
+    """The verdict if so many looks at the same examples shared the error, each with an interval that much wider.
+
+    Bonferroni: of all these looks together no more than 1 - level are wrong, however they were chosen.
+    """
+    return judged(replace(terms, level=simultaneous_level(terms.level, looks), slices=()), outcomes).verdict
 
 
 def spread_of(terms: Terms, outcomes: Sequence[Outcome]) -> float:

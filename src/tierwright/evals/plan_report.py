@@ -21,8 +21,16 @@ from tierwright.core.dataset import LabelSource
 from tierwright.evals.report import estimate_json
 
 if TYPE_CHECKING:
+    from tierwright.core.estimate import Estimate
     from tierwright.core.experiment import Plan, Registration
     from tierwright.evals.report import Json
+
+
+#: What the calibration examples said, by the name of the spread.
+_SPREADS = {
+    "discordance": "On calibration examples exactly one of the two is right in {}. ",
+    "changed": "On calibration examples the answer changes in {}. ",
+}
 
 
 def registration_json(registration: Registration) -> dict[str, Json]:
@@ -99,8 +107,13 @@ def plan_summary(plan: Plan) -> str:
         if enough is None
         else f"about {enough} independent labels make a verdict that allows promotion 80 % likely"
     )
+    apart = "".join(_SPREADS[name].format(_share(found)) for name, found in plan.spread.items() if name in _SPREADS)
     return (
-        f"If the true difference is {100 * plan.assumed_difference:+g} points, {plan.examples} independent labels come "
-        f"out undecided {undecided.value:.0%} of the time [{undecided.ci_low:.0%}, {undecided.ci_high:.0%}] and allow "
+        f"{apart}If the true difference is {100 * plan.assumed_difference:+g} points, {plan.examples} independent labels "
+        f"come out undecided {undecided.value:.0%} of the time [{undecided.ci_low:.0%}, {undecided.ci_high:.0%}] and allow "
         f"promotion {promoted:.0%}; {wanted}."
     )
+
+
+def _share(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} % [{100 * estimate.ci_low:.1f}, {100 * estimate.ci_high:.1f}]"

@@ -96,7 +96,7 @@ def plan(
     # Copies of one another tell as much as one, by the same count as in the experiment.
     independent = max(1, math.floor(len(groups) / design_effect(group_codes(groups, len(groups)))))
     name, spread = _spread(terms, calibration)
-    if terms.metric in {ACCURACY, AGREEMENT} and not by_people and terms.metric == ACCURACY:
+    if terms.metric == ACCURACY and not by_people:
         name = "changed"
     odds_at = _odds_of(terms, assumed)
     likely = odds_at(independent, _middle(spread))

@@ -59,11 +59,13 @@ def test_the_document_is_json() -> None:
 def test_earlier_looks_are_told() -> None:
     """Which experiment it is, what came out before, and that fresh labels would say more."""
     before = an_evaluation(id=EvaluationId("before"), margin=0.005, verdict=Verdict.UNDECIDED, created_at=after(-60))
-    found = a_dossier(looks=Looks(of_version=(before,), of_any=(before,)))
+    found = a_dossier(looks=Looks(of_version=(before,), of_any=(before,)), shared=Verdict.NON_INFERIOR)
     told = section(found, "Registered beforehand")
     assert "experiment 2 of this version" in told
     assert "margin 0.5 points, undecided" in told
-    assert "fresh labels" in section(found, "What would change the verdict")
+    changes = section(found, "What would change the verdict")
+    assert "fresh labels" in changes
+    assert "If all looks shared the error it would be non_inferior" in changes
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,7 @@ def test_the_worst_slices_come_first() -> None:
 def test_a_plan_is_told_in_words() -> None:
     """How often it comes out undecided, how many labels would do, and that nothing would where nothing does."""
     assert "come out undecided 30% of the time" in plan_summary(a_plan())
+    assert "exactly one of the two is right in 5.0 % [3.0, 7.0]" in plan_summary(a_plan())
     assert "about 1200 independent labels" in plan_summary(a_plan())
     assert "no number of labels" in plan_summary(a_plan(examples_for_80_percent=None))
     assert "is not known" in registration_summary(a_registration(plans=()))

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import a_registration, an_outcome
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.evaluation import Verdict
-from tierwright.evals.judging import Terms, judged
+from tierwright.evals.judging import Terms, judged, shared_verdict
 from tierwright.stats.intervals import wilson
 from tierwright.stats.paired import tango
 
@@ -82,6 +82,14 @@ def test_texts_that_lose_slots_are_not_promoted(added: int, verdict: Verdict) ->
     assert found.verdict is verdict
     assert found.slot_difference is not None
     assert found.slot_difference.value == pytest.approx(added / 400)
+
+
+def test_looks_that_share_the_error_prove_less() -> None:
+    """What one look proves at 95 % ten looks may not at 99.5 %; a single look shares with nobody."""
+    terms, outcomes = Terms(metric="accuracy", margin=0.01), right_and_wrong(400, ours=8, theirs=20)
+    assert judged(terms, outcomes).verdict is shared_verdict(terms, outcomes, 1) is Verdict.SUPERIOR
+    assert tango(20, 8, 400, level=0.995).ci_low < 0
+    assert shared_verdict(terms, outcomes, 10) is not Verdict.SUPERIOR
 
 
 def test_all_equal_outcomes_have_an_interval_by_accuracy_and_none_by_sums() -> None:

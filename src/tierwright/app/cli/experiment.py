@@ -156,6 +156,7 @@ def looked_json(found: Looked) -> dict[str, Any]:
         "test_sha256": found.registration.test_sha256,
         "look": found.looks.number,
         "looks_of_any_version": len(found.looks.of_any) + 1,
+        "verdict_if_looks_share_the_error": found.shared.value,
         "earlier": [
             {"id": one.id, "candidate": one.candidate, "margin": one.margin, "verdict": one.verdict.value}
             for one in found.looks.of_any
@@ -175,7 +176,8 @@ def look_line(found: Looked) -> str:
     )
     earlier = len(found.looks.of_any)
     others = f", {earlier} evaluations of any version on them before it" if earlier else ", the first look at them"
-    return f"{how}; experiment {found.looks.number} of this version on these test examples{others}."
+    shared = f" Had they all shared the error, the verdict would be {found.shared.value}." if earlier else ""
+    return f"{how}; experiment {found.looks.number} of this version on these test examples{others}.{shared}"
 
 
 def _lines(found: Looked) -> str:
