@@ -50,6 +50,8 @@ _REQUIRED = (
 _TEXTS = "texts.jsonl"
 #: How far a recomputed number may lie from the one written: another build of numpy adds up in another order.
 _TOLERANCE = 1e-9
+#: What files that were made up may raise on their way through the calculation.
+_MALFORMED = (msgspec.MsgspecError, TierwrightError, ValueError, TypeError, LookupError, ArithmeticError)
 _ESTIMATES = ("candidate_score", "baseline_score", "difference", "local_share", "local_score", "slot_difference")
 
 
@@ -153,10 +155,8 @@ def check_bundle(files: Mapping[str, bytes]) -> Checked:
             problems.append("the slices are not what the outcomes give")
         if _TEXTS in files:
             problems += _text_problems(registration, files[_TEXTS])
-    except KeyError as error:
-        problems.append(f"{error.args[0]} is missing")
-    except (msgspec.MsgspecError, TierwrightError) as error:
-        problems.append(f"the verdict can't be computed again: {error}")
+    except _MALFORMED as error:
+        problems.append(f"the verdict can't be computed again: {type(error).__name__}: {error}")
     return Checked(
         id=str(manifest.get("id", "")),
         evaluation=str(manifest.get("evaluation", "")),

@@ -108,10 +108,10 @@ def plan_summary(plan: Plan) -> str:
         else f"about {enough} independent labels make a verdict that allows promotion 80 % likely"
     )
     apart = "".join(_SPREADS[name].format(_share(found)) for name, found in plan.spread.items() if name in _SPREADS)
+    often = f"{undecided.value:.0%} of the time [{undecided.ci_low:.0%}, {undecided.ci_high:.0%}]"
     return (
-        f"{apart}If the true difference is {100 * plan.assumed_difference:+g} points, {plan.examples} independent labels "
-        f"come out undecided {undecided.value:.0%} of the time [{undecided.ci_low:.0%}, {undecided.ci_high:.0%}] and allow "
-        f"promotion {promoted:.0%}; {wanted}."
+        f"{apart}If the true difference is {100 * plan.assumed_difference:+g} points, {plan.examples} independent "
+        f"labels come out undecided {often} and allow promotion {promoted:.0%}; {wanted}."
     )
 
 

@@ -199,6 +199,30 @@ def test_damaged_outcomes_are_a_problem_and_no_crash() -> None:
     assert any("can't be computed again" in one for one in none.problems)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("registration.json", b'{"id": 3}'),
+        ("registration.json", b"\xff"),
+        ("evaluation.json", b"[]"),
+        ("texts.jsonl", b"{}\n"),
+        ("texts.jsonl", b"nonsense\n"),
+        ("texts.jsonl", b"[1]\n"),
+    ],
+)
+def test_made_up_files_are_a_problem_and_no_crash(name: str, content: bytes) -> None:
+    """Whatever stands in a file whose hash fits, the answer is a list of problems."""
+    found = check_bundle(resealed({**make_bundle(an_evidence()), name: content}))
+    assert any("can't be computed again" in one for one in found.problems)
+
+
+@pytest.mark.parametrize("members", [{"candidates": []}, {"metric": "rouge"}, {"alpha": 5.0}, {"margin": None}])
+def test_made_up_terms_are_a_problem_and_no_crash(members: dict[str, Any]) -> None:
+    """No candidate, an unknown metric, an alpha that can't be, no margin."""
+    found = check_bundle(edited(make_bundle(an_evidence()), "registration.json", **members))
+    assert any("can't be computed again" in one for one in found.problems)
+
+
 def test_an_evaluation_without_outcomes_has_no_bundle() -> None:
     """What was not kept can't be proved."""
     with pytest.raises(InputError, match="before outcomes were kept"):
