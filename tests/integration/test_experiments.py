@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests.fakes import a_call, an_inference
 from tests.integration.experiments_under_test import opened, some_examples, trained
-from tierwright.app.evidence import dossier_of, gather, read_bundle, write_bundle
+from tierwright.app.evidence import Spent, dossier_of, gather, read_bundle, served_ratios, write_bundle
 from tierwright.app.experiments import Wishes, evaluate, look, looks_before, register
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData
 from tierwright.core.evaluation import Verdict
-from tierwright.core.ids import ModelVersionId
+from tierwright.core.ids import InferenceId, ModelVersionId
 from tierwright.evals.bundle import check_bundle, make_bundle
 from tierwright.evals.dossier import dossier_json
 
@@ -170,3 +172,34 @@ def test_the_report_says_what_was_asked_found_and_looked_at_before(parts: Parts,
     assert "experiment 2 of this version" in registered
     assert "Earlier: " in registered
     assert document["sections"][5]["lines"] == ["Not measured with this experiment."]
+
+
+def test_cost_and_latency_are_those_of_the_captured_traffic(parts: Parts, version: ModelVersion) -> None:
+    """The incumbent's priced answers against the candidate timed here; an unpriced one is left out."""
+    answered = [
+        an_inference(
+            id=InferenceId(f"i-{n}"),
+            task_id=version.task_id,
+            calls=(a_call(latency_ms=1000.0 + n, cost_usd=None if n == 7 else Decimal("0.01")),),
+        )
+        for n in range(40)
+    ]
+    parts.store.append(answered)
+    found = evaluate(parts, version)
+    ratios = {one.name: one for one in dossier_of(parts, found.evaluation).ratios}
+    assert "39 of the incumbent's answers" in ratios["cheaper a request it answers itself"].basis
+    assert ratios["faster a request it answers itself, median"].estimate.value > 10
+    cheaper = ratios["cheaper a request it answers itself"].estimate
+    assert 10 < cheaper.ci_low <= cheaper.value <= cheaper.ci_high
+
+
+def test_requests_below_the_threshold_cost_and_take_both() -> None:
+    """With half of the requests left to an incumbent of 1 dollar and 1 s, a free candidate is twice as cheap."""
+    theirs = Spent(cost_usd=[1.0] * 50, latency_ms=[1000.0] * 50)
+    own = Spent(cost_usd=[1e-9] * 50, latency_ms=[1.0] * 50)
+    found = served_ratios(theirs, own, local=[True, False] * 200, seed=1, priced="nothing")
+    served = {one.name: one.estimate for one in found if "as served" in one.name}
+    assert served["cheaper over all requests, as served"].value == pytest.approx(2.0)
+    assert served["cheaper over all requests, as served"].ci_low == pytest.approx(1.83, abs=0.05)
+    assert served["faster over all requests, as served, mean"].value == pytest.approx(1000 / 501)
+    assert len(served_ratios(theirs, own, local=[True] * 10, seed=1, priced="nothing")) == 2
