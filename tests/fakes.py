@@ -15,12 +15,14 @@ from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.estimate import Estimate
 from tierwright.core.evaluation import Evaluation, Verdict
+from tierwright.core.experiment import Candidate, Outcome, Plan, PlanStep, Registration
 from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import (
     CallerKeyId,
     DatasetId,
     DeploymentId,
     EvaluationId,
+    ExperimentId,
     FeedbackId,
     FrameId,
     InferenceId,
@@ -234,6 +236,66 @@ def an_evaluation(**changes: Any) -> Evaluation:
         "verdict": Verdict.SUPERIOR,
     }
     return Evaluation(**fields | changes)
+
+
+def a_plan(**changes: Any) -> Plan:
+    """A plan that most probably tells."""
+    fields: dict[str, Any] = {
+        "examples": 1000,
+        "assumed_difference": 0.0,
+        "spread": {"discordance": an_estimate(0.05)},
+        "odds": {
+            "superior": an_estimate(0.02),
+            "non_inferior": an_estimate(0.67),
+            "undecided": an_estimate(0.3),
+            "inferior": an_estimate(0.01),
+        },
+        "examples_for_80_percent": 1200,
+        "steps": (PlanStep(examples=500, promoted=0.4, undecided=0.6),),
+    }
+    return Plan(**fields | changes)
+
+
+def a_registration(**changes: Any) -> Registration:
+    """What was registered before the evaluation `an_evaluation` builds."""
+    fields: dict[str, Any] = {
+        "id": ExperimentId("experiment-1"),
+        "task_id": TaskId("task-1"),
+        "dataset_id": DatasetId("dataset-1"),
+        "test_sha256": "ab" * 32,
+        "created_at": NOON,
+        "implicit": False,
+        "candidates": (Candidate(version=ModelVersionId("abc123"), threshold=0.8),),
+        "baseline": "gpt-4o",
+        "policy": "cascade",
+        "metric": "accuracy",
+        "reference": LabelSource.HUMAN,
+        "margin": 0.01,
+        "slot_margin": None,
+        "alpha": 0.05,
+        "min_effect": 0.0,
+        "sample_size": 400,
+        "slices": ("label",),
+        "min_slice": 30,
+        "min_gold": 50,
+        "seed": 7,
+        "plans": (a_plan(),),
+    }
+    return Registration(**fields | changes)
+
+
+def an_outcome(number: int = 0, **changes: Any) -> Outcome:
+    """Both sides were right."""
+    fields: dict[str, Any] = {
+        "example": f"i-{number:06d}",
+        "group": f"g-{number:06d}",
+        "confidence": 0.9,
+        "local": True,
+        "candidate": (1.0,),
+        "baseline": (1.0,),
+        "slices": {"label": "card_arrival"},
+    }
+    return Outcome(**fields | changes)
 
 
 def a_deployment(**changes: Any) -> Deployment:

@@ -20,6 +20,7 @@ from tests.fakes import (
     a_deployment,
     a_frame,
     a_key,
+    a_registration,
     a_score,
     a_task,
     a_version,
@@ -28,6 +29,7 @@ from tests.fakes import (
     an_evaluation,
     an_example,
     an_inference,
+    an_outcome,
     inferences,
     some_feedback,
 )
@@ -36,12 +38,14 @@ from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputC
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import Conflict, NotFound, StoreError
+from tierwright.core.experiment import SliceFinding
 from tierwright.core.feedback import ScoreKind
 from tierwright.core.ids import (
     CallerKeyId,
     DatasetId,
     DeploymentId,
     EvaluationId,
+    ExperimentId,
     FeedbackId,
     InferenceId,
     ModelVersionId,
@@ -605,6 +609,44 @@ class TestEvidence:
             store.evaluation(EvaluationId("nothing"))
         with pytest.raises(NotFound, match="nothing"):
             store.dataset(DatasetId("nothing"))
+
+    def test_experiments_come_back_equal(self, store: SqlStore) -> None:
+        """With candidates, plans and numbers to the last bit; what is there already stays as it is."""
+        ring(store)
+        first = a_registration(margin=0.1 + 0.2, slot_margin=0.05, implicit=True)
+        later = a_registration(id=ExperimentId("later"), created_at=after(0.000001), plans=())
+        for registration in (first, later, replace(first, margin=0.5)):
+            store.add_experiment(registration)
+        assert store.experiment(ExperimentId("experiment-1")) == first
+        assert (store.experiments(), store.experiments(TaskId("other"))) == ([later, first], [])
+        with pytest.raises(NotFound, match="nothing"):
+            store.experiment(ExperimentId("nothing"))
+
+    def test_outcomes_are_kept_with_their_evaluation(self, store: SqlStore) -> None:
+        """In order, with slices; the same evaluation again adds none, and an old one has none."""
+        ring(store)
+        found = [
+            an_outcome(1, confidence=0.1 + 0.2, slices={}),
+            an_outcome(0, local=False, candidate=(1.0, 2.5), baseline=(0.0, 3.0), candidate_slots=(1.0, 4.0)),
+        ]
+        finding = SliceFinding(
+            dimension="label",
+            value="é",
+            candidate_score=an_estimate(),
+            baseline_score=an_estimate(0.8),
+            difference=an_estimate(0.1),
+        )
+        evaluation = an_evaluation(
+            id=EvaluationId("whole"),
+            experiment_id=ExperimentId("experiment-1"),
+            slot_difference=an_estimate(0.0),
+            slices=(finding,),
+        )
+        store.add_evaluation(evaluation, found)
+        store.add_evaluation(evaluation, found)
+        assert store.evaluation(EvaluationId("whole")) == evaluation
+        assert store.outcomes(EvaluationId("whole")) == found
+        assert store.outcomes(EvaluationId("evaluation-1")) == []
 
     def test_evidence_is_never_replaced(self, store: SqlStore) -> None:
         """Another evaluation or deployment under a known id is a Conflict."""

@@ -38,6 +38,8 @@ class Latency:
     mean_ms: float
     #: Requests timed.
     n: int
+    #: Each of them.
+    each_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,4 +100,5 @@ def measure_latency(specialist: Predictor, inputs: Sequence[str]) -> Latency:
         p99_ms=1e3 * float(np.quantile(seconds, 0.99)),
         mean_ms=1e3 * float(np.mean(seconds)),
         n=len(seconds),
+        each_ms=tuple(1e3 * one for one in seconds),
     )

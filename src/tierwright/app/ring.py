@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tierwright.app.experiments import evaluate, require_metric
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
@@ -19,8 +20,7 @@ from tierwright.curation.dataset import build_dataset
 from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
-from tierwright.evals.compare import Experiment, compare
-from tierwright.evals.learnability import learnability, reason_to_keep
+from tierwright.evals.learnability import reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.evals.verdict import verdict
 from tierwright.lifecycle.promotion import Proposal, promote
@@ -50,13 +50,6 @@ if TYPE_CHECKING:
 _BATCH = 1000
 #: Verdicts besides those of an experiment.
 KEEP, NOT_LEARNABLE = "keep", "not_learnable"
-#: Why no experiment is made with texts.
-_NO_TEXTS = (
-    "two good texts differ in wording, so equal answers can't be counted: train it with `tierwright model train`, read "
-    "what it writes with `tierwright model predict`, and put it live by hand"
-)
-#: What the incumbent is called where a log does not name the model that answered.
-_UNKNOWN_MODEL = "the incumbent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +72,20 @@ class Turn:
 
 def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
     """Builds, trains, compares and, if the gate agrees, puts live; says why where it stops earlier."""
+    dataset: Dataset | None = None
+    rungs: Sequence[Rung] = ()
+    chosen: ModelVersion | None = None
     try:
         dataset, examples = build(parts, task)
-        if dataset.contract.kind is ContractKind.TEXT:
-            return Turn(task=task, verdict=KEEP, reason=_NO_TEXTS, dataset=dataset)
+        require_metric(parts, dataset)
         rungs, chosen = climb(parts, dataset, examples, quick=True, progress=progress)
+        if chosen is None:
+            return Turn(task=task, verdict=KEEP, reason="no rung was trained", dataset=dataset, rungs=rungs)
+        looked = evaluate(parts, chosen)
     except NotEnoughData as error:
-        return Turn(task=task, verdict=KEEP, reason=str(error))
-    if chosen is None:
-        return Turn(task=task, verdict=KEEP, reason="no rung was trained", dataset=dataset, rungs=rungs)
-    evaluation, learned = evaluate(parts, chosen)
-    verdict, reason = decide(chosen, evaluation, learned)
+        return Turn(task=task, verdict=KEEP, reason=str(error), dataset=dataset, rungs=rungs, chosen=chosen)
+    evaluation = looked.evaluation
+    verdict, reason = decide(chosen, evaluation, looked.learned)
     deployment = None
     if verdict == evaluation.verdict.value and evaluation.verdict.allows_promotion:
         try:
@@ -108,9 +104,9 @@ def turn(parts: Parts, task: Task, *, progress: Callable[[str], None]) -> Turn:
     )
 
 
-def decide(version: ModelVersion, evaluation: Evaluation, learned: Learnability) -> tuple[str, str]:
+def decide(version: ModelVersion, evaluation: Evaluation, learned: Learnability | None) -> tuple[str, str]:
     """The verdict on a task and its reason: the experiment's, unless the task should not be specialised at all."""
-    if not learned.learnable:
+    if learned is not None and not learned.learnable:
         return NOT_LEARNABLE, learned.reason
     if version.threshold is None:
         return KEEP, "at no confidence is the specialist as good as the incumbent: the task stays where it is"
@@ -268,38 +264,6 @@ def answers(parts: Parts, version: ModelVersion, inputs: Iterable[str]) -> Itera
             yield answer, threshold is not None and answer.confidence >= threshold
 
 
-def evaluate(
-    parts: Parts, version: ModelVersion, *, margin: float | None = None, threshold: float | None = None
-) -> tuple[Evaluation, Learnability]:
-    """The controlled experiment on the version's own test examples, kept in the store.
-
-    Where the calibration found no confidence from which the specialist should answer, it is compared at 1.01: it
-    answers nothing, and the comparison says so.
-    """
-    rules = parts.settings.file.evaluation
-    dataset = parts.store.dataset(version.dataset_id)
-    if dataset.contract.kind is ContractKind.TEXT:
-        raise NotEnoughData(_NO_TEXTS)
-    examples = parts.store.examples(dataset.id, Split.TEST)
-    if not examples:
-        raise NotEnoughData(f"dataset {dataset.id} has no test examples to compare on; build a larger one")
-    at = threshold if threshold is not None else version.threshold
-    experiment = Experiment(
-        version=version,
-        dataset=dataset,
-        baseline=_incumbent_of(parts, dataset),
-        threshold=1.01 if at is None else at,
-        margin=rules.margin if margin is None else margin,
-        level=rules.level,
-        min_gold=rules.min_gold,
-    )
-    predictions = ArtifactLoader(parts).load(version).predict([example.input for example in examples])
-    evaluation = compare(experiment, examples, predictions, at=parts.clock())
-    parts.store.add_evaluation(evaluation)
-    learned = learnability(dataset.contract, examples, predictions, level=rules.level, min_gold=rules.min_gold)
-    return evaluation, learned
-
-
 def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Deployment:
     """Puts an evaluated version live if the gate agrees; raises InvalidTransition where it does not."""
     proposal = Proposal(
@@ -339,9 +303,3 @@ def _bounds(parts: Parts, since: datetime | None, until: datetime | None) -> tup
     if first is None or last is None:
         raise NotEnoughData("nothing was captured in this period; there is nothing to compare")
     return first, last
-
-
-def _incumbent_of(parts: Parts, dataset: Dataset) -> str:
-    """The model that gave the incumbent's answers."""
-    models = incumbent_models(parts.store.ledger())
-    return models.get(dataset.task_id, _UNKNOWN_MODEL)

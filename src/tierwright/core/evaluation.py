@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
     from tierwright.core.dataset import LabelSource
     from tierwright.core.estimate import Estimate
-    from tierwright.core.ids import DatasetId, EvaluationId, ModelVersionId, TaskId
+    from tierwright.core.experiment import SliceFinding
+    from tierwright.core.ids import DatasetId, EvaluationId, ExperimentId, ModelVersionId, TaskId
 
 
 class Verdict(StrEnum):
@@ -63,3 +64,9 @@ class Evaluation:
     #: Score of the candidate on the examples it answers itself; None: it answers none.
     local_score: Estimate | None
     verdict: Verdict
+    #: What was registered beforehand; None: made before experiments were registered.
+    experiment_id: ExperimentId | None = None
+    #: Slot errors of texts, candidate minus baseline, per given attribute; None: not looked at.
+    slot_difference: Estimate | None = None
+    #: By the registered dimensions, the largest slice first; slices that are too small are left out.
+    slices: tuple[SliceFinding, ...] = ()

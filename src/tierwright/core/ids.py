@@ -18,6 +18,8 @@ FrameId = NewType("FrameId", str)
 DatasetId = NewType("DatasetId", str)
 #: A trained model: a hash of its artifact's manifest.
 ModelVersionId = NewType("ModelVersionId", str)
+#: What one controlled comparison was to show, written down beforehand.
+ExperimentId = NewType("ExperimentId", str)
 #: One controlled comparison.
 EvaluationId = NewType("EvaluationId", str)
 #: One decision about what serves a task.

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.experiment import Outcome, Registration
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import (
         CallerKeyId,
         DatasetId,
         EvaluationId,
+        ExperimentId,
         InferenceId,
         TaskId,
     )
@@ -239,11 +241,27 @@ class ModelStore(Protocol):
         """All, newest first."""
 
 
+class ExperimentStore(Protocol):
+    """The experiments registered; never changed."""
+
+    def add_experiment(self, registration: Registration) -> None:
+        """Keeps a registration; one that is there already is left as it is."""
+
+    def experiment(self, experiment_id: ExperimentId) -> Registration:
+        """Raises NotFound."""
+
+    def experiments(self, task_id: TaskId | None = None) -> list[Registration]:
+        """All, newest first."""
+
+
 class EvaluationStore(Protocol):
     """The comparisons made; never changed."""
 
-    def add_evaluation(self, evaluation: Evaluation) -> None:
-        """Keeps an evaluation."""
+    def add_evaluation(self, evaluation: Evaluation, outcomes: Sequence[Outcome] = ()) -> None:
+        """Keeps an evaluation and what came out on each example, both or neither."""
+
+    def outcomes(self, evaluation_id: EvaluationId) -> list[Outcome]:
+        """What came out on each example of an evaluation, in order; none where it was not kept."""
 
     def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
         """Raises NotFound."""
@@ -301,6 +319,7 @@ class Store(
     TaskStore,
     DatasetStore,
     ModelStore,
+    ExperimentStore,
     EvaluationStore,
     DeploymentStore,
     LedgerStore,
@@ -322,6 +341,7 @@ __all__ = [
     "DeploymentStore",
     "Encoder",
     "EvaluationStore",
+    "ExperimentStore",
     "FeedbackStore",
     "InferenceStore",
     "KeyStore",

@@ -5,8 +5,9 @@ what is done with the verdict (lifecycle).
 
 Two questions, by who says what is right (see `evals.arms`):
 
-*People's labels* (`reference` human, metric "accuracy"): is the candidate right as often as the incumbent, but for a
-margin? The difference of the two accuracies has Tango's paired score interval.
+*People's labels* (`reference` human): is the candidate as good as the incumbent, but for a margin? Labels and fields by
+accuracy, with Tango's paired score interval; spans by the F1 of their strings, texts by chrF with the incumbent's own
+text as the other side, both by a paired bootstrap (`evals.metrics`).
 
 *The incumbent's answers* (`reference` incumbent, metric "agreement"): is another answer than the incumbent's given at
 most as often as the margin allows? The incumbent then agrees with itself by definition, so the difference is minus the
@@ -24,28 +25,28 @@ another.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource
-from tierwright.core.errors import InputError
-from tierwright.core.estimate import Estimate
-from tierwright.core.evaluation import Evaluation, Verdict
+from tierwright.core.errors import InputError, NotEnoughData
+from tierwright.core.evaluation import Evaluation
+from tierwright.core.experiment import Outcome
 from tierwright.core.ids import EvaluationId, digest
 from tierwright.evals.arms import choose_arms
-from tierwright.evals.scorers import ExactAnswer
-from tierwright.stats.intervals import clopper_pearson_by_group, wilson_by_group
-from tierwright.stats.paired import paired_difference
+from tierwright.evals.judging import Terms, judged, verdict_of
+from tierwright.evals.metrics import contribution, metrics_of
+from tierwright.evals.texts import slot_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from numpy.typing import NDArray
-
+    from tierwright.core.contract import OutputContract
     from tierwright.core.dataset import Dataset, Example
+    from tierwright.core.ids import ExperimentId
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.evals.arms import Arms
 
@@ -79,6 +80,17 @@ class Experiment:
     level: float = 0.95
     #: Test examples with a person's label from which on these alone decide.
     min_gold: int = 50
+    #: The figure that decides (`evals.metrics`); None: the usual one of such answers.
+    metric: str | None = None
+    #: Slot errors per given attribute that texts may add besides; None: not looked at.
+    slot_margin: float | None = None
+    #: Dimensions of slices, and the fewest examples of one.
+    slices: tuple[str, ...] = ()
+    min_slice: int = 30
+    #: Of the bootstrap.
+    seed: int = 0
+    #: Where all this was registered beforehand; None: nowhere.
+    registered: ExperimentId | None = None
 
     def __post_init__(self) -> None:
         if self.version.task_id != self.dataset.task_id:
@@ -102,102 +114,147 @@ class Experiment:
             return self.agreement_margin
         return self.margin
 
+    def terms(self, reference: LabelSource) -> Terms:
+        """What the calculation needs. Raises as `metric_by` does."""
+        return Terms(
+            metric=metric_by(self.dataset.contract, reference, self.metric),
+            margin=self.margin_by(reference),
+            slot_margin=self.slot_margin,
+            level=self.level,
+            slices=self.slices,
+            min_slice=self.min_slice,
+            seed=self.seed,
+        )
+
+
+def metric_by(contract: OutputContract, reference: LabelSource, wanted: str | None) -> str:
+    """The figure that decides: the one wanted, or the usual one of such answers.
+
+    Raises NotEnoughData where there is none without people's labels, InputError where it can't be had.
+    """
+    possible = metrics_of(contract, by_people=reference is LabelSource.HUMAN)
+    if not possible:
+        raise NotEnoughData(
+            "two good texts differ in wording, so likeness to the incumbent's says nothing about who is better: label "
+            "test examples (`tierwright feedback import`) until people's labels decide, or put it live by hand"
+        )
+    if wanted is not None and wanted not in possible:
+        raise InputError(
+            f"the metric {wanted!r} can't decide on {contract.kind.value} answers by "
+            f"{'people' if reference is LabelSource.HUMAN else 'the incumbent'}; choose {' or '.join(possible)}"
+        )
+    return wanted or possible[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """An evaluation and what it was computed from."""
+
+    evaluation: Evaluation
+    outcomes: tuple[Outcome, ...]
+
 
 def compare(
     experiment: Experiment, examples: Sequence[Example], predictions: Sequence[Prediction], *, at: datetime
 ) -> Evaluation:
+    """The evaluation alone, as `compare_each`."""
+    return compare_each(experiment, examples, predictions, at=at).evaluation
+
+
+def compare_each(
+    experiment: Experiment,
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+    *,
+    at: datetime,
+    sliced: Mapping[str, Mapping[str, str]] | None = None,
+) -> Compared:
     """The evaluation of a candidate on the test examples of a dataset, with its predictions in the same order.
 
-    The same experiment on the same outcomes at the same instant has the same id. Raises as `choose_arms` does.
+    The same experiment on the same outcomes at the same instant has the same id. `sliced` says where each example
+    lies, by its id and dimension. Raises as `choose_arms` and `compared` do, and NotEnoughData where the answers are
+    texts and people's labels are too few.
     """
     arms = choose_arms(examples, predictions, min_gold=experiment.min_gold)
-    local = _answered_locally(experiment, arms)
-    specialist, incumbent = _outcomes(experiment.dataset, arms)
-    candidate = np.where(local, specialist, incumbent)
-    groups, level = arms.groups, experiment.level
-    margin = experiment.margin_by(arms.reference)
-    if arms.reference is LabelSource.HUMAN:
-        baseline_score = wilson_by_group(incumbent, groups, level=level)
-        difference = paired_difference(candidate, incumbent, groups, level=level)
-    else:
-        baseline_score = Estimate(
-            value=1.0, ci_low=1.0, ci_high=1.0, level=level, n=len(groups), method="by definition"
+    terms = experiment.terms(arms.reference)
+    outcomes = outcomes_of(experiment, terms, arms, sliced or {})
+    found = judged(terms, outcomes)
+    return Compared(
+        outcomes=outcomes,
+        evaluation=Evaluation(
+            id=_evaluation_id(experiment, at, outcomes),
+            task_id=experiment.dataset.task_id,
+            dataset_id=experiment.dataset.id,
+            candidate=experiment.version.id,
+            baseline=experiment.baseline,
+            created_at=at,
+            policy=experiment.policy,
+            threshold=experiment.threshold,
+            margin=terms.margin,
+            metric=terms.metric,
+            reference=arms.reference,
+            candidate_score=found.figures.candidate,
+            baseline_score=found.figures.baseline,
+            difference=found.figures.difference,
+            local_share=found.local_share,
+            local_score=found.local_score,
+            verdict=found.verdict,
+            experiment_id=experiment.registered,
+            slot_difference=found.slot_difference,
+            slices=found.slices,
+        ),
+    )
+
+
+def outcomes_of(
+    experiment: Experiment, terms: Terms, arms: Arms, sliced: Mapping[str, Mapping[str, str]]
+) -> tuple[Outcome, ...]:
+    """What comes out on each example of two arms."""
+    contract = experiment.dataset.contract
+    rights = _all_right(contract, arms)
+    local = [experiment.policy == SPECIALIST or p.confidence >= experiment.threshold for p in arms.predictions]
+    incumbent = [example.incumbent_output or "" for example in arms.examples]
+    served = [p.output if own else theirs for p, own, theirs in zip(arms.predictions, local, incumbent, strict=True)]
+    slots: list[tuple[tuple[float, ...], tuple[float, ...]]] = [((), ())] * len(served)
+    if terms.slot_margin is not None:
+        inputs = [example.input for example in arms.examples]
+        ours, theirs = (slot_counts(inputs, rights, given)[0].tolist() for given in (served, incumbent))
+        slots = [(tuple(one), tuple(other)) for one, other in zip(ours, theirs, strict=True)]
+    return tuple(
+        Outcome(
+            example=example.id,
+            group=example.group,
+            confidence=arms.predictions[at].confidence,
+            local=local[at],
+            candidate=contribution(terms.metric, contract, rights[at], served[at]),
+            baseline=contribution(terms.metric, contract, rights[at], incumbent[at]),
+            candidate_slots=slots[at][0],
+            baseline_slots=slots[at][1],
+            slices=dict(sliced.get(example.id, {})),
         )
-        difference = _minus(clopper_pearson_by_group(1.0 - candidate, groups, level=level))
-    kept = np.flatnonzero(local)
-    return Evaluation(
-        id=_evaluation_id(experiment, at, candidate, local),
-        task_id=experiment.dataset.task_id,
-        dataset_id=experiment.dataset.id,
-        candidate=experiment.version.id,
-        baseline=experiment.baseline,
-        created_at=at,
-        policy=experiment.policy,
-        threshold=experiment.threshold,
-        margin=margin,
-        metric="accuracy" if arms.reference is LabelSource.HUMAN else "agreement",
-        reference=arms.reference,
-        candidate_score=wilson_by_group(candidate, groups, level=level),
-        baseline_score=baseline_score,
-        difference=difference,
-        local_share=wilson_by_group(local.astype(np.float64), groups, level=level),
-        local_score=wilson_by_group(specialist[kept], [groups[place] for place in kept], level=level)
-        if kept.size
-        else None,
-        verdict=verdict_of(difference, margin),
+        for at, example in enumerate(arms.examples)
     )
 
 
-def verdict_of(difference: Estimate, margin: float) -> Verdict:
-    """What the interval of a difference, candidate minus baseline, says about a margin; an end on a limit fails it."""
-    if difference.ci_low > 0:
-        return Verdict.SUPERIOR
-    if difference.ci_low > -margin:
-        return Verdict.NON_INFERIOR
-    if difference.ci_high < -margin:
-        return Verdict.INFERIOR
-    return Verdict.UNDECIDED
+def _all_right(contract: OutputContract, arms: Arms) -> list[list[str]]:
+    """The right answers of each example: one, but for texts, where every right text of the same input counts."""
+    if contract.kind is not ContractKind.TEXT:
+        return [[right] for right in arms.right]
+    by_input: dict[str, list[str]] = defaultdict(list)
+    for example, right in zip(arms.examples, arms.right, strict=True):
+        by_input[example.input].append(right)
+    return [by_input[example.input] for example in arms.examples]
 
 
-def _answered_locally(experiment: Experiment, arms: Arms) -> NDArray[np.bool_]:
-    if experiment.policy == SPECIALIST:
-        return np.ones(len(arms.predictions), dtype=np.bool_)
-    confidence = np.array([prediction.confidence for prediction in arms.predictions])
-    return np.asarray(confidence >= experiment.threshold)
-
-
-def _outcomes(dataset: Dataset, arms: Arms) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Whether the specialist, and whether the incumbent, was right on each example."""
-    scorer = ExactAnswer(dataset.contract)
-    specialist = [scorer.score(right, p.output) for right, p in zip(arms.right, arms.predictions, strict=True)]
-    incumbent = [
-        scorer.score(right, example.incumbent_output) if example.incumbent_output is not None else 0.0
-        for right, example in zip(arms.right, arms.examples, strict=True)
-    ]
-    return np.array(specialist), np.array(incumbent)
-
-
-def _minus(share: Estimate) -> Estimate:
-    """Minus a share of changed answers, as a difference."""
-    return Estimate(
-        value=0.0 - share.value,
-        ci_low=0.0 - share.ci_high,
-        ci_high=0.0 - share.ci_low,
-        level=share.level,
-        n=share.n,
-        method=f"{share.method} of changed answers",
-    )
-
-
-def _evaluation_id(
-    experiment: Experiment, at: datetime, candidate: NDArray[np.float64], local: NDArray[np.bool_]
-) -> EvaluationId:
+def _evaluation_id(experiment: Experiment, at: datetime, outcomes: Sequence[Outcome]) -> EvaluationId:
     settings = (
         experiment.threshold,
         experiment.margin,
         experiment.agreement_margin,
         experiment.level,
         experiment.min_gold,
+        experiment.metric,
+        experiment.slot_margin,
     )
     return EvaluationId(
         digest(
@@ -207,8 +264,21 @@ def _evaluation_id(
             experiment.policy,
             repr(settings),
             at.isoformat(),
-            candidate.astype(np.uint8).tobytes().hex(),
-            local.astype(np.uint8).tobytes().hex(),
+            repr([(one.example, one.local, one.candidate) for one in outcomes]),
+            experiment.registered or "",
             length=32,
         )
     )
+
+
+__all__ = [
+    "CASCADE",
+    "SPECIALIST",
+    "Compared",
+    "Experiment",
+    "compare",
+    "compare_each",
+    "metric_by",
+    "outcomes_of",
+    "verdict_of",
+]

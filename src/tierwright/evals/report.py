@@ -5,9 +5,11 @@ Owns the shape of the document and the statement of power; refuses to know where
 The shape, all of it JSON types; an *estimate* is `{"value", "ci_low", "ci_high", "n", "level", "method"}`:
 
     {"id", "task_id", "dataset_id", "candidate", "baseline", "created_at" (ISO 8601), "policy", "threshold", "margin",
-     "metric" ("accuracy" | "agreement"), "reference" ("human" | "incumbent"),
+     "metric" ("accuracy" | "agreement" | "span_f1" | "chrf" | "bleu"), "reference" ("human" | "incumbent"),
      "candidate_score": estimate, "baseline_score": estimate, "difference": estimate,
-     "local_share": estimate, "local_score": estimate | null,
+     "local_share": estimate, "local_score": estimate | null, "slot_difference": estimate | null,
+     "slices": [{"dimension", "value", "candidate_score", "baseline_score", "difference"}],
+     "experiment_id": string | null,
      "verdict", "allows_promotion": bool,
      "power": {"value", "assumed_difference", "examples", "examples_for_80_percent"},
      "summary": one sentence}
@@ -26,8 +28,11 @@ from tierwright.core.evaluation import Verdict
 from tierwright.stats.bounds import bounded_rate_power
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tierwright.core.estimate import Estimate
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.experiment import SliceFinding
 
 #: A value of a JSON document.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -104,6 +109,9 @@ def report(evaluation: Evaluation) -> dict[str, Json]:
         "difference": estimate_json(evaluation.difference),
         "local_share": estimate_json(evaluation.local_share),
         "local_score": None if evaluation.local_score is None else estimate_json(evaluation.local_score),
+        "slot_difference": None if evaluation.slot_difference is None else estimate_json(evaluation.slot_difference),
+        "slices": slices_json(evaluation.slices),
+        "experiment_id": evaluation.experiment_id,
         "verdict": evaluation.verdict.value,
         "allows_promotion": evaluation.verdict.allows_promotion,
         "power": {
@@ -114,6 +122,20 @@ def report(evaluation: Evaluation) -> dict[str, Json]:
         },
         "summary": summary(evaluation),
     }
+
+
+def slices_json(slices: Sequence[SliceFinding]) -> list[Json]:
+    """Slices as JSON types."""
+    return [
+        {
+            "dimension": one.dimension,
+            "value": one.value,
+            "candidate_score": estimate_json(one.candidate_score),
+            "baseline_score": estimate_json(one.baseline_score),
+            "difference": estimate_json(one.difference),
+        }
+        for one in slices
+    ]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Json]:

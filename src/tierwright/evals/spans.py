@@ -41,7 +41,7 @@ class SpanF1:
 
     def score(self, right: str, answer: str) -> float:
         """A number in [0, 1]."""
-        hits, given, wanted = _count(self._contract, right, answer)
+        hits, given, wanted = count_spans(self._contract, right, answer)
         return 2 * hits / (given + wanted) if given + wanted else 1.0
 
 
@@ -54,7 +54,7 @@ def span_f1(
     InputError where lengths differ, NotEnoughData where there is no pair to be found and none was answered.
     """
     counts = _table(contract, rights, answers, groups)
-    value = _f1(counts.sum(axis=0))
+    value = f1_of(counts.sum(axis=0))
     if not np.isfinite(value):
         raise NotEnoughData("no answer has a string and none should have one, so there is no F1")
     found = _resampled(counts, seed)
@@ -72,7 +72,7 @@ def span_f1_difference(
 ) -> Estimate:
     """Micro-F1 of the candidate minus that of the baseline, both on the same resamples. Raises as `span_f1`."""
     first, second = (_table(contract, rights, answers, groups) for answers in (candidate, baseline))
-    value = _f1(first.sum(axis=0)) - _f1(second.sum(axis=0))
+    value = f1_of(first.sum(axis=0)) - f1_of(second.sum(axis=0))
     if not np.isfinite(value):
         raise NotEnoughData("no answer has a string and none should have one, so there is no F1")
     low, high = np.nanquantile(_resampled(first, seed) - _resampled(second, seed), [0.025, 0.975])
@@ -91,7 +91,7 @@ def _table(
         raise NotEnoughData("there is no answer to score; at least one is needed")
     table = np.zeros((int(codes.max()) + 1, 3))
     for code, right, answer in zip(codes.tolist(), rights, answers, strict=True):
-        table[code] += _count(contract, right, answer)
+        table[code] += count_spans(contract, right, answer)
     return table
 
 
@@ -100,16 +100,17 @@ def _resampled(counts: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     drawn = np.empty((_RESAMPLES, 3))
     for row in range(_RESAMPLES):
         drawn[row] = counts[generator.integers(0, len(counts), len(counts))].sum(axis=0)
-    return _f1(drawn)
+    return f1_of(drawn)
 
 
-def _f1(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+def f1_of(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     """NaN where nothing was answered and nothing wanted."""
     sizes = sums[..., 1] + sums[..., 2]
     return np.where(sizes > 0, 2 * sums[..., 0] / np.where(sizes > 0, sizes, 1), np.nan)
 
 
-def _count(contract: OutputContract, right: str, answer: str) -> tuple[int, int, int]:
+def count_spans(contract: OutputContract, right: str, answer: str) -> tuple[int, int, int]:
+    """Strings of an answer that are right, strings it has, and strings it should have."""
     wanted, given = _pairs(contract, right), _pairs(contract, answer)
     return sum((wanted & given).values()), sum(given.values()), sum(wanted.values())
 

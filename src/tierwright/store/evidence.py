@@ -1,6 +1,7 @@
-"""Datasets, model versions and evaluations, in SQL.
+"""Datasets, model versions, experiments and evaluations, in SQL.
 
-Owns the tables `datasets`, `examples`, `model_versions` and `evaluations`: written once, never changed.
+Owns the tables `datasets`, `examples`, `model_versions`, `experiments`, `evaluations` and `outcomes`: written once,
+never changed.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from tierwright.store.rows.evidence import (
     version_of,
     version_row,
 )
+from tierwright.store.rows.experiment import outcome_of, outcome_row, registration_of, registration_row
 from tierwright.store.rows.scalars import to_name
-from tierwright.store.schema import datasets, evaluations, examples, model_versions
+from tierwright.store.schema import datasets, evaluations, examples, experiments, model_versions, outcomes
 from tierwright.store.tasks import keep_task
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.evaluation import Evaluation
-    from tierwright.core.ids import DatasetId, EvaluationId, TaskId
+    from tierwright.core.experiment import Outcome, Registration
+    from tierwright.core.ids import DatasetId, EvaluationId, ExperimentId, TaskId
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
     from tierwright.store.database import Database
@@ -120,12 +123,16 @@ class SqlEvaluations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add_evaluation(self, evaluation: Evaluation) -> None:
+    def add_evaluation(self, evaluation: Evaluation, found: Sequence[Outcome] = ()) -> None:
         """As `EvaluationStore.add_evaluation`; the same one again is left as it is, another of its id is a Conflict."""
         row = evaluation_row(evaluation)
         statement = self._database.insert(evaluations).on_conflict_do_nothing().returning(evaluations.c.id)
         with self._database.write() as connection:
             if connection.execute(statement, row).first() is not None:
+                for begin in range(0, len(found), _BATCH):
+                    batch = enumerate(found[begin : begin + _BATCH], begin)
+                    rows = [outcome_row(evaluation.id, place, one) for place, one in batch]
+                    connection.execute(insert(outcomes), rows)
                 return
             kept = connection.execute(select(evaluations).where(evaluations.c.id == evaluation.id)).one()
         if kept._asdict() != row:
@@ -142,6 +149,38 @@ class SqlEvaluations:
     def evaluations(self, task_id: TaskId | None = None) -> list[Evaluation]:
         """As `EvaluationStore.evaluations`."""
         return [evaluation_of(row) for row in _newest_first(self._database, evaluations, task_id)]
+
+    def outcomes(self, evaluation_id: EvaluationId) -> list[Outcome]:
+        """As `EvaluationStore.outcomes`."""
+        statement = select(outcomes).where(outcomes.c.evaluation_id == evaluation_id).order_by(outcomes.c.place)
+        with self._database.read() as connection:
+            rows = connection.execute(statement).all()
+        return [outcome_of(row) for row in rows]
+
+
+class SqlExperiments:
+    """The `ExperimentStore` part of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add_experiment(self, registration: Registration) -> None:
+        """As `ExperimentStore.add_experiment`."""
+        row = registration_row(registration)
+        with self._database.write() as connection:
+            connection.execute(self._database.insert(experiments).values(row).on_conflict_do_nothing())
+
+    def experiment(self, experiment_id: ExperimentId) -> Registration:
+        """As `ExperimentStore.experiment`."""
+        with self._database.read() as connection:
+            row = connection.execute(select(experiments).where(experiments.c.id == experiment_id)).first()
+        if row is None:
+            raise NotFound(f"there is no experiment {experiment_id!r}; `tierwright eval plan` registers one")
+        return registration_of(row)
+
+    def experiments(self, task_id: TaskId | None = None) -> list[Registration]:
+        """As `ExperimentStore.experiments`."""
+        return [registration_of(row) for row in _newest_first(self._database, experiments, task_id)]
 
 
 def _newest_first(database: Database, table: Table, task_id: TaskId | None) -> Sequence[Row[Any]]:

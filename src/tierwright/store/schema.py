@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0002"
+REVISION = "0004"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -249,9 +249,41 @@ evaluations = Table(
     # The five Estimates, by the name of their field.
     Column("estimates", _JSON, nullable=False),
     Column("verdict", _NAME, nullable=False),
+    # No foreign key: SQLite can't add one to a table that is there, and experiments are never removed.
+    Column("experiment_id", _NAME),
+    # Slices and slot errors; null: made before they were kept.
+    Column("details", _JSON),
     PrimaryKeyConstraint("id"),
 )
 Index(None, evaluations.c.task_id)
+
+experiments = Table(
+    "experiments",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("dataset_id", _NAME, ForeignKey("datasets.id"), nullable=False),
+    Column("test_sha256", _NAME, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("registration", _JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, experiments.c.task_id)
+
+# What came out on each example of an evaluation: the evidence itself, without any text.
+outcomes = Table(
+    "outcomes",
+    METADATA,
+    Column("evaluation_id", _NAME, ForeignKey("evaluations.id", ondelete="CASCADE"), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("example_id", _NAME, nullable=False),
+    Column("group_name", _NAME, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("local", Boolean, nullable=False),
+    # What the metric adds up, of both sides; the slices.
+    Column("counts", _JSON, nullable=False),
+    PrimaryKeyConstraint("evaluation_id", "place"),
+)
 
 deployments = Table(
     "deployments",

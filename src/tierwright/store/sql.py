@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, text
 
 from tierwright.store.deployments import SqlDeployments
-from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
+from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlExperiments, SqlModels
 from tierwright.store.inferences import SqlInferences
 from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.experiment import Outcome, Registration
     from tierwright.core.feedback import Feedback, Score
-    from tierwright.core.ids import CallerKeyId, DatasetId, EvaluationId, InferenceId, TaskId
+    from tierwright.core.ids import CallerKeyId, DatasetId, EvaluationId, ExperimentId, InferenceId, TaskId
     from tierwright.core.inference import Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
@@ -49,6 +50,7 @@ class SqlStore:
         self._tasks = SqlTasks(database)
         self._datasets = SqlDatasets(database)
         self._models = SqlModels(database)
+        self._experiments = SqlExperiments(database)
         self._evaluations = SqlEvaluations(database)
         self._deployments = SqlDeployments(database)
         self._ledger = SqlLedger(database)
@@ -177,9 +179,25 @@ class SqlStore:
         """As `ModelStore.versions`."""
         return self._models.versions(task_id)
 
-    def add_evaluation(self, evaluation: Evaluation) -> None:
+    def add_experiment(self, registration: Registration) -> None:
+        """As `ExperimentStore.add_experiment`."""
+        self._experiments.add_experiment(registration)
+
+    def experiment(self, experiment_id: ExperimentId) -> Registration:
+        """As `ExperimentStore.experiment`."""
+        return self._experiments.experiment(experiment_id)
+
+    def experiments(self, task_id: TaskId | None = None) -> list[Registration]:
+        """As `ExperimentStore.experiments`."""
+        return self._experiments.experiments(task_id)
+
+    def add_evaluation(self, evaluation: Evaluation, outcomes: Sequence[Outcome] = ()) -> None:
         """As `EvaluationStore.add_evaluation`."""
-        self._evaluations.add_evaluation(evaluation)
+        self._evaluations.add_evaluation(evaluation, outcomes)
+
+    def outcomes(self, evaluation_id: EvaluationId) -> list[Outcome]:
+        """As `EvaluationStore.outcomes`."""
+        return self._evaluations.outcomes(evaluation_id)
 
     def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
         """As `EvaluationStore.evaluation`."""

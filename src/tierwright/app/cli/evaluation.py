@@ -6,52 +6,27 @@ from typing import Annotated
 
 import typer
 
+from tierwright.app.cli import evidence, experiment
 from tierwright.app.cli.compare import compare
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.app.cli.suite import suite
-from tierwright.core.errors import GateError
 from tierwright.core.ids import EvaluationId
 
 app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candidate against incumbent.")
+app.command("plan")(experiment.plan)
+app.command("experiments")(experiment.experiments)
+app.command("run")(experiment.run)
+app.command("report")(evidence.report)
+app.command("bundle")(evidence.bundle)
+app.command("verify")(evidence.verify)
 app.command("compare")(compare)
 app.command("suite")(suite)
-
-
-@app.command()
-def run(
-    version: Annotated[
-        str, typer.Argument(metavar="VERSION", help="The candidate's id, or the start of it, or its task's name.")
-    ],
-    margin: Annotated[
-        float | None, typer.Option(help="Share of right answers that may be given up; default: the settings'.")
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Confidence from which it answers; default: the calibrated one.")
-    ] = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    as_json: JsonOption = False,
-) -> None:
-    """Compare a version with its incumbent on the test examples; exit code 1 if the verdict allows no promotion."""
-    from tierwright.app.ring import evaluate, version_of  # noqa: PLC0415 - `--help` must not wait
-    from tierwright.evals.report import report, summary  # noqa: PLC0415 - as above
-
-    with opened(config) as parts:
-        found = version_of(parts, version)
-        evaluation, learned = evaluate(parts, found, margin=margin, threshold=threshold)
-    document = report(evaluation) | {"learnable": learned.learnable, "learnability": learned.reason}
-    show(
-        document,
-        as_json=as_json,
-        text=lambda console: console.print(f"{evaluation.id}\n{summary(evaluation)}\n{learned.reason}", markup=False),
-    )
-    if not evaluation.verdict.allows_promotion:
-        raise typer.Exit(GateError.exit_code)
 
 
 @app.command("list")
 def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> None:
     """List the evaluations, newest first."""
-    from tierwright.evals.report import report  # noqa: PLC0415 - as above
+    from tierwright.evals.report import report  # noqa: PLC0415 - `--help` must not wait
 
     with opened(config) as parts:
         found = parts.store.evaluations()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,16 @@ from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.estimate import Estimate
 from tierwright.core.evaluation import Evaluation, Verdict
-from tierwright.core.ids import DatasetId, DeploymentId, EvaluationId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.experiment import SliceFinding  # noqa: TC001 - `_Details` is read by its annotations
+from tierwright.core.ids import (
+    DatasetId,
+    DeploymentId,
+    EvaluationId,
+    ExperimentId,
+    InferenceId,
+    ModelVersionId,
+    TaskId,
+)
 from tierwright.core.instants import to_us
 from tierwright.core.model import ModelVersion
 from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
@@ -136,6 +146,10 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
             }
         ),
         "verdict": evaluation.verdict.value,
+        "experiment_id": evaluation.experiment_id,
+        "details": to_json({"slot_difference": evaluation.slot_difference, "slices": evaluation.slices})
+        if evaluation.slot_difference is not None or evaluation.slices
+        else None,
     }
 
 
@@ -148,6 +162,7 @@ def evaluation_of(row: Any) -> Evaluation:
         assert found is not None
         return found
 
+    details = _Details() if row.details is None else from_json(row.details, _Details)
     return Evaluation(
         id=EvaluationId(row.id),
         task_id=TaskId(row.task_id),
@@ -166,7 +181,18 @@ def evaluation_of(row: Any) -> Evaluation:
         local_share=estimate("local_share"),
         local_score=estimates["local_score"],
         verdict=Verdict(row.verdict),
+        experiment_id=None if row.experiment_id is None else ExperimentId(row.experiment_id),
+        slot_difference=details.slot_difference,
+        slices=details.slices,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Details:
+    """The column `details`."""
+
+    slot_difference: Estimate | None = None
+    slices: tuple[SliceFinding, ...] = ()
 
 
 def deployment_row(deployment: Deployment) -> dict[str, Any]:
