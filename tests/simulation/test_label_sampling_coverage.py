@@ -22,7 +22,7 @@ NOISE = 3 * math.sqrt(LEVEL * (1 - LEVEL) / SIMULATIONS)
     ("gold", "accuracy", "lenient"), [(30, 0.9, 0.5), (50, 0.97, 0.7), (100, 0.97, 0.9), (200, 0.7, 0.2)]
 )
 def test_prediction_powered_share_covers(gold: int, accuracy: float, lenient: float) -> None:
-    """PPI++ covers 95 % within noise from 30 gold labels on, also near 1; a judge that lets wrong answers pass covers in under half."""
+    """PPI++ covers 95 % within noise from 30 gold labels on, near 1 too; a lenient judge alone covers in under half."""
     generator = np.random.default_rng(301)
     covers = alone = 0
     for _ in range(SIMULATIONS):

@@ -111,7 +111,7 @@ def compare(
     The same experiment on the same outcomes at the same instant has the same id. Raises as `choose_arms` does.
     """
     arms = choose_arms(examples, predictions, min_gold=experiment.min_gold)
-    local = _answered_locally(experiment, arms)
+    local = answered_locally(experiment, arms.predictions)
     specialist, incumbent = _outcomes(experiment.dataset, arms)
     candidate = np.where(local, specialist, incumbent)
     groups, level = arms.groups, experiment.level
@@ -159,10 +159,11 @@ def verdict_of(difference: Estimate, margin: float) -> Verdict:
     return Verdict.UNDECIDED
 
 
-def _answered_locally(experiment: Experiment, arms: Arms) -> NDArray[np.bool_]:
+def answered_locally(experiment: Experiment, predictions: Sequence[Prediction]) -> NDArray[np.bool_]:
+    """Which of the predictions the candidate gives itself, shape (n,)."""
     if experiment.policy == SPECIALIST:
-        return np.ones(len(arms.predictions), dtype=np.bool_)
-    confidence = np.array([prediction.confidence for prediction in arms.predictions])
+        return np.ones(len(predictions), dtype=np.bool_)
+    confidence = np.array([prediction.confidence for prediction in predictions])
     return np.asarray(confidence >= experiment.threshold)
 
 
