@@ -20,6 +20,7 @@ from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.compare import Experiment, compare
+from tierwright.evals.label_sheet import representative
 from tierwright.evals.learnability import learnability, reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.evals.verdict import verdict
@@ -123,7 +124,7 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     dataset, examples = build_dataset(
         task,
         parts.store.scan(task_id=task.id),
-        parts.store.feedback_of_task(task.id),
+        representative(parts.store.feedback_of_task(task.id)),
         seed=parts.settings.file.training.seed if seed is None else seed,
         at=parts.clock(),
     )
@@ -287,7 +288,7 @@ def evaluate(
     experiment = Experiment(
         version=version,
         dataset=dataset,
-        baseline=_incumbent_of(parts, dataset),
+        baseline=incumbent_of(parts, dataset),
         threshold=1.01 if at is None else at,
         margin=rules.margin if margin is None else margin,
         level=rules.level,
@@ -341,7 +342,7 @@ def _bounds(parts: Parts, since: datetime | None, until: datetime | None) -> tup
     return first, last
 
 
-def _incumbent_of(parts: Parts, dataset: Dataset) -> str:
+def incumbent_of(parts: Parts, dataset: Dataset) -> str:
     """The model that gave the incumbent's answers."""
     models = incumbent_models(parts.store.ledger())
     return models.get(dataset.task_id, _UNKNOWN_MODEL)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.core.dataset import Example
+    from tierwright.core.feedback import Feedback
     from tierwright.core.ids import DatasetId, InferenceId, ModelVersionId
     from tierwright.core.model import Prediction
     from tierwright.evals.compare import Experiment
@@ -224,6 +225,11 @@ def compare_by_sheet(
         not_reached=len(sheet.rows) - len(reached),
         outside_contract=sum(bool(contract.heads) and contract.parse(labels[r.example.id]) is None for r in answered),
     )
+
+
+def representative(feedback: Mapping[InferenceId, Feedback]) -> dict[InferenceId, Feedback]:
+    """The words that don't come from a sheet, which are taken for a random sample."""
+    return {one: word for one, word in feedback.items() if not (word.author or "").startswith(AUTHOR_PREFIX)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

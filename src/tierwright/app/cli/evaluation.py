@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,10 +25,16 @@ def run(
     threshold: Annotated[
         float | None, typer.Option(help="Confidence from which it answers; default: the calibrated one.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A sheet that `eval labels` drew, filled in: its labels alone decide.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a version with its incumbent on the test examples; exit code 1 if the verdict allows no promotion."""
+    if labels is not None:
+        _run_by_labels(version, labels, margin=margin, threshold=threshold, config=config, as_json=as_json)
+        return
     from tierwright.app.ring import evaluate, version_of  # noqa: PLC0415 - `--help` must not wait
     from tierwright.evals.report import report, summary  # noqa: PLC0415 - as above
 
@@ -39,6 +46,31 @@ def run(
         document,
         as_json=as_json,
         text=lambda console: console.print(f"{evaluation.id}\n{summary(evaluation)}\n{learned.reason}", markup=False),
+    )
+    if not evaluation.verdict.allows_promotion:
+        raise typer.Exit(GateError.exit_code)
+
+
+def _run_by_labels(
+    version: str, labels: Path, *, margin: float | None, threshold: float | None, config: Path, as_json: bool
+) -> None:
+    """The same by the labels of a sheet."""
+    from tierwright.app.cli.labels import result_json  # noqa: PLC0415 - as above
+    from tierwright.app.label_sheets import evaluate_by_sheet  # noqa: PLC0415 - as above
+    from tierwright.app.ring import version_of  # noqa: PLC0415 - as above
+    from tierwright.evals.report import report, summary  # noqa: PLC0415 - as above
+
+    with opened(config) as parts:
+        result = evaluate_by_sheet(parts, version_of(parts, version), labels, margin=margin, threshold=threshold)
+    evaluation = result.evaluation
+    show(
+        report(evaluation) | result_json(result),
+        as_json=as_json,
+        text=lambda console: console.print(
+            f"{evaluation.id}\n{summary(evaluation)}\n{result.labelled['differ']} labels of disagreements, "
+            f"{result.labelled['agree']} of agreements, {result.skipped} rows passed over, "
+            f"{result.not_reached} not reached, {result.outside_contract} outside of the contract"
+        ),
     )
     if not evaluation.verdict.allows_promotion:
         raise typer.Exit(GateError.exit_code)
