@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,7 +31,7 @@ from tierwright.evals.compare import Experiment
 from tierwright.evals.label_sheet import AUTHOR_PREFIX, SheetDesign, SheetResult, compare_by_sheet, draw_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tierwright.app.answer_files import AnswerFile
@@ -56,6 +57,19 @@ class _Design(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     seed: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledSheet:
+    """A sheet with what people filled in."""
+
+    sheet: LabelSheet
+    experiment: Experiment
+    #: All test examples, and the candidate's answers to them.
+    examples: Sequence[Example]
+    predictions: Sequence[Prediction]
+    #: Of rows that have a label.
+    labels: Mapping[InferenceId, str]
+
+
 def draw(
     parts: Parts,
     version: ModelVersion,
@@ -66,7 +80,7 @@ def draw(
     threshold: float | None = None,
 ) -> LabelSheet:
     """The sheet of examples to label next for a version. Raises as `draw_sheet` does."""
-    experiment, examples, predictions = _compared(parts, version, threshold=threshold, margin=None)
+    experiment, examples, predictions = compared(parts, version, threshold=threshold, margin=None)
     design = SheetDesign(
         dataset_id=experiment.dataset.id,
         candidate=version.id,
@@ -125,14 +139,29 @@ def evaluate_by_sheet(
 ) -> SheetResult:
     """The controlled experiment by the labels of a sheet; the evaluation is kept in the store.
 
+    Raises as `sheet_labels` does, and NotEnoughData where too few rows have a label.
+    """
+    found = sheet_labels(parts, version, path, margin=margin, threshold=threshold)
+    result = compare_by_sheet(
+        found.experiment, found.sheet, found.labels, found.examples, found.predictions, at=parts.clock()
+    )
+    parts.store.add_evaluation(result.evaluation)
+    return result
+
+
+def sheet_labels(
+    parts: Parts, version: ModelVersion, path: Path, *, margin: float | None = None, threshold: float | None = None
+) -> FilledSheet:
+    """A sheet that was filled in, checked against what was drawn.
+
     A label is the row's own, or else a person's in the dataset, or else the newest feedback on that id. Raises
     InputError where the file is no sheet, is of another version, threshold or dataset, or has other rows than were
-    drawn; NotEnoughData where too few have a label.
+    drawn.
     """
     file = read_answers(path, confidence=Confidence.IGNORED, others=("design",))
     design = _design_of(file)
     at = design.threshold if threshold is None else threshold
-    experiment, examples, predictions = _compared(parts, version, threshold=at, margin=margin)
+    experiment, examples, predictions = compared(parts, version, threshold=at, margin=margin)
     sheet = draw_sheet(experiment, design, examples, predictions)
     drawn, there = {row.example.id for row in sheet.rows}, set(file.answers)
     if drawn != there:
@@ -141,18 +170,22 @@ def evaluate_by_sheet(
             f"{len(drawn - there)} are missing. Rows chosen by hand are no random sample; restore the file, or draw a "
             "new sheet with `tierwright eval labels`"
         )
-    labels = _labels(file, sheet, parts.store.feedback_of_task(version.task_id))
-    result = compare_by_sheet(experiment, sheet, labels, examples, predictions, at=parts.clock())
-    parts.store.add_evaluation(result.evaluation)
-    return result
+    return FilledSheet(
+        sheet=sheet,
+        experiment=experiment,
+        examples=examples,
+        predictions=predictions,
+        labels=_labels(file, sheet, parts.store.feedback_of_task(version.task_id)),
+    )
 
 
-def _compared(
-    parts: Parts, version: ModelVersion, *, threshold: float | None, margin: float | None
+def compared(
+    parts: Parts, version: ModelVersion, *, threshold: float | None, margin: float | None, texts: bool = False
 ) -> tuple[Experiment, list[Example], list[Prediction]]:
+    """The experiment on a version's test examples and its predictions there; `texts`: also where answers are texts."""
     rules = parts.settings.file.evaluation
     dataset = parts.store.dataset(version.dataset_id)
-    if dataset.contract.kind is ContractKind.TEXT:
+    if dataset.contract.kind is ContractKind.TEXT and not texts:
         raise NotEnoughData(
             "two good texts differ in wording, so a label can't say which of them is right: ask a judge with "
             "`tierwright eval judge`"

@@ -33,7 +33,7 @@ from scipy.special import stdtrit
 
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.estimate import Estimate
-from tierwright.stats.inputs import check_level, same_length, scores
+from tierwright.stats.inputs import check_counts, check_level, same_length, scores
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -95,6 +95,39 @@ def ppi_difference(
         same_length(first, second, f"the candidate's and the baseline's {name} scores")
         pairs.append(first - second)
     return ppi_mean(pairs[0], pairs[1], pairs[2], bounds=(-1.0, 1.0), weight=weight, level=level)
+
+
+def ppi_of_disagreements(
+    gold: ArrayLike,
+    cheap: ArrayLike,
+    cheap_elsewhere: ArrayLike,
+    *,
+    disagreements: int,
+    n: int,
+    effect: float = 1.0,
+    level: float = 0.95,
+) -> Estimate:
+    """The paired difference over n examples, from gold and cheap labels of those on which the two disagree.
+
+    All labels are differences in [-1, 1] on disagreements, the gold ones of a random sample of them. The mean over
+    disagreements is `ppi_mean`'s; times their share among n it is the difference, and the share's own binomial error is
+    added. `effect` is the design effect of groups that count as copies. Raises as `ppi_mean` does.
+    """
+    inside = ppi_mean(gold, cheap, cheap_elsewhere, bounds=(-1.0, 1.0), level=level)
+    check_counts(disagreements, n, "disagreements")
+    share = disagreements / n
+    critical = float(stdtrit(inside.n - 1, 0.5 + level / 2))
+    counted = critical * abs(inside.value) * math.sqrt(share * (1 - share) / n)
+    value, stretch = share * inside.value, math.sqrt(effect)
+    below, above = share * (inside.value - inside.ci_low), share * (inside.ci_high - inside.value)
+    return Estimate(
+        value=value,
+        ci_low=max(-1.0, value - stretch * math.hypot(below, counted)),
+        ci_high=min(1.0, value + stretch * math.hypot(above, counted)),
+        level=level,
+        n=inside.n,
+        method="PPI++ on disagreements, t" + ("" if effect == 1.0 else ", groups as copies"),
+    )
 
 
 def cross_fitted_mean(

@@ -15,6 +15,7 @@ from tierwright.app.cli import (
     evaluation,
     feedback,
     init,
+    judge,
     key,
     labels,
     model,
@@ -41,6 +42,7 @@ app.add_typer(task.app, name="task")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
 evaluation.app.command("labels")(labels.labels)
+evaluation.app.command("judge")(judge.judge)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(key.app, name="key")
