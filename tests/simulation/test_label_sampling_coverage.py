@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tierwright.stats.prediction_powered import ppi_mean
+from tierwright.stats.prediction_powered import ppi_mean, ppi_of_disagreements
 from tierwright.stats.sampling import Stratum, disagreement_ends, hajek_mean, stratified_proportion
 
 LEVEL = 0.95
@@ -131,3 +131,25 @@ def test_inverse_probability_mean_covers_where_the_plain_mean_does_not() -> None
         plain += found.ci_low <= right[drawn].mean() <= found.ci_high and abs(right[drawn].mean() - truth) < 0.06
     assert covers / SIMULATIONS >= LEVEL - NOISE - 0.02
     assert plain / SIMULATIONS < 0.2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("disagreement", "shares", "judge"), [(0.1, (0.5, 0.3), 0.8), (0.2, (0.2, 0.6), 0.6)])
+def test_judged_disagreements_cover_where_the_judge_alone_fails(
+    disagreement: float, shares: tuple[float, float], judge: float
+) -> None:
+    """40 labels and a judge who favours the candidate: 95 % within noise, and under half by the judge alone."""
+    generator = np.random.default_rng(307)
+    truth_of_all = disagreement * (shares[0] - shares[1])
+    covers = alone = 0
+    for _ in range(SIMULATIONS):
+        differ = int(generator.binomial(1500, disagreement))
+        truth = generator.choice([1.0, -1.0, 0.0], p=[*shares, 1 - sum(shares)], size=differ)
+        says = np.where(generator.random(differ) < judge, truth, 1.0)
+        found = ppi_of_disagreements(truth[:40], says[:40], says[40:], disagreements=differ, n=1500)
+        covers += found.ci_low <= truth_of_all <= found.ci_high
+        told = np.zeros(1500)
+        told[:differ] = says
+        alone += abs(told.mean() - truth_of_all) <= 1.96 * told.std() / math.sqrt(1500)
+    assert covers / SIMULATIONS >= LEVEL - NOISE
+    assert alone / SIMULATIONS < 0.5

@@ -92,17 +92,17 @@ def test_same_design_is_the_same_sheet_and_another_seed_another() -> None:
 
 
 def test_every_disagreement_has_the_chance_it_is_said_to_have() -> None:
-    """Over 400 seeds each of 60 disagreements is drawn near 40 times of 60."""
+    """Over 100 seeds each of 60 disagreements is drawn near 40 times of 60."""
     experiment = an_experiment()
     examples, predictions = arms(OUTCOMES, source=LabelSource.INCUMBENT)
     drawn = np.zeros(60)
     places = {example.id: place for place, example in enumerate(examples[:60])}
-    for seed in range(400):
+    for seed in range(100):
         sheet = draw_sheet(experiment, a_design(experiment, seed=seed), examples, predictions)
         for row in sheet.rows:
             if row.stratum == DIFFER:
                 drawn[places[row.example.id]] += 1
-    assert np.abs(drawn / 400 - 2 / 3).max() < 4.5 * np.sqrt(2 / 9 / 400)
+    assert np.abs(drawn / 100 - 2 / 3).max() < 4.5 * np.sqrt(2 / 9 / 100)
 
 
 def test_all_disagreements_labelled_is_the_comparison_of_all_examples() -> None:

@@ -9,7 +9,13 @@ import pytest
 from scipy import stats
 
 from tierwright.core.errors import InputError, NotEnoughData
-from tierwright.stats.prediction_powered import MIN_GOLD, cross_fitted_mean, ppi_difference, ppi_mean
+from tierwright.stats.prediction_powered import (
+    MIN_GOLD,
+    cross_fitted_mean,
+    ppi_difference,
+    ppi_mean,
+    ppi_of_disagreements,
+)
 
 #: 40 gold labels and their cheap ones: means 3/4 and 1/2, covariance 1/8; 60 of 100 other cheap labels are 1.
 GOLD = [1.0, 0.0, 1.0, 1.0] * 10
@@ -103,3 +109,15 @@ def test_bad_parameters_are_refused() -> None:
         ppi_mean(GOLD, CHEAP, ELSEWHERE, bounds=(1.0, 0.0))
     with pytest.raises(NotEnoughData, match="elsewhere"):
         ppi_mean(GOLD, CHEAP, [])
+
+
+def test_difference_of_all_from_labels_of_disagreements_by_hand() -> None:
+    """50 disagreements among 200: a quarter of their mean, its error and that of the share added in squares."""
+    gold, cheap, elsewhere = [1.0, -1.0, 1.0, 1.0] * 8, [1.0, -1.0, -1.0, 1.0] * 8, [1.0] * 10 + [-1.0] * 8
+    inside = ppi_mean(gold, cheap, elsewhere, bounds=(-1.0, 1.0))
+    found = ppi_of_disagreements(gold, cheap, elsewhere, disagreements=50, n=200)
+    share = stats.t.ppf(0.975, 31) * inside.value * math.sqrt(0.25 * 0.75 / 200)
+    assert found.value == pytest.approx(inside.value / 4)
+    assert found.value - found.ci_low == pytest.approx(math.hypot((inside.value - inside.ci_low) / 4, share))
+    copies = ppi_of_disagreements(gold, cheap, elsewhere, disagreements=50, n=200, effect=4.0)
+    assert copies.value - copies.ci_low == pytest.approx(2 * (found.value - found.ci_low))
