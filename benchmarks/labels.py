@@ -6,8 +6,8 @@ On `../shared/data/textclass`, repeats removed: recorded answers of candidate, b
 draw takes a test set of the pool's size with replacement from the pool, has so many examples labelled, and asks whether
 the interval of the difference holds the pool's. The judge prefers the answer that it would have given itself.
 
-`same width` is how many labels drawn alike would make an interval as short as the method's mean one, at most those of the
-whole test set. Nothing is timed.
+`same width` is how many labels drawn alike would make an interval as short as the method's mean one, at most those of
+the whole test set. Nothing is timed.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ must be a random sample of the disagreements.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,11 @@ from tierwright.app.label_sheets import compared, sheet_labels
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, NotEnoughData, SettingsError
-from tierwright.core.ids import digest
-from tierwright.evals.compare import answered_locally
+from tierwright.core.ids import EvaluationId, digest
+from tierwright.evals.compare import answered_locally, compare
 from tierwright.evals.judge import Judged, Pair, Said, questions
-from tierwright.evals.judged import JudgedComparison, Material, judged_comparison
-from tierwright.evals.label_sheet import DIFFER
+from tierwright.evals.judged import Basis, JudgedComparison, Material, judged_comparison
+from tierwright.evals.label_sheet import DIFFER, compare_by_sheet
 from tierwright.evals.scorers import ExactAnswer
 from tierwright.stats.clusters import design_effect
 from tierwright.stats.inputs import group_codes
@@ -39,12 +39,18 @@ if TYPE_CHECKING:
 
     from tierwright.app.answer_files import AnswerFile
     from tierwright.app.judge_calls import Asked
+    from tierwright.app.label_sheets import FilledSheet
     from tierwright.app.wiring import Parts
     from tierwright.core.chat import Usage
-    from tierwright.core.model import ModelVersion
+    from tierwright.core.dataset import Example
+    from tierwright.core.evaluation import Evaluation
+    from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.evals.compare import Experiment
     from tierwright.evals.judge import Question
     from tierwright.gateway.config import BackendConfig
 
+#: The metric of an evaluation whose difference a judge made more precise.
+JUDGED = "judged"
 #: What a gold file says where it holds verdicts rather than answers.
 _PREFERS = {"candidate": 1.0, "baseline": -1.0, "tie": 0.0}
 
@@ -63,6 +69,8 @@ class Bout:
     effect: float
     #: Examples left out because one side did not answer.
     unscored: int
+    #: The comparison by people's labels alone; None: of files, or too few labels.
+    by_people: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +96,25 @@ class Ruling:
     backend: str
     model: str
     unscored: int
+    #: What was kept in the store; None: nothing, since people's labels don't suffice or it is of files.
+    evaluation: Evaluation | None
 
 
 def bout_of_version(
-    parts: Parts, version: ModelVersion, *, threshold: float | None = None, labels: Path | None = None
+    parts: Parts,
+    version: ModelVersion,
+    *,
+    threshold: float | None = None,
+    margin: float | None = None,
+    labels: Path | None = None,
 ) -> Bout:
     """The candidate, cascaded as it is served, against the incumbent on the version's test examples.
 
     People's labels are those of a sheet, or else the dataset's own. Raises as the experiment does.
     """
+    filled = None
     if labels is not None:
-        filled = sheet_labels(parts, version, labels, threshold=threshold)
+        filled = sheet_labels(parts, version, labels, threshold=threshold, margin=margin)
         experiment, examples, predictions = filled.experiment, filled.examples, filled.predictions
         # In the sheet's order the disagreements are a random sample, up to the first that was passed over.
         rows = [row.example.id for row in filled.sheet.rows if row.stratum == DIFFER]
@@ -106,7 +122,7 @@ def bout_of_version(
             str(one): filled.labels[one] for one in takewhile(lambda one: one in filled.labels, rows)
         }
     else:
-        experiment, examples, predictions = compared(parts, version, threshold=threshold, margin=None, texts=True)
+        experiment, examples, predictions = compared(parts, version, threshold=threshold, margin=margin, texts=True)
         texts = experiment.dataset.contract.kind is ContractKind.TEXT
         human_labels = {str(e.id): e.output for e in examples if e.source is LabelSource.HUMAN and not texts}
     known_pairs = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.incumbent_output is not None]
@@ -124,7 +140,28 @@ def bout_of_version(
         human=_human(pairs, human_labels, scorer),
         effect=design_effect(group_codes(groups, len(groups))) if groups else 1.0,
         unscored=len(examples) - len(known_pairs),
+        by_people=_by_people(parts, filled, experiment, examples, predictions),
     )
+
+
+def _by_people(
+    parts: Parts,
+    filled: FilledSheet | None,
+    experiment: Experiment,
+    examples: Sequence[Example],
+    predictions: Sequence[Prediction],
+) -> Evaluation | None:
+    """The comparison by people's labels alone; None: they are too few, or answers are texts."""
+    if experiment.dataset.contract.kind is ContractKind.TEXT:
+        return None
+    at = parts.clock()
+    try:
+        if filled is not None:
+            return compare_by_sheet(experiment, filled.sheet, filled.labels, examples, predictions, at=at).evaluation
+        found = compare(experiment, examples, predictions, at=at)
+    except NotEnoughData:
+        return None
+    return found if found.reference is LabelSource.HUMAN else None
 
 
 def bout_of_files(candidate: Path, baseline: Path, *, gold: Path | None = None, inputs: Path | None = None) -> Bout:
@@ -208,12 +245,31 @@ def rule(
         human=bout.human,
         effect=bout.effect,
     )
+    comparison = judged_comparison(material, margin=rules.margin if margin is None else margin, level=rules.level)
+    evaluation = _evaluation(bout.by_people, comparison, judge)
+    if evaluation is not None:
+        parts.store.add_evaluation(evaluation)
     return Ruling(
-        comparison=judged_comparison(material, margin=rules.margin if margin is None else margin, level=rules.level),
+        comparison=comparison,
+        evaluation=evaluation,
         asked=asked,
         backend=config.name,
         model=model,
         unscored=bout.unscored,
+    )
+
+
+def _evaluation(by_people: Evaluation | None, found: JudgedComparison, judge: Judge) -> Evaluation | None:
+    """The comparison by people's labels with the difference that the judge made more precise; None: it did not."""
+    if by_people is None or found.basis is not Basis.PREDICTION_POWERED:
+        return None
+    return replace(
+        by_people,
+        id=EvaluationId(digest(by_people.id, judge.backend.name, judge.model, repr(found.difference), length=32)),
+        metric=JUDGED,
+        difference=found.difference,
+        margin=found.margin,
+        verdict=found.verdict,
     )
 
 

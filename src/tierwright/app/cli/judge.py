@@ -74,7 +74,7 @@ def judge(
         raise UsageError("--labels goes with a version, --gold with files")
     with opened(config) as parts:
         if version is not None:
-            bout = bout_of_version(parts, version_of(parts, version), threshold=threshold, labels=labels)
+            bout = bout_of_version(parts, version_of(parts, version), threshold=threshold, margin=margin, labels=labels)
         else:
             assert candidate is not None
             assert baseline is not None
@@ -95,9 +95,12 @@ def judge(
 
 def ruling_json(ruling: Ruling) -> dict[str, Any]:
     """A ruling as JSON types."""
+    from tierwright.app.judging import JUDGED  # noqa: PLC0415 - as above
+
     found, trust = ruling.comparison, ruling.comparison.trust
     return {
-        "metric": "judged",
+        "metric": JUDGED,
+        "evaluation_id": None if ruling.evaluation is None else ruling.evaluation.id,
         "verdict": found.verdict.value,
         "allows_promotion": found.allows_promotion,
         "basis": found.basis.value,
@@ -134,6 +137,8 @@ def ruling_json(ruling: Ruling) -> dict[str, Any]:
 def _tell(console: Console, ruling: Ruling) -> None:
     found, trust, asked = ruling.comparison, ruling.comparison.trust, ruling.asked
     difference = found.difference
+    if ruling.evaluation is not None:
+        console.print(ruling.evaluation.id)
     console.print(
         f"{found.verdict.value}: {100 * difference.value:+.1f} points "
         f"({100 * difference.ci_low:+.1f} to {100 * difference.ci_high:+.1f}), margin {100 * found.margin:g}\n"
