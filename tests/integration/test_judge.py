@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from decimal import Decimal
@@ -11,12 +12,15 @@ import pytest
 from aiohttp import web
 
 from tests.integration.gateway.upstream import Upstream, completion
-from tierwright.app.judge_calls import read_verdicts
+from tierwright.app.judge_calls import Asked, Judge, ask_all, read_verdicts
 from tierwright.app.judging import Bout, JudgeOptions, Ruling, bout_of_files, rule
 from tierwright.app.settings import parse_settings
 from tierwright.app.wiring import open_parts
 from tierwright.core.errors import BackendBroken, InputError, NotEnoughData, SettingsError
+from tierwright.evals.judge import questions
 from tierwright.evals.judged import Basis
+from tierwright.gateway.backends.http import HttpBackend
+from tierwright.gateway.config import BackendConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,6 +179,42 @@ def test_a_busy_server_is_asked_again_and_a_wrong_key_is_not(server: Upstream, t
     server.script = closed
     with pytest.raises(BackendBroken, match=r"HTTP 401.*api_key"):
         ruled(tmp_path, server, bout(tmp_path), limit=20)
+
+
+def test_calls_that_fail_are_counted_and_asked_again_next_time(server: Upstream, tmp_path: Path) -> None:
+    """After four tries a question is given up, with growing pauses, and no verdict of it is kept."""
+    pauses: list[float] = []
+
+    async def down(_: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=503)
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def run() -> Asked:
+        backend = HttpBackend(BackendConfig(name="b", base_url=server.url))
+        judge = Judge(backend=backend, kind="openai", model="m")
+        try:
+            return await ask_all(
+                judge,
+                questions(bout(tmp_path).pairs[:1]),
+                tmp_path / "v.jsonl",
+                concurrency=1,
+                price=lambda *_: None,
+                pause=pause,
+            )
+        finally:
+            await backend.aclose()
+
+    server.script = down
+    found = asyncio.run(run())
+    assert (found.asked, found.failed, found.said) == (2, 2, {})
+    assert "HTTP 503" in (found.failure or "")
+    assert pauses == [1.0, 2.0, 4.0] * 2
+    assert read_verdicts(tmp_path / "v.jsonl") == {}
+    server.script = knowing
+    again = asyncio.run(run())
+    assert (again.failed, len(again.said), again.unpriced) == (0, 2, 2)
 
 
 def test_files_that_can_not_be_judged_are_refused(server: Upstream, tmp_path: Path) -> None:

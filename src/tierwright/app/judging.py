@@ -110,7 +110,8 @@ def bout_of_version(
 ) -> Bout:
     """The candidate, cascaded as it is served, against the incumbent on the version's test examples.
 
-    People's labels are those of a sheet, or else the dataset's own. Raises as the experiment does.
+    People's labels are those of a sheet, or else the dataset's own where they are enough for the experiment. Raises as
+    the experiment does.
     """
     filled = None
     if labels is not None:
@@ -118,13 +119,12 @@ def bout_of_version(
         experiment, examples, predictions = filled.experiment, filled.examples, filled.predictions
         # In the sheet's order the disagreements are a random sample, up to the first that was passed over.
         rows = [row.example.id for row in filled.sheet.rows if row.stratum == DIFFER]
-        human_labels: Mapping[str, str] = {
-            str(one): filled.labels[one] for one in takewhile(lambda one: one in filled.labels, rows)
-        }
+        human_labels = {str(one): filled.labels[one] for one in takewhile(lambda one: one in filled.labels, rows)}
     else:
         experiment, examples, predictions = compared(parts, version, threshold=threshold, margin=margin, texts=True)
-        texts = experiment.dataset.contract.kind is ContractKind.TEXT
-        human_labels = {str(e.id): e.output for e in examples if e.source is LabelSource.HUMAN and not texts}
+        human_labels = {str(e.id): e.output for e in examples if e.source is LabelSource.HUMAN}
+        if experiment.dataset.contract.kind is ContractKind.TEXT or len(human_labels) < experiment.min_gold:
+            human_labels = {}  # as in the experiment itself: so few may be corrections, which are no random sample
     known_pairs = [(e, p) for e, p in zip(examples, predictions, strict=True) if e.incumbent_output is not None]
     local = answered_locally(experiment, [prediction for _, prediction in known_pairs])
     scorer = ExactAnswer(experiment.dataset.contract)
