@@ -53,7 +53,7 @@ def server() -> Iterator[Upstream]:
 
 def verdict_on(user: str) -> str:
     """The verdict of a judge who knows that `yes` is right."""
-    first = re.search(r"<answer_1>\n(.*?)\n</answer_1>", user)
+    first = re.search(r"<answer_1-\w+>\n(.*?)\n</answer_1-", user)
     assert first is not None
     return json.dumps({"verdict": "1" if first.group(1) == "yes" else "2"})
 

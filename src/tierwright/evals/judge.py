@@ -90,16 +90,23 @@ class Question:
         return digest(*asked, pair.id, pair.input, pair.candidate, pair.baseline, order, length=32)
 
     def messages(self, instructions: str = "") -> tuple[str, str]:
-        """The system and the user message; `instructions` say what the task is. Neither says who answered what."""
+        """The system and the user message; `instructions` say what the task is. Neither says who answered what.
+
+        The marks around a text hold a hash of it, so that no text can end itself and go on as if it were the next part.
+        """
         pair = self.pair
+        mark = digest(pair.input, pair.candidate, pair.baseline, length=8)
         first, second = pair.candidate, pair.baseline
         if not self.candidate_first:
             first, second = second, first
-        answers = f"<answer_1>\n{first}\n</answer_1>\n\n<answer_2>\n{second}\n</answer_2>"
+        shown = "\n\n".join(
+            f"<{name}-{mark}>\n{text}\n</{name}-{mark}>"
+            for name, text in (("input", pair.input), ("answer_1", first), ("answer_2", second))
+        )
         task = f"\n\nThe task of both answers:\n{instructions.strip()}" if instructions.strip() else ""
         return (
             f"{_RULES}{task}",
-            f"<input>\n{pair.input}\n</input>\n\n{answers}\n\n{_ASK}",
+            f"{shown}\n\n{_ASK}",
         )
 
     def read(self, answer: str | None) -> Said:
