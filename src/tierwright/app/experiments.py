@@ -100,7 +100,7 @@ def register(parts: Parts, versions: Sequence[ModelVersion], wishes: Wishes, *, 
         candidates=tuple(
             Candidate(version=version.id, threshold=at) for version, at in zip(versions, thresholds, strict=True)
         ),
-        baseline=wishes.baseline or _incumbent_of(parts, dataset),
+        baseline=wishes.baseline or incumbent_of(parts, dataset),
         policy=CASCADE,
         metric=metric,
         reference=sample.reference,
@@ -305,7 +305,7 @@ def _slot_margin(dataset: Dataset, sample: Sample, wanted: float | None) -> floa
     return _SLOT_MARGIN if wanted is None else wanted
 
 
-def _incumbent_of(parts: Parts, dataset: Dataset) -> str:
+def incumbent_of(parts: Parts, dataset: Dataset) -> str:
     """The model that gave the incumbent's answers."""
     models = incumbent_models(parts.store.ledger())
     return models.get(dataset.task_id, _UNKNOWN_MODEL)

@@ -20,6 +20,7 @@ from tierwright.curation.dataset import build_dataset
 from tierwright.curation.labelled_dataset import build_labelled
 from tierwright.economics.savings import Incumbent, Period, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
+from tierwright.evals.label_sheet import representative
 from tierwright.evals.learnability import reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.evals.verdict import verdict
@@ -119,7 +120,7 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
     dataset, examples = build_dataset(
         task,
         parts.store.scan(task_id=task.id),
-        parts.store.feedback_of_task(task.id),
+        representative(parts.store.feedback_of_task(task.id)),
         seed=parts.settings.file.training.seed if seed is None else seed,
         at=parts.clock(),
     )

@@ -183,6 +183,15 @@ class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_on
     min_gold: int = 50
 
 
+class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[judge]`: the language model that `eval judge` asks."""
+
+    #: Name of the backend; empty: --backend names it.
+    backend: str = ""
+    #: The model, as that backend names it; empty: --model names it.
+    model: str = ""
+
+
 class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -201,6 +210,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     economics: EconomicsSection = EconomicsSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
+    judge: JudgeSection = JudgeSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
 

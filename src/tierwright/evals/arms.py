@@ -52,7 +52,7 @@ def choose_arms(
     Raises InputError where predictions and examples don't belong together, an id occurs twice, an example is not of
     the test split or a confidence is no probability; NotEnoughData where no example can be scored.
     """
-    _check(examples, predictions)
+    check_examples(examples, predictions)
     pairs = [
         (example, prediction)
         for example, prediction in zip(examples, predictions, strict=True)
@@ -87,7 +87,8 @@ def gold_needed(examples: Sequence[Example], min_gold: int) -> int:
     return min_gold if any(example.incumbent_output is not None for example in examples) else 1
 
 
-def _check(examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
+def check_examples(examples: Sequence[Example], predictions: Sequence[Prediction]) -> None:
+    """Raises as `choose_arms` does where examples and predictions can't be compared at all."""
     if len(examples) != len(predictions):
         raise InputError(
             f"there are {len(examples)} examples and {len(predictions)} predictions; predict each example once"

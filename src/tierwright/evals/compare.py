@@ -206,13 +206,18 @@ def compare_each(
     )
 
 
+def answered_locally(experiment: Experiment, predictions: Sequence[Prediction]) -> list[bool]:
+    """Which of the predictions the candidate gives itself."""
+    return [experiment.policy == SPECIALIST or found.confidence >= experiment.threshold for found in predictions]
+
+
 def outcomes_of(
     experiment: Experiment, terms: Terms, arms: Arms, sliced: Mapping[str, Mapping[str, str]]
 ) -> tuple[Outcome, ...]:
     """What comes out on each example of two arms."""
     contract = experiment.dataset.contract
     rights = _all_right(contract, arms)
-    local = [experiment.policy == SPECIALIST or p.confidence >= experiment.threshold for p in arms.predictions]
+    local = answered_locally(experiment, arms.predictions)
     incumbent = [example.incumbent_output or "" for example in arms.examples]
     served = [p.output if own else theirs for p, own, theirs in zip(arms.predictions, local, incumbent, strict=True)]
     slots: list[tuple[tuple[float, ...], tuple[float, ...]]] = [((), ())] * len(served)

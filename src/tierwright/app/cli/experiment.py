@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.labels import run_by_labels
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.core.errors import GateError, UsageError
 from tierwright.core.ids import ExperimentId
@@ -117,10 +119,18 @@ def run(
     ] = None,
     margin: MarginOption = None,
     threshold: ThresholdOption = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="A sheet that `eval labels` drew, filled in: its labels alone decide.")
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Compare a version with its incumbent on the test examples; exit code 1 if the verdict allows no promotion."""
+    if labels is not None:
+        if version is None or experiment is not None:
+            raise UsageError("--labels goes with the VERSION its sheet was drawn for, and without --experiment")
+        run_by_labels(version, labels, margin=margin, threshold=threshold, config=config, as_json=as_json)
+        return
     from tierwright.app.experiments import Wishes, look, register  # noqa: PLC0415 - `--help` must not wait
     from tierwright.app.ring import version_of  # noqa: PLC0415 - as above
 

@@ -15,7 +15,9 @@ from tierwright.app.cli import (
     evaluation,
     feedback,
     init,
+    judge,
     key,
+    labels,
     model,
     report,
     serve,
@@ -39,6 +41,8 @@ app.add_typer(feedback.app, name="feedback")
 app.add_typer(task.app, name="task")
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
+evaluation.app.command("labels")(labels.labels)
+evaluation.app.command("judge")(judge.judge)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(key.app, name="key")
