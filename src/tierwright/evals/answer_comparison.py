@@ -11,7 +11,10 @@ the answers come from (`app.comparison`).
 
 Several candidates: `non_inferior` is claimed by Holm's procedure, `superior` only where the interval at Bonferroni's
 level lies above zero. So with probability `level` or more no candidate is called either falsely. Slices are a family of
-their own, over all candidates; their verdicts count only for a candidate that passes as a whole.
+their own, over all candidates, whose intervals hold together.
+
+What is resampled takes 50 independent examples, in a slice, too: with fewer the bootstrap misses too often, most of all
+at the high levels that many slices need (`benchmarks/resampling.py`).
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 _TARGET_POWER = 0.8
 #: Labels beyond which nobody is told how many would decide.
 _MOST_LABELS = 10_000_000
+#: Independent examples that a bootstrap takes.
+_ENOUGH_TO_RESAMPLE = 50
 #: Of a bootstrap at level 0.95, and of the highest level.
 _RESAMPLES, _MOST_RESAMPLES = 2_000, 20_000
 
@@ -188,6 +193,7 @@ def compare_measured(
         assert candidate.counts is not None
         assert baseline.counts is not None
         assert candidate.figure is not None
+        _check_resampling(len(candidate.counts), clusters)
         return paired_bootstrap(
             candidate.counts,
             baseline.counts,
@@ -212,6 +218,15 @@ def compare_measured(
     )
 
 
+def _check_resampling(n: int, clusters: Sequence[str] | None) -> None:
+    independent = n if clusters is None else len(set(clusters))
+    if independent < _ENOUGH_TO_RESAMPLE:
+        raise NotEnoughData(
+            f"{independent} independent examples are too few to resample, {_ENOUGH_TO_RESAMPLE} are needed; collect "
+            "more, or compare whole answers by accuracy"
+        )
+
+
 def _mean(
     values: NDArray[np.float64],
     clusters: Sequence[str] | None,
@@ -222,6 +237,7 @@ def _mean(
 ) -> Estimate:
     if np.ptp(values) == 0.0:
         return equal_mean(values, limits, clusters=clusters, level=level)
+    _check_resampling(values.size, clusters)
     return bootstrap_mean(
         values, np.random.default_rng(seed), groups=clusters, level=level, resamples=_resamples(level)
     )
