@@ -69,6 +69,8 @@ class Contest:
     metric: Metric = Metric.ACCURACY
     #: Confidence level of the statements, two-sided.
     level: float = 0.95
+    #: What was asked, for the metrics that look at it; None: not known.
+    inputs: Sequence[str] | None = None
     #: The conversation or user of each example; None: all are independent.
     clusters: Sequence[str] | None = None
     slices: Sequence[Slice] = ()
@@ -120,7 +122,7 @@ class _Arm:
 
     def __init__(self, contest: Contest, name: str, baseline: Measured) -> None:
         self._contest = contest
-        self._candidate = measure(contest.metric, contest.rights, contest.candidates[name])
+        self._candidate = measure(contest.metric, contest.rights, contest.candidates[name], contest.inputs)
         self._baseline = baseline
         self._kept: dict[float, PairedFigures] = {}
 
@@ -157,7 +159,7 @@ def contest(asked: Contest) -> list[Outcome]:
 
     Raises InputError where sequences differ in length, NotEnoughData where a metric can't be had from these answers.
     """
-    baseline = measure(asked.metric, asked.rights, asked.baseline)
+    baseline = measure(asked.metric, asked.rights, asked.baseline, asked.inputs)
     arms = {name: _Arm(asked, name, baseline) for name in asked.candidates}
     many = len(arms)
     proved = step_down(

@@ -78,8 +78,8 @@ def text_quality(
     if len(sizes) != 1 or not inputs or not all(rights):
         raise InputError("there must be inputs, each with an answer, a group and at least one right text")
     members = _members(groups)
-    counts = _bleu_counts(answers, rights)
-    slots, checked = _slot_counts(inputs, rights, answers)
+    counts = bleu_counts(answers, rights)
+    slots, checked = slot_counts(inputs, rights, answers)
     return TextQuality(
         bleu=_estimate(counts, members, _bleu, "BLEU-4, 13a, lower-cased", seed=seed, level=level),
         slot_errors=_estimate(slots, members, _ratio, "slot error rate", seed=seed, level=level)
@@ -90,7 +90,7 @@ def text_quality(
     )
 
 
-def _bleu_counts(answers: Sequence[str], rights: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+def bleu_counts(answers: Sequence[str], rights: Sequence[Sequence[str]]) -> NDArray[np.float64]:
     """What BLEU adds up, shape (n, 10): runs shared and runs at all, of 1 to 4 words, and both lengths."""
     from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - 50 ms that only texts need
 
@@ -110,7 +110,7 @@ def _bleu(total: NDArray[np.float64]) -> float:
     return float(np.exp(np.log(shared / at_all).mean() + brevity))
 
 
-def _slot_counts(
+def slot_counts(
     inputs: Sequence[str], rights: Sequence[Sequence[str]], answers: Sequence[str]
 ) -> tuple[NDArray[np.float64], float]:
     """Errors and checked slots of each answer, shape (n, 2), and the share of the given slots that can be checked.
@@ -136,6 +136,12 @@ def _slot_counts(
         counts[place] = missing + invented, sum(shown)
         slots += len(one.pairs)
     return counts, float(counts[:, 1].sum() / slots) if slots else 0.0
+
+
+def slots_checked(inputs: Sequence[str], rights: Sequence[str]) -> bool:
+    """Whether any attribute of these inputs shows recognisably in the right texts, so that slots can be checked."""
+    counts, _ = slot_counts(inputs, [[right] for right in rights], rights)
+    return bool(counts[:, 1].any())
 
 
 def _vague(known: Realisations, rows: Sequence[tuple[Attributes, str]]) -> set[tuple[str, str]]:
