@@ -96,9 +96,9 @@ def by_language(texts: Sequence[str]) -> list[Slice]:
     return by_value("language", [language_of(text) for text in texts])
 
 
-def by_month(instants: Sequence[datetime]) -> list[Slice]:
+def by_month(instants: Sequence[datetime], dimension: str = "time") -> list[Slice]:
     """A slice for each month, in order."""
-    found = by_value("time", [instant.strftime("%Y-%m") for instant in instants])
+    found = by_value(dimension, [instant.strftime("%Y-%m") for instant in instants])
     return sorted(found, key=lambda one: one.value)
 
 

@@ -20,7 +20,8 @@ from scipy.sparse import csr_array
 
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.estimate import Estimate
-from tierwright.stats.inputs import check_level, group_codes
+from tierwright.stats.clusters import design_effect
+from tierwright.stats.inputs import check_level, group_codes, scores
 from tierwright.stats.intervals import bca_ends
 
 if TYPE_CHECKING:
@@ -150,3 +151,30 @@ def _without_one(
     whole = sums.sum(axis=0)
     block = max(1, _BLOCK // sums.shape[1])
     return np.concatenate([figure(whole - sums[start : start + block]) for start in range(0, len(sums), block)])
+
+
+def equal_mean(
+    values: ArrayLike, limits: tuple[float, float], *, clusters: Groups | None = None, level: float = 0.95
+) -> Estimate:
+    """The interval of a mean of values within `limits` of which all that were seen are equal.
+
+    Resampling equal values tells nothing. But at most so many others can be among those not seen (exact binomial
+    bound, each of the ends at half the error), and they can't lie further away than the limits. Members of a cluster
+    count as copies; `n` is the number of clusters. Raises InputError where values differ or lie outside the limits.
+    """
+    found = scores(values)
+    check_level(level)
+    low, high, value = *limits, float(found[0])
+    if np.ptp(found) > 0 or not low <= value <= high:
+        raise InputError(f"the {found.size} values differ, or lie outside {low} to {high}; take a bootstrap")
+    codes = np.arange(found.size) if clusters is None else group_codes(clusters, found.size)
+    independent = found.size / design_effect(codes)
+    others = 1 - ((1 - level) / 2) ** (1 / independent)
+    return Estimate(
+        value=value,
+        ci_low=value - others * (value - low),
+        ci_high=value + others * (high - value),
+        level=level,
+        n=int(codes.max()) + 1,
+        method="exact bound on values not seen",
+    )
