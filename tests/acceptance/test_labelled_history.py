@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.answers import write_table
 from tests.unit.curation.logs import tickets
 
 if TYPE_CHECKING:
@@ -72,6 +73,16 @@ def test_from_history_to_a_specialist(cli: Cli) -> None:
     topics = [topic for _, topic in tickets(40, 33)]
     assert sum(answer["output"] == topic for answer, topic in zip(answers, topics, strict=False)) > 32
     assert not answers[-1]["accepted"]
+
+    cases = [(f"c{n}", topic, text, topic, 0.6) for n, (text, topic) in enumerate(tickets(40, 33))]
+    cases.append(("trap", "trap", asked[0], "no topic of all", 1.0))
+    write_table(cli.folder / "suite.csv", "id,function,input,output,required", cases)
+    tested = cli("eval", "suite", "tickets", "--suite", "suite.csv", "--json")
+    assert tested.code == 1, tested.err
+    assert {one["function"]: one["passed"] for one in tested.document["functions"]} == {
+        **dict.fromkeys(topics, True),
+        "trap": False,
+    }
 
     shown = cli("task", "show", "tickets", "--json").document
     assert (shown["prompt_versions"], sorted(shown["labels"])) == (0, ["account", "billing", "delivery", "returns"])

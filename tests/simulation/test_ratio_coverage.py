@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.fakes import an_outcome
-from tierwright.economics.ratios import ratio_of_means
 from tierwright.evals.judging import Terms
 from tierwright.evals.planning import plan
 from tierwright.stats.paired import tango_ends
+from tierwright.stats.ratios import ratio_of_means
 
 
 @pytest.mark.slow

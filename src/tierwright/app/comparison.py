@@ -134,6 +134,7 @@ def compare_files(asked: Asked) -> Compared:
             margin=asked.margin,
             metric=asked.metric,
             level=asked.level,
+            inputs=_texts(joined, files) if asked.metric is Metric.SLOT_ACCURACY else None,
             clusters=clusters,
             slices=[*(one for name in asked.slices for one in _slices(name, joined, files)), *terms],
             slice_margin=asked.slice_margin,
@@ -279,8 +280,8 @@ def _texts(joined: Joined, files: Sequence[AnswerFile]) -> list[str]:
         if any(name in file.columns for file in files):
             return joined.column(name, files)
     raise InputError(
-        "slices by length, language or terms look at the input, and none of the files has a column 'input' or 'text'; "
-        "add one to the gold file"
+        "slot accuracy and slices by length, language or terms look at the input, and none of the files has a column "
+        "'input' or 'text'; add one to the gold file"
     )
 
 

@@ -23,10 +23,10 @@ from tierwright.app.experiments import looks_before, scored_examples
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.errors import InputError, NotFound
 from tierwright.core.inference import CallRole
-from tierwright.economics.ratios import ratio_of_means, ratio_of_medians
 from tierwright.evals.bundle import MANIFEST, Evidence
 from tierwright.evals.dossier import Dossier, Ratio
 from tierwright.evals.judging import Terms, shared_verdict
+from tierwright.stats.ratios import ratio_of_means, ratio_of_medians
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -11,7 +11,10 @@ the answers come from (`app.comparison`).
 
 Several candidates: `non_inferior` is claimed by Holm's procedure, `superior` only where the interval at Bonferroni's
 level lies above zero. So with probability `level` or more no candidate is called either falsely. Slices are a family of
-their own, over all candidates; their verdicts count only for a candidate that passes as a whole.
+their own, over all candidates, whose intervals hold together.
+
+What is resampled takes 50 independent examples, in a slice, too: with fewer the bootstrap misses too often, most of all
+at the high levels that many slices need (`benchmarks/resampling.py`).
 """
 
 from __future__ import annotations
@@ -47,6 +50,8 @@ if TYPE_CHECKING:
 _TARGET_POWER = 0.8
 #: Labels beyond which nobody is told how many would decide.
 _MOST_LABELS = 10_000_000
+#: Independent examples that a bootstrap takes.
+_ENOUGH_TO_RESAMPLE = 50
 #: Of a bootstrap at level 0.95, and of the highest level.
 _RESAMPLES, _MOST_RESAMPLES = 2_000, 20_000
 
@@ -64,6 +69,8 @@ class Contest:
     metric: Metric = Metric.ACCURACY
     #: Confidence level of the statements, two-sided.
     level: float = 0.95
+    #: What was asked, for the metrics that look at it; None: not known.
+    inputs: Sequence[str] | None = None
     #: The conversation or user of each example; None: all are independent.
     clusters: Sequence[str] | None = None
     slices: Sequence[Slice] = ()
@@ -115,7 +122,7 @@ class _Arm:
 
     def __init__(self, contest: Contest, name: str, baseline: Measured) -> None:
         self._contest = contest
-        self._candidate = measure(contest.metric, contest.rights, contest.candidates[name])
+        self._candidate = measure(contest.metric, contest.rights, contest.candidates[name], contest.inputs)
         self._baseline = baseline
         self._kept: dict[float, PairedFigures] = {}
 
@@ -152,7 +159,7 @@ def contest(asked: Contest) -> list[Outcome]:
 
     Raises InputError where sequences differ in length, NotEnoughData where a metric can't be had from these answers.
     """
-    baseline = measure(asked.metric, asked.rights, asked.baseline)
+    baseline = measure(asked.metric, asked.rights, asked.baseline, asked.inputs)
     arms = {name: _Arm(asked, name, baseline) for name in asked.candidates}
     many = len(arms)
     proved = step_down(
@@ -188,6 +195,7 @@ def compare_measured(
         assert candidate.counts is not None
         assert baseline.counts is not None
         assert candidate.figure is not None
+        _check_resampling(len(candidate.counts), clusters)
         return paired_bootstrap(
             candidate.counts,
             baseline.counts,
@@ -212,6 +220,15 @@ def compare_measured(
     )
 
 
+def _check_resampling(n: int, clusters: Sequence[str] | None) -> None:
+    independent = n if clusters is None else len(set(clusters))
+    if independent < _ENOUGH_TO_RESAMPLE:
+        raise NotEnoughData(
+            f"{independent} independent examples are too few to resample, {_ENOUGH_TO_RESAMPLE} are needed; collect "
+            "more, or compare whole answers by accuracy"
+        )
+
+
 def _mean(
     values: NDArray[np.float64],
     clusters: Sequence[str] | None,
@@ -222,6 +239,7 @@ def _mean(
 ) -> Estimate:
     if np.ptp(values) == 0.0:
         return equal_mean(values, limits, clusters=clusters, level=level)
+    _check_resampling(values.size, clusters)
     return bootstrap_mean(
         values, np.random.default_rng(seed), groups=clusters, level=level, resamples=_resamples(level)
     )

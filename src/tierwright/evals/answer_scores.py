@@ -16,6 +16,7 @@ plain text. An answer that has not that form is wrong; JSON may stand in a code 
 | span_f1_partial | the same, where a string that overlaps its field's right one counts half (SemEval-2013 task 9) |
 | bleu | corpus BLEU-4 by sacrebleu's tokeniser 13a, cased, exponential smoothing, as a share (Post 2018) |
 | chrf | corpus chrF2 of up to 6 characters by sacrebleu, as a share (Popovic 2015) |
+| slot_accuracy | 1 less the slot error rate of texts made from attributes (`evals.texts`, Wen et al. 2015) |
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import numpy as np
 
 from tierwright.core.contract import parse_json_list, parse_json_object
 from tierwright.core.errors import InputError
+from tierwright.evals.texts import slot_counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +61,7 @@ class Metric(StrEnum):
     SPAN_F1_PARTIAL = "span_f1_partial"
     BLEU = "bleu"
     CHRF = "chrf"
+    SLOT_ACCURACY = "slot_accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,14 +101,21 @@ def metric_named(name: str) -> Metric:
         raise InputError(f"there is no metric {name!r}; choose one of {known}") from error
 
 
-def measure(metric: Metric, rights: Sequence[str], answers: Sequence[str]) -> Measured:
-    """The answers measured by a metric. Raises InputError where lengths differ."""
+def measure(
+    metric: Metric, rights: Sequence[str], answers: Sequence[str], inputs: Sequence[str] | None = None
+) -> Measured:
+    """The answers measured by a metric; only `slot_accuracy` looks at the inputs.
+
+    Raises InputError where lengths differ, and where slots can't be checked.
+    """
     if len(rights) != len(answers):
         raise InputError(f"there are {len(rights)} right answers and {len(answers)} answers; score each example once")
     each = _EACH.get(metric)
     if each is not None:
         scores = np.array([each(right, answer) for right, answer in zip(rights, answers, strict=True)], dtype=float)
         return Measured(metric=metric, scores=scores)
+    if metric is Metric.SLOT_ACCURACY:
+        return Measured(metric=metric, counts=_slots(rights, answers, inputs), figure=_slot_accuracy)
     counts, figure = _SUMS[metric](rights, answers)
     return Measured(metric=metric, counts=counts, figure=figure)
 
@@ -277,6 +287,23 @@ def chrf_of(sums: NDArray[np.float64]) -> NDArray[np.float64]:
     recall = (np.where(both, shared / np.maximum(theirs, 1.0), 0.0)).sum(axis=1) / orders
     total = 4 * precision + recall
     return np.where(total > 0, 5 * precision * recall / np.where(total > 0, total, 1.0), 0.0)
+
+
+def _slots(rights: Sequence[str], answers: Sequence[str], inputs: Sequence[str] | None) -> NDArray[np.float64]:
+    """Errors and checked slots of each answer."""
+    if inputs is None or len(inputs) != len(rights):
+        raise InputError("slot accuracy looks at the attributes in the inputs; give one input for each answer")
+    counts, _ = slot_counts(inputs, [[right] for right in rights], answers)
+    if not counts[:, 1].any():
+        raise InputError(
+            "no input lists attributes (`name: value` or `name[value]`) that the right texts show, so slots can't be "
+            "checked; choose bleu or chrf"
+        )
+    return counts
+
+
+def _slot_accuracy(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(sums[:, 1] > 0, 1 - sums[:, 0] / np.where(sums[:, 1] > 0, sums[:, 1], 1.0), np.nan)
 
 
 def _strict(text: str) -> object:

@@ -149,6 +149,23 @@ def test_mean_scores_are_resampled() -> None:
     assert found.verdict is Verdict.SUPERIOR
 
 
+def test_too_few_to_resample_are_refused_as_a_whole_and_as_a_slice() -> None:
+    """49 examples have no F1 with an interval one may trust, and neither has a slice or 40 users; accuracy has."""
+    few = {"rights": ["yes", "no"] * 24 + ["no"], "metric": Metric.MACRO_F1}
+    with pytest.raises(NotEnoughData, match="49 independent examples are too few"):
+        contest(a_contest({"new": "10" * 24 + "1"}, "01" * 24 + "0", **few))
+    users = [f"u{n % 40}" for n in range(200)]
+    with pytest.raises(NotEnoughData, match="40 independent"):
+        contest(a_contest({"new": "1" * 150 + "0" * 50}, "1" * 100 + "0" * 100, metric=Metric.BLEU, clusters=users))
+    slices = by_value("part", ["small"] * 40 + ["large"] * 160)
+    (found,) = contest(
+        a_contest({"new": "1" * 150 + "0" * 50}, "1" * 100 + "0" * 100, metric=Metric.MICRO_F1, slices=slices)
+    )
+    assert [(one.slice.value, one.verdict is None) for one in found.slices] == [("large", False), ("small", True)]
+    assert "40 independent examples are too few" in found.slices[1].reason
+    contest(a_contest({"new": "10" * 24 + "1"}, "01" * 24 + "0"))
+
+
 def test_same_answers_by_a_metric_of_sums_are_refused_with_the_reason() -> None:
     """Resampling two arms that never differ can't say how far apart they may be."""
     with pytest.raises(NotEnoughData, match="score the same on all 100"):

@@ -155,6 +155,25 @@ def test_texts_without_anything_in_common_score_nothing() -> None:
     assert chrf_of(np.zeros((1, 18)))[0] == 0.0
 
 
+def test_slots_that_are_left_out_are_errors() -> None:
+    """By hand: of 3 slots in each of 90 texts, 30 texts leave one out."""
+    names, areas = ["Zizzi", "Aromi", "Cotto"], ["riverside", "city centre"]
+    given = [(names[n % 3], areas[n % 2], ["cheap", "moderate", "high"][n % 3]) for n in range(90)]
+    inputs = [f"name[{name}], area[{area}], price[{price}]" for name, area, price in given]
+    rights = [f"{name} in the {area} has {price} prices." for name, area, price in given]
+    answers = [
+        right if n >= 30 else right.split(" in the")[0] + " has " + right.split(" has ")[1]
+        for n, right in enumerate(rights)
+    ]
+    found = measure(Metric.SLOT_ACCURACY, rights, answers, inputs)
+    assert value(found) == pytest.approx(1 - 30 / 270)
+    assert value(measure(Metric.SLOT_ACCURACY, rights, rights, inputs)) == 1.0
+    with pytest.raises(InputError, match="attributes in the inputs"):
+        measure(Metric.SLOT_ACCURACY, rights, answers)
+    with pytest.raises(InputError, match="slots can't be checked"):
+        measure(Metric.SLOT_ACCURACY, rights, answers, ["tell me something"] * 90)
+
+
 def test_some_of_the_examples() -> None:
     """A part has the part's scores and counts."""
     whole = measure(Metric.ACCURACY, ["a", "b", "c"], ["a", "x", "c"])

@@ -32,7 +32,7 @@ def compare(
         str,
         typer.Option(
             help="accuracy, normalised, field_accuracy, json_validity, micro_f1, macro_f1, span_f1, span_f1_partial, "
-            "bleu or chrf."
+            "bleu, chrf or slot_accuracy."
         ),
     ] = "accuracy",
     level: Annotated[float, typer.Option(help="Confidence level of the intervals.")] = 0.95,

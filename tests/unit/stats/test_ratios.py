@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tierwright.core.errors import InputError, NotEnoughData
-from tierwright.economics.ratios import ratio_of_means, ratio_of_medians
+from tierwright.stats.ratios import ratio_of_means, ratio_of_medians
 
 
 def test_ratios_are_those_of_the_samples() -> None:

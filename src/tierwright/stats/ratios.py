@@ -1,6 +1,6 @@
-"""How many times cheaper and faster: ratios of what was measured, with intervals.
+"""How many times more: ratios of two independent samples, with intervals.
 
-Owns the two ratios and their bootstrap; refuses to know where costs and times come from. Both sides are independent
+Owns the two ratios and their bootstrap; refuses to know what is measured (costs, times). Both sides are independent
 samples and are resampled apart (Efron and Tibshirani 1993, An introduction to the bootstrap, chapter 13: percentile
 intervals, so that a ratio and its inverse have the same one).
 """
