@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tierwright.core.inference import CallRole
+from tierwright.core.inference import CallRole, RouteReason
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -47,6 +47,8 @@ class ComparedAnswer:
     given: str | None
     #: Milliseconds that the caller waited; None: not measured.
     given_latency_ms: float | None
+    #: Why the caller's answer came from where it came from.
+    reason: RouteReason
     #: Confidence from which the specialist of that deployment answers itself; None: the deployment is not in the store.
     threshold: float | None
     second: SecondAnswer
@@ -58,8 +60,15 @@ class ComparedAnswer:
 
     @property
     def frontier_output(self) -> str | None:
-        """What the frontier model said, whether the caller got it or not."""
-        return self.second.output if self.second.call.role is CallRole.AUDIT else self.given
+        """What the frontier model said, whether the caller got it or not; None also where it was not asked."""
+        if self.second.call.role is CallRole.AUDIT:
+            return self.second.output
+        return None if self.given_locally else self.given
+
+    @property
+    def given_locally(self) -> bool:
+        """Whether the caller was answered by a specialist."""
+        return self.reason in {RouteReason.SPECIALIST, RouteReason.PINNED}
 
     @property
     def would_answer(self) -> bool:

@@ -14,6 +14,7 @@ from sqlalchemy import and_, func, select
 
 from tierwright.core.chat import decode_answer
 from tierwright.core.ids import DeploymentId, InferenceId, TaskId
+from tierwright.core.inference import RouteReason
 from tierwright.core.instants import to_us
 from tierwright.core.second import ComparedAnswer, SecondAnswer
 from tierwright.store.ledger import SECOND_ROLES
@@ -38,6 +39,7 @@ _COLUMNS = (
     inferences.c.task_id,
     inferences.c.client_id,
     inferences.c.latency_ms,
+    inferences.c.route_reason,
     contents.c.response,
     deployments.c.threshold,
     second_answers.c.deployment_id,
@@ -146,6 +148,7 @@ def _compared(row: Any) -> ComparedAnswer:
         task_id,
         client_id,
         latency_ms,
+        reason,
         response,
         threshold,
         deployment_id,
@@ -160,6 +163,7 @@ def _compared(row: Any) -> ComparedAnswer:
         client_id=client_id,
         given=None if response is None else decode_answer(response).text,
         given_latency_ms=latency_ms,
+        reason=RouteReason(reason),
         threshold=threshold,
         second=SecondAnswer(
             inference_id=InferenceId(row[0]),
