@@ -75,6 +75,8 @@ class TaskSavings:
     before_usd: UsdRange
     #: What they did cost.
     after_usd: Decimal
+    #: The part of it that shadows and audits cost.
+    second_usd: Decimal
     #: The difference; negative: the specialist costs more than it saves.
     saving_usd: UsdRange
     #: Requests left out of both sides, for want of a price or a token count.
@@ -217,6 +219,7 @@ def _task_savings(
         local_requests=local,
         before_usd=before,
         after_usd=after,
+        second_usd=sum((line.second_usd for line in lines), start=Decimal(0)),
         saving_usd=before.less(after),
         unpriced_requests=left_out,
         unpriced_requests_usd=left_out_usd,
