@@ -109,6 +109,8 @@ class RoutingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     #: Backend asked where none lists the model; empty: the first one.
     default_backend: str = ""
     holdout_share: float = 0.01
+    #: Whether all requests of a person (`user`, `safety_identifier`, `metadata.user_id`) are one conversation.
+    sticky_by_person: bool = False
     poll_interval_s: float = 0.5
     specialist_timeout_s: float = 2.0
     #: Share of a specialist's answers that the frontier model is asked for, too, after they were given; it costs money.

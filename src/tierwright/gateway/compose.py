@@ -241,6 +241,7 @@ class Composition:
                 sources=self._sources,
                 entropy=self._entropy,
                 accept_recorded_at=config.capture.accept_recorded_at,
+                sticky_by_person=config.routing.sticky_by_person,
                 keep_content=config.capture.keep_content,
                 no_content_tasks=frozenset(config.capture.no_content_tasks),
             ),

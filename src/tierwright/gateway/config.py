@@ -124,6 +124,8 @@ class RoutingConfig:
     default_backend: str
     #: Share of a deployed task's traffic that stays on the frontier model for ever, in [0, 1].
     holdout_share: float = 0.01
+    #: Whether all requests of a person, as they name one, are one conversation where they name none.
+    sticky_by_person: bool = False
     #: Seconds between two looks at the deployments.
     poll_interval_s: float = 0.5
     #: Seconds a specialist may take before the frontier model is asked instead.

@@ -19,6 +19,7 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
 from tierwright.gateway.call import NO_CACHE, Call
 from tierwright.gateway.config import SPECIALIST
+from tierwright.gateway.conversation import conversation_of
 from tierwright.gateway.dialects.counting import counted
 from tierwright.gateway.frontier import Errand
 from tierwright.gateway.local import LocalAnswer
@@ -80,6 +81,8 @@ class Exchange:
     entropy: EntropyPool
     #: Whether a request may say when it was first made.
     accept_recorded_at: bool
+    #: Whether all requests of a person are one conversation, where they name none.
+    sticky_by_person: bool = False
     #: Whether requests and answers are kept at all.
     keep_content: bool = True
     #: Names of tasks whose requests and answers are not kept.
@@ -230,7 +233,8 @@ class Exchange:
         if live is None or found is None:
             trail.route = self.policy.decide(None, draw=0.0)
             return CallRole.PRIMARY
-        draw = draw_of(found.task.id, wire.conversation_of(call.headers) or trail.id)
+        unit = conversation_of(asked, call.headers, trail.client_id, by_person=self.sticky_by_person)
+        draw = draw_of(found.task.id, unit or trail.id)
         trail.route = self.policy.decide(live.deployment, draw=draw)
         if target.is_alone:
             trail.route = replace(trail.route, reason=RouteReason.SPECIALIST, propensity=1.0)
