@@ -316,3 +316,15 @@ def test_other_settings_hold_for_audits_without_a_restart(start: Callable[..., R
     gateway.changes.make(replace(offer, config=replace(offer.config, second=second)))
     ask(gateway)
     assert len(compared(gateway, 1)) == 1
+
+
+def test_a_conversation_stays_on_its_side_of_a_canary(gateway: Running) -> None:
+    """With a share of a half each conversation that metadata names keeps its side, and both sides occur."""
+    deploy(gateway, Sure(), stage=Stage.CANARY, share=0.5)
+
+    def side(conversation: int) -> str:
+        return ask(gateway, metadata={"conversation_id": f"c{conversation}"})[1]["x-tierwright-served-by"]
+
+    sides = [side(conversation) for conversation in range(12)]
+    assert [side(conversation) for conversation in range(12)] == sides
+    assert set(sides) == {"specialist", "frontier"}
