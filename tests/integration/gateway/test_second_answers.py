@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import urllib.request
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
-from tests.integration.gateway.conftest import Running, Sure, eventually
-from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last
+from tests.fakes import a_deployment, a_version, after
+from tests.integration.gateway.conftest import KEY, Running, Sure, eventually
+from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last, seen
 from tests.integration.gateway.upstream import completion, events, streaming
 from tierwright.core.deployment import Stage
-from tierwright.core.ids import TaskId
+from tierwright.core.errors import StoreError
+from tierwright.core.ids import DeploymentId, ModelVersionId, TaskId
 from tierwright.core.inference import CallRole, RouteReason
 from tierwright.gateway.config import SecondConfig
 from tierwright.gateway.lanes import Allowance, Outcome
@@ -23,8 +26,9 @@ from tierwright.gateway.lanes import Allowance, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tierwright.core.ids import InferenceId
     from tierwright.core.model import Prediction
-    from tierwright.core.second import ComparedAnswer
+    from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.gateway.lanes import LaneState
 
 TASK = TaskId("task-1")
@@ -66,7 +70,7 @@ def counted(gateway: Running, role: CallRole, outcome: Outcome, count: int) -> N
 
 def test_a_shadow_answers_a_copy_and_no_caller(gateway: Running) -> None:
     """The caller gets the frontier's answer, headers and cost; the store gets the shadow's as a second call."""
-    shadow(gateway, Sure(output="Card_Arrival.", confidence=0.9), share=0.999999)
+    shadow(gateway, Sure(output="Card_Arrival.", confidence=0.9), share=1.0)
     answer, headers = ask(gateway)
     assert answer.choices[0].message.content == "card_arrival"
     assert headers["x-tierwright-served-by"] == "frontier"
@@ -76,7 +80,7 @@ def test_a_shadow_answers_a_copy_and_no_caller(gateway: Running) -> None:
     (found,) = compared(gateway)
     assert found.second.call.role is CallRole.SHADOW
     assert (found.second.output, found.second.confidence, found.second.agrees) == ("Card_Arrival.", 0.9, True)
-    assert (found.second.propensity, found.threshold, found.would_answer) == (0.999999, 0.8, True)
+    assert (found.second.propensity, found.threshold, found.would_answer) == (1.0, 0.8, True)
     assert (found.given, found.frontier_output, found.specialist_output) == (
         "card_arrival",
         "card_arrival",
@@ -95,7 +99,7 @@ def test_a_shadow_that_hangs_keeps_nobody_waiting(start: Callable[..., Running])
     """Callers have their answers while the shadow has not said a word; it goes on when it can."""
     gateway = start(routing={"specialist_timeout_s": 30.0})
     held = Held()
-    shadow(gateway, held, share=0.999999)
+    shadow(gateway, held, share=1.0)
     for _ in range(5):
         assert ask(gateway)[0].choices[0].message.content == "card_arrival"
     assert gateway.store.second_answers(TASK) == []
@@ -105,7 +109,7 @@ def test_a_shadow_that_hangs_keeps_nobody_waiting(start: Callable[..., Running])
 
 def test_a_shadow_that_fails_costs_nothing_but_itself(gateway: Running) -> None:
     """The caller's answer is untouched, and the failed call is kept, without an opinion."""
-    shadow(gateway, Sure(error=RuntimeError("broken")), share=0.999999)
+    shadow(gateway, Sure(error=RuntimeError("broken")), share=1.0)
     answer, _ = ask(gateway)
     assert answer.choices[0].message.content == "card_arrival"
     (found,) = compared(gateway)
@@ -120,7 +124,7 @@ def test_a_shadow_that_fails_costs_nothing_but_itself(gateway: Running) -> None:
 
 def test_streams_are_shadowed(gateway: Running) -> None:
     """A streamed answer is put together before it is compared, and reaches the caller event by event."""
-    shadow(gateway, Sure(output="card_lost"), share=0.999999)
+    shadow(gateway, Sure(output="card_lost"), share=1.0)
     gateway.upstream.script = streaming(events("card_", "lost"))
     chunks = list(gateway.client().chat.completions.create(model="gpt-4o", messages=MESSAGES, stream=True))
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "card_lost"
@@ -130,7 +134,7 @@ def test_streams_are_shadowed(gateway: Running) -> None:
 
 def test_requests_with_tools_are_shadowed_and_no_tool_is_called(gateway: Running) -> None:
     """An answer that is a call of a tool is one the specialist did not give; nothing of it is executed."""
-    shadow(gateway, Sure(), share=0.999999)
+    shadow(gateway, Sure(), share=1.0)
     call = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"card": 1}'}}
     message = {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls"}
@@ -150,7 +154,7 @@ def test_requests_with_tools_are_shadowed_and_no_tool_is_called(gateway: Running
 def test_a_live_specialist_goes_on_beside_a_shadow(gateway: Running) -> None:
     """A version on trial takes nothing off what serves; what it is compared with is said by the route."""
     deploy(gateway, Sure(output="card_lost"), number=1)
-    shadow(gateway, Sure(output="card_arrival"), number=2, share=0.999999)
+    shadow(gateway, Sure(output="card_arrival"), number=2, share=1.0)
     answer, headers = ask(gateway)
     assert answer.choices[0].message.content == "card_lost"
     assert headers["x-tierwright-served-by"] == "specialist"
@@ -162,7 +166,7 @@ def test_a_live_specialist_goes_on_beside_a_shadow(gateway: Running) -> None:
 
 def test_errors_are_not_shadowed(gateway: Running) -> None:
     """A request that got no answer has nothing to be compared with."""
-    shadow(gateway, Sure(), share=0.999999)
+    shadow(gateway, Sure(), share=1.0)
 
     async def script(_: web.Request) -> web.StreamResponse:
         return web.json_response({"error": {"message": "no"}}, status=400)
@@ -179,7 +183,7 @@ def test_errors_are_not_shadowed(gateway: Running) -> None:
 def test_content_rules_hold_for_second_answers(start: Callable[..., Running]) -> None:
     """Where content is not kept neither answer is, and whether they agreed is."""
     gateway = start(capture={"keep_content": False})
-    shadow(gateway, Sure(output="card_arrival"), share=0.999999)
+    shadow(gateway, Sure(output="card_arrival"), share=1.0)
     ask(gateway)
     (found,) = compared(gateway)
     assert (found.given, found.second.output, found.second.agrees) == (None, None, True)
@@ -187,20 +191,24 @@ def test_content_rules_hold_for_second_answers(start: Callable[..., Running]) ->
 
 def test_a_full_queue_drops_and_counts(start: Callable[..., Running]) -> None:
     """What finds no room is dropped and counted, on the metrics page, too; callers notice nothing."""
-    gateway = start(second=SecondConfig(queue_limit=1))
-    shadow(gateway, Sure(delay_s=0.5), share=0.999999)
-    for _ in range(12):
+    gateway = start(routing={"specialist_timeout_s": 30.0}, second=SecondConfig(queue_limit=1))
+    held = Held()
+    shadow(gateway, held, share=1.0)
+    # Four are under way and one waits; three find no room.
+    for _ in range(8):
         assert ask(gateway)[0].choices[0].message.content == "card_arrival"
-    dropped = lane(gateway, CallRole.SHADOW).outcomes[Outcome.FULL]
-    assert dropped >= 1
+    counted(gateway, CallRole.SHADOW, Outcome.FULL, 3)
     page = gateway.app.metrics.render().decode()
-    assert f'tierwright_second_answers_total{{outcome="dropped_full",role="shadow"}} {float(dropped)}' in page
+    assert 'tierwright_second_answers_total{outcome="dropped_full",role="shadow"} 3.0' in page
+    assert 'tierwright_second_answers_waiting{role="shadow"} 5.0' in page
+    held.may_go_on.set()
+    assert len(compared(gateway, 5)) == 5
 
 
 def test_a_days_budget_is_kept(start: Callable[..., Running]) -> None:
     """When the day's requests are used up nothing more is shadowed, and every drop is counted."""
     gateway = start(second=SecondConfig(shadow=Allowance(requests=2)))
-    shadow(gateway, Sure(), share=0.999999)
+    shadow(gateway, Sure(), share=1.0)
     for _ in range(5):
         ask(gateway)
     assert len(compared(gateway, 2)) == 2
@@ -288,7 +296,7 @@ def test_audits_keep_to_their_dollars(start: Callable[..., Running]) -> None:
 def test_what_waits_is_finished_when_the_gateway_stops(start: Callable[..., Running]) -> None:
     """A stop finishes what waits and stores it behind its inference; nothing is silently lost."""
     gateway = start(capture={"max_delay_ms": 400.0})
-    shadow(gateway, Sure(delay_s=0.05), share=0.999999)
+    shadow(gateway, Sure(delay_s=0.05), share=1.0)
     for _ in range(6):
         ask(gateway)
     gateway.stop()
@@ -298,7 +306,7 @@ def test_what_waits_is_finished_when_the_gateway_stops(start: Callable[..., Runn
 def test_what_has_no_time_left_is_counted(start: Callable[..., Running]) -> None:
     """What can't be finished within the time of the stop is counted as dropped."""
     gateway = start(second=SecondConfig(close_timeout_s=0.2))
-    shadow(gateway, Sure(delay_s=1.5), share=0.999999)
+    shadow(gateway, Sure(delay_s=1.5), share=1.0)
     for _ in range(3):
         ask(gateway)
     gateway.stop()
@@ -328,3 +336,72 @@ def test_a_conversation_stays_on_its_side_of_a_canary(gateway: Running) -> None:
     sides = [side(conversation) for conversation in range(12)]
     assert [side(conversation) for conversation in range(12)] == sides
     assert set(sides) == {"specialist", "frontier"}
+
+
+def test_a_store_that_fails_for_a_while_loses_nothing(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the store does not take is tried again until it does."""
+    shadow(gateway, Sure(), share=1.0)
+    real, failures = gateway.store.add_second_answers, 3
+
+    def failing(given: Sequence[SecondAnswer]) -> set[InferenceId]:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise StoreError("the database is locked; try again")
+        return real(given)
+
+    monkeypatch.setattr(gateway.store, "add_second_answers", failing)
+    ask(gateway)
+    assert len(compared(gateway)) == 1
+    assert failures < 0
+
+
+def test_what_the_store_never_takes_is_counted(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that fails until the end costs the second answers, no caller's answer, and is counted."""
+    shadow(gateway, Sure(), share=1.0)
+
+    def failing(_: Sequence[SecondAnswer]) -> set[InferenceId]:
+        raise RuntimeError("the prompt was: secret")
+
+    monkeypatch.setattr(gateway.store, "add_second_answers", failing)
+    assert ask(gateway)[0].choices[0].message.content == "card_arrival"
+    gateway.stop()
+    outcomes = lane(gateway, CallRole.SHADOW).outcomes
+    assert (outcomes[Outcome.DONE], outcomes[Outcome.LOST]) == (0, 1)
+    assert gateway.store.count() == 1
+
+
+def test_a_shadow_that_can_not_be_loaded_takes_nothing_off(gateway: Running) -> None:
+    """A broken artifact on trial is said by readiness, and what serves goes on."""
+    deploy(gateway, Sure(output="card_lost"), number=1)
+    broken = a_version(id=ModelVersionId("version0000000002"))
+    gateway.store.add_version(broken)
+    gateway.store.add_deployment(
+        a_deployment(
+            id=DeploymentId("deployment-2"),
+            model_version_id=broken.id,
+            stage=Stage.SHADOW,
+            created_at=after(2),
+            evaluation_id=None,
+        )
+    )
+    seen(gateway)
+    assert ask(gateway)[0].choices[0].message.content == "card_lost"
+    assert gateway.readiness()["specialists"]["failed"] == {"card-intent (shadow)": "ArtifactError"}
+
+
+def test_messages_are_shadowed_and_audited_as_chats(start: Callable[..., Running]) -> None:
+    """What was asked in Anthropic's API is answered a second time like any other request."""
+    gateway = start(second=SecondConfig(audit_share=1.0))
+    deploy(gateway, Sure(output="card_arrival"))
+    body = {"model": "gpt-4o", "max_tokens": 50, "system": "Name the intent.", "messages": MESSAGES[1:], "stream": True}
+    request = urllib.request.Request(
+        f"{gateway.url}/messages",
+        data=json.dumps(body).encode(),
+        headers={"content-type": "application/json", "x-api-key": KEY, "x-tierwright-task": "card-intent"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert b"card_arrival" in answer.read()
+    (found,) = compared(gateway)
+    assert (found.second.call.role, found.second.agrees) == (CallRole.AUDIT, True)
+    assert "stream" not in json.loads(gateway.upstream.seen[0][1])
