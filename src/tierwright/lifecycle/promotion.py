@@ -215,11 +215,16 @@ def rollback(log: DeploymentLog, withdrawal: Withdrawal, *, at: datetime, entrop
     What was rolled back from is not come back to: a second rollback goes one step further into the past. Nothing before
     a retirement is put back. Raises InvalidTransition where no specialist serves the task.
     """
+    return _append(log, rolled_back(log, withdrawal, at=at, entropy=entropy))
+
+
+def rolled_back(log: DeploymentLog, withdrawal: Withdrawal, *, at: datetime, entropy: bytes) -> Deployment:
+    """The row that `rollback` writes, not written yet: for who keeps it together with something else."""
     current = _serving(log, withdrawal.task_id)
     before = _live_before(log.deployments(withdrawal.task_id))
     if before is None:
-        return _append(log, _retired(current, withdrawal, at, entropy))
-    return _append(log, _again(before, withdrawal, at, entropy))
+        return _retired(current, withdrawal, at, entropy)
+    return _again(before, withdrawal, at, entropy)
 
 
 def _of_last_step(proposal: Proposal, newest_first: Sequence[Deployment], check: RoadCheck) -> tuple[str, ...]:
