@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import takewhile
 from statistics import fmean, quantiles
 from typing import TYPE_CHECKING
 
@@ -159,11 +160,14 @@ def newest_evaluation(
 
 
 def _status(parts: Parts, row: Deployment, newest_first: Sequence[Deployment]) -> StepStatus:
-    """What a deployment has shown since it, or one that serves alike right before it, was made."""
-    alike = [row, *_alike_before(row, newest_first)]
-    since, now = alike[-1].created_at, parts.clock()
-    lines = [line for line in parts.store.ledger(since=since) if line.task_id == row.task_id]
+    """What a deployment has shown since it, or one alike right before it, was made, until another took its place."""
     is_shadow = row.stage is Stage.SHADOW
+    # A shadow ends with any decision, what serves with the next that is no shadow.
+    rows = newest_first if is_shadow else [one for one in newest_first if one.stage is not Stage.SHADOW]
+    place = [one.id for one in rows].index(row.id)
+    alike = [row, *takewhile(lambda one: _alike(one, row), rows[place + 1 :])]
+    since, until = alike[-1].created_at, rows[place - 1].created_at if place else parts.clock()
+    lines = [line for line in parts.store.ledger(since=since, until=until) if line.task_id == row.task_id]
     ids = {one.id for one in alike}
     role = CallRole.SHADOW if is_shadow else CallRole.AUDIT
     compared = [
@@ -190,7 +194,7 @@ def _status(parts: Parts, row: Deployment, newest_first: Sequence[Deployment]) -
             deployment=row,
             requests=asked,
             failed=failed,
-            hours=(now - since).total_seconds() / 3600,
+            hours=(until - since).total_seconds() / 3600,
             agreement=_agreement([found for found in opinions if found.would_answer]),
         ),
         local_share=share,
@@ -207,21 +211,14 @@ def _status(parts: Parts, row: Deployment, newest_first: Sequence[Deployment]) -
     )
 
 
-def _alike_before(row: Deployment, newest_first: Sequence[Deployment]) -> list[Deployment]:
-    """Those right before it that differ from it in nothing that a request would notice, the newest first."""
-    of_kind = [one for one in newest_first if (one.stage is Stage.SHADOW) == (row.stage is Stage.SHADOW)]
-    older = of_kind[[one.id for one in of_kind].index(row.id) + 1 :]
-    found: list[Deployment] = []
-    for one in older:
-        if (one.model_version_id, one.stage, one.share, one.threshold) != (
-            row.model_version_id,
-            row.stage,
-            row.share,
-            row.threshold,
-        ):
-            break
-        found.append(one)
-    return found
+def _alike(first: Deployment, second: Deployment) -> bool:
+    """Whether no request would notice the difference."""
+    return (first.model_version_id, first.stage, first.share, first.threshold) == (
+        second.model_version_id,
+        second.stage,
+        second.share,
+        second.threshold,
+    )
 
 
 def _by_frontier(found: ComparedAnswer) -> bool:
@@ -261,8 +258,9 @@ def _cost(
 def _frontier_usd(lines: Sequence[LedgerLine]) -> Decimal | None:
     """What a request costs where the frontier model is asked at once; None: there was none, or it has no price."""
     at_once = [line for line in lines if line.reason not in _ASKED and line.model is not None]
-    priced = [line for line in at_once if not line.unpriced_calls]
-    return _mean([line.cost_usd - line.second_usd for line in priced], sum(line.requests for line in priced))
+    # A line may hold some requests that have a price and some that have none.
+    priced = [(line, line.requests - line.unpriced_calls) for line in at_once if line.unpriced_calls < line.requests]
+    return _mean([line.cost_usd - line.second_usd for line, _ in priced], sum(count for _, count in priced))
 
 
 def _mean(amounts: Sequence[Decimal], count: int) -> Decimal | None:

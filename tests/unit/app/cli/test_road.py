@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from tests.fakes import a_call, a_dataset, a_response, a_task, a_version, an_estimate, an_evaluation, an_inference
 from tierwright.app.cli.main import app
 from tierwright.core.errors import InvalidTransition
-from tierwright.core.ids import InferenceId
+from tierwright.core.ids import InferenceId, ModelVersionId
 from tierwright.core.inference import CallRole, Route, RouteReason
 from tierwright.core.second import SecondAnswer
 from tierwright.store.connection import open_store
@@ -77,7 +77,7 @@ def asked(number: int, **changes: Any) -> Any:
     """A request of the task, made now, that the frontier answered for 300 micro-dollars in a second."""
     fields = {
         "id": InferenceId(f"i-{number}"),
-        "created_at": datetime.now(UTC) + timedelta(milliseconds=number),
+        "created_at": datetime.now(UTC) + timedelta(microseconds=number),
         "task_id": a_task().id,
         "response": a_response("card_lost"),
         "latency_ms": 1000.0,
@@ -207,3 +207,19 @@ def test_a_task_without_a_specialist_says_how_to_begin(folder: Path) -> None:
     assert "--stage shadow" in said(folder, "deploy", "status", "card-intent")
     with pytest.raises(InvalidTransition, match="no specialist of this task is on the road"):
         run(folder, "deploy", "advance", "card-intent")
+
+
+def test_a_trial_that_is_over_shows_nothing_more(folder: Path, store: SqlStore) -> None:
+    """The hours of a step end with it, and one said again right behind itself goes on."""
+    run(folder, "deploy", "set", "abc123", "--stage", "shadow")
+    traffic(store)
+    run(folder, "deploy", "advance", "card-intent")
+    newest = replace(a_version(), id=ModelVersionId("def456"))
+    store.add_version(newest)
+    run(folder, "deploy", "set", "def456", "--stage", "shadow")
+    before = run(folder, "deploy", "status", "card-intent")["serving"]
+    run(folder, "deploy", "set", "def456", "--stage", "retired", "--reason", "enough")
+    after = run(folder, "deploy", "status", "card-intent")
+    assert after["shadow"] is None
+    assert after["serving"]["deployment"]["id"] != before["deployment"]["id"]
+    assert after["serving"]["hours"] > before["hours"]
