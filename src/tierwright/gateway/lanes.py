@@ -34,7 +34,7 @@ class Outcome(StrEnum):
     BUDGET = "dropped_budget"
     #: The gateway stopped before it was done.
     STOPPED = "dropped_stopped"
-    #: It was done, and the store did not take it.
+    #: It was done, or failed, as counted above, and the store did not take what came of it.
     LOST = "lost"
 
 
@@ -156,8 +156,7 @@ class Lane:
             self._more.set()
 
     def lost(self) -> None:
-        """Counts one that was done and could not be kept."""
-        self._outcomes[Outcome.DONE] -= 1
+        """Counts one that was done, or failed, and could not be kept."""
         self._outcomes[Outcome.LOST] += 1
 
     def state(self) -> LaneState:
