@@ -903,7 +903,7 @@ class TestRetention:
         assert store.expire_content(after(200), batch=200) == 200
         assert store.expire_inferences(after(200), batch=200) == 200
         changes = [statement for statement in statements if not statement.startswith("BEGIN")]
-        assert len(changes) == 5
+        assert len(changes) == 7
         assert all(statement.lstrip().split()[0] in {"UPDATE", "DELETE"} for statement in changes)
 
 

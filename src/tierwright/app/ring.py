@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tierwright.app.experiments import evaluate, require_metric
+from tierwright.app.road import road_check
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
@@ -270,7 +271,8 @@ def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Dep
     proposal = Proposal(
         version=version, evaluation=evaluation, stage=Stage.LIVE, threshold=evaluation.threshold, share=1.0
     )
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+    check = road_check(parts, version, evaluation)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), road=check)
 
 
 def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:

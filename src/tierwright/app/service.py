@@ -10,6 +10,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierwright.app.road_settings import second_shared_out
 from tierwright.app.upstream_settings import shared_out
 from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
 from tierwright.core.errors import SettingsError
@@ -58,6 +59,8 @@ READ_ONCE = (
     "capture.max_delay_ms",
     "capture.spool",
     "capture.acknowledge",
+    "shadow.queue_limit",
+    "shadow.queue_limit_bytes",
     "training.encoder",
     "training.weights",
     "log",
@@ -166,6 +169,7 @@ class Service:
                 server=settings.server,
                 callers=settings.callers,
                 upstreams=shared_out(settings.upstreams, workers),
+                second=second_shared_out(settings.second, workers),
             ),
             backends=[
                 ServedBackend(backend=self._backend(config), kind=KINDS[config.kind], models=config.models)

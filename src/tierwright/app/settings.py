@@ -15,6 +15,7 @@ import msgspec
 
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
+from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
 from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
 from tierwright.app.training_settings import TrainingSection
 from tierwright.app.upstream_settings import (
@@ -32,6 +33,7 @@ from tierwright.gateway.config import (
     CallerConfig,
     CaptureConfig,
     RoutingConfig,
+    SecondConfig,
     Secret,
     ServerConfig,
 )
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
     from tierwright.gateway.compose import UpstreamSettings
     from tierwright.gateway.telemetry.config import TelemetryConfig
+    from tierwright.lifecycle.road import RoadRules
 
 #: Where the command line looks unless told otherwise.
 FILE_NAME = "tierwright.toml"
@@ -106,8 +109,12 @@ class RoutingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     #: Backend asked where none lists the model; empty: the first one.
     default_backend: str = ""
     holdout_share: float = 0.01
+    #: Whether all requests of a person (`user`, `safety_identifier`, `metadata.user_id`) are one conversation.
+    sticky_by_person: bool = False
     poll_interval_s: float = 0.5
     specialist_timeout_s: float = 2.0
+    #: Share of a specialist's answers that the frontier model is asked for, too, after they were given; it costs money.
+    audit_share: float = 0.0
 
 
 class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -211,6 +218,9 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     judge: JudgeSection = JudgeSection()
+    promotion: PromotionSection = PromotionSection()
+    shadow: ShadowSection = ShadowSection()
+    audit: AuditSection = AuditSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
 
@@ -234,6 +244,8 @@ class Settings:
     callers: tuple[CallerConfig, ...]
     routing: RoutingConfig | None
     capture: CaptureConfig
+    second: SecondConfig
+    promotion: RoadRules
     #: None: no collector is told anything.
     telemetry: TelemetryConfig | None
     file: SettingsFile
@@ -294,7 +306,8 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
     _check_numbers(found, path)
     _check_workers(found, path)
     check_log(found.log, path)
-    server = _values(found.server)
+    server, routing = _values(found.server), _values(found.routing)
+    audit_share = routing.pop("audit_share")
     workers = server.pop("workers")
     return Settings(
         path=path,
@@ -308,10 +321,12 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         backends=backends,
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
         callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
-        routing=RoutingConfig(**{**_values(found.routing), "default_backend": default}) if names else None,
+        routing=RoutingConfig(**{**routing, "default_backend": default}) if names else None,
         capture=CaptureConfig(
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
         ),
+        second=second_config(found.shadow, found.audit, audit_share=audit_share, money=money, path=path),
+        promotion=road_rules(found.promotion, path),
         telemetry=telemetry_config(
             found.telemetry, lambda text, name: header_value(text, f"{path}: [telemetry]", name, path, environment)
         ),

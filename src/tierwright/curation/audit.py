@@ -140,12 +140,14 @@ def _noting(
 ) -> Iterator[Inference]:
     """Passes the inferences on and notes what the report needs of each."""
     for inference in inferences:
-        priced = [call.cost_usd for call in inference.calls if call.cost_usd is not None]
+        # What was asked a second time belongs to those who run the gateway, and is not what the job costs.
+        calls = [call for call in inference.calls if not call.role.is_second]
+        priced = [call.cost_usd for call in calls if call.cost_usd is not None]
         facts[inference.id] = _Facts(
             at=inference.created_at,
             client_id=inference.client_id,
             cost_usd=sum(priced, Decimal(0)) if priced else None,
-            unpriced=len(inference.calls) - len(priced),
+            unpriced=len(calls) - len(priced),
             latency_ms=inference.latency_ms,
         )
         if inference.task_id is not None:

@@ -8,6 +8,7 @@ the side of too small a saving:
 - An escalated request would have cost its frontier call alone: the price of that call's tokens, or what the request
   did cost in all where that is less. So escalating never saves, and asking the specialist in vain counts as a loss.
 - Every other request would have cost what it did cost.
+- Shadows and audits are paid for, and without specialists there would be none: they count on one side only.
 - A specialist's requests whose incumbent is unknown, has no price or no token count are left out of both sides and
   counted.
 """
@@ -74,6 +75,8 @@ class TaskSavings:
     before_usd: UsdRange
     #: What they did cost.
     after_usd: Decimal
+    #: The part of it that shadows and audits cost.
+    second_usd: Decimal
     #: The difference; negative: the specialist costs more than it saves.
     saving_usd: UsdRange
     #: Requests left out of both sides, for want of a price or a token count.
@@ -194,7 +197,8 @@ def _task_savings(
     before, after, left_out_usd = _exactly(Decimal(0)), Decimal(0), Decimal(0)
     local = left_out = unpriced_calls = 0
     for line in lines:
-        would_have = _exactly(line.cost_usd)
+        answering_usd = line.cost_usd - line.second_usd
+        would_have = _exactly(answering_usd)
         if line.reason is RouteReason.SPECIALIST:
             local += line.requests
             estimated = _incumbent_cost(line, incumbent, prices, at)
@@ -205,7 +209,7 @@ def _task_savings(
         elif line.reason in _ESCALATED and line.model is not None:
             frontier_call = _line_cost(line, line.model, prices, at)
             if frontier_call is not None:
-                would_have = _exactly(min(frontier_call, line.cost_usd))
+                would_have = _exactly(min(frontier_call, answering_usd))
         before, after = before + would_have, after + line.cost_usd
         unpriced_calls += line.unpriced_calls
     return TaskSavings(
@@ -215,6 +219,7 @@ def _task_savings(
         local_requests=local,
         before_usd=before,
         after_usd=after,
+        second_usd=sum((line.second_usd for line in lines), start=Decimal(0)),
         saving_usd=before.less(after),
         unpriced_requests=left_out,
         unpriced_requests_usd=left_out_usd,

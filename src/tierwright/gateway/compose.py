@@ -14,13 +14,14 @@ from urllib.parse import unquote
 from tierwright.gateway.auth import LOOPBACK, Authenticator
 from tierwright.gateway.capture import Capture
 from tierwright.gateway.catalogue import Catalogue, implied_deployments
-from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, ServerConfig
+from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, SecondConfig, ServerConfig
 from tierwright.gateway.exchange import Exchange
 from tierwright.gateway.feedback import FeedbackDesk
 from tierwright.gateway.frontier import Frontier
 from tierwright.gateway.metrics import Metrics
 from tierwright.gateway.observing import Observers
 from tierwright.gateway.policy import CascadePolicy
+from tierwright.gateway.second import SecondDesk
 from tierwright.gateway.server import Fittings, GatewayApp
 from tierwright.gateway.sources import EntropyPool
 from tierwright.gateway.specialists import ServingStore, SpecialistRegistry
@@ -78,6 +79,7 @@ class GatewayConfig:
     #: Empty: everyone on this machine may call, and nobody else can.
     callers: tuple[CallerConfig, ...] = ()
     upstreams: UpstreamSettings = field(default_factory=UpstreamSettings)
+    second: SecondConfig = field(default_factory=SecondConfig)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,8 @@ class Composition:
             clock=sources.clock,
             renewed=self._renew_keys,
         )
+        #: What answers after the answer.
+        self.second = SecondDesk(serving.store, config.second, sources=sources)
         self._entropy = EntropyPool(sources.entropy)
         desk = FeedbackDesk(
             feedback,
@@ -215,25 +219,29 @@ class Composition:
     def _fittings(self, offer: Offer) -> Fittings:
         config = offer.config
         catalogue = Catalogue(offer.backends, self._upstreams)
+        frontier = Frontier(
+            self._upstreams,
+            catalogue.backends,
+            sources=self._sources,
+            request_timeout_s=config.upstreams.resilience.request_timeout_s,
+            most_bytes=config.server.max_answer_bytes,
+        )
+        self.second.renew(config.second, frontier)
         return Fittings(
             exchange=Exchange(
                 catalogue=catalogue,
-                frontier=Frontier(
-                    self._upstreams,
-                    catalogue.backends,
-                    sources=self._sources,
-                    request_timeout_s=config.upstreams.resilience.request_timeout_s,
-                    most_bytes=config.server.max_answer_bytes,
-                ),
+                frontier=frontier,
                 specialists=self._specialists,
                 policy=CascadePolicy(holdout_share=config.routing.holdout_share),
                 capture=self._capture,
                 pricing=offer.pricing,
                 dearest=Dearest(offer.pricing.price),
                 quotas=self._quotas,
+                second=self.second,
                 sources=self._sources,
                 entropy=self._entropy,
                 accept_recorded_at=config.capture.accept_recorded_at,
+                sticky_by_person=config.routing.sticky_by_person,
                 keep_content=config.capture.keep_content,
                 no_content_tasks=frozenset(config.capture.no_content_tasks),
             ),

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.backends.kinds import KINDS
+from tierwright.gateway.lanes import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,6 +124,8 @@ class RoutingConfig:
     default_backend: str
     #: Share of a deployed task's traffic that stays on the frontier model for ever, in [0, 1].
     holdout_share: float = 0.01
+    #: Whether all requests of a person, as they name one, are one conversation where they name none.
+    sticky_by_person: bool = False
     #: Seconds between two looks at the deployments.
     poll_interval_s: float = 0.5
     #: Seconds a specialist may take before the frontier model is asked instead.
@@ -137,6 +141,38 @@ class RoutingConfig:
             raise SettingsError(f"{where}: holdout_share must lie between 0 and 1")
         positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
         positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondConfig:
+    """What is answered a second time, after the caller has the answer, and what that may use in a day."""
+
+    #: Share of a specialist's answers that the frontier model is asked for, too, in [0, 1]; it costs what these cost.
+    audit_share: float = 0.0
+    #: Of all shadows together. The share of each is its deployment's.
+    shadow: Allowance = field(default_factory=lambda: Allowance(requests=10_000, seconds=3600.0))
+    #: Of all audits together.
+    audit: Allowance = field(default_factory=lambda: Allowance(requests=1_000, usd=Decimal("1.00")))
+    #: Requests that may wait for each of both; what comes beyond is dropped and counted.
+    queue_limit: int = 256
+    #: Bytes of their requests and answers that may wait for each of both.
+    queue_limit_bytes: int = 16 * _MIB
+    #: Seconds that what waits may take after the gateway was asked to stop.
+    close_timeout_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.audit_share <= 1:
+            raise SettingsError("routing: audit_share must lie between 0 and 1")
+        for where, allowance in (("shadow", self.shadow), ("audit", self.audit)):
+            for name, most in (
+                ("requests_per_day", allowance.requests),
+                ("seconds_per_day", allowance.seconds),
+                ("usd_per_day", allowance.usd),
+            ):
+                if most is not None and not most >= 0:
+                    raise SettingsError(f"{where}: {name} must not be negative; 0 allows none")
+        positive("shadow", queue_limit=self.queue_limit, queue_limit_bytes=self.queue_limit_bytes)
+        positive("shadow", close_timeout_s=self.close_timeout_s)
 
 
 class Acknowledge(StrEnum):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tierwright.core.ids import InferenceId, TaskId, uuid7
 from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, RouteReason
@@ -19,12 +19,14 @@ from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
 from tierwright.gateway.call import NO_CACHE, Call
 from tierwright.gateway.config import SPECIALIST
+from tierwright.gateway.conversation import conversation_of
 from tierwright.gateway.dialects.counting import counted
 from tierwright.gateway.frontier import Errand
 from tierwright.gateway.local import LocalAnswer
 from tierwright.gateway.policy import draw_of
 from tierwright.gateway.problems import Problem
-from tierwright.gateway.recognise import Recognised
+from tierwright.gateway.second import Answered
+from tierwright.gateway.target import Target, model_of, target_of
 from tierwright.gateway.tenancy import bounds
 from tierwright.gateway.tenancy.caller import may_ask, may_name, permitted
 from tierwright.gateway.tracing import traceparent_of
@@ -33,7 +35,6 @@ from tierwright.gateway.trail import Trail
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tierwright.core.chat import ChatRequest
     from tierwright.core.protocols import RoutePolicy
     from tierwright.core.task import Task
     from tierwright.gateway.asgi import Receive, Send
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from tierwright.gateway.catalogue import Catalogue
     from tierwright.gateway.dialects.dialect import Asked, Dialect
     from tierwright.gateway.frontier import Frontier
+    from tierwright.gateway.recognise import Recognised
+    from tierwright.gateway.second import SecondDesk
     from tierwright.gateway.sources import EntropyPool, Sources
     from tierwright.gateway.specialists import LiveSpecialist, Snapshot, SpecialistRegistry
     from tierwright.gateway.tenancy.caller import Caller
@@ -60,18 +63,6 @@ _ID_PREFIXES = {
 }
 
 
-class _Target(NamedTuple):
-    """What a request's model means."""
-
-    #: The model to ask a model server for.
-    model: str
-    found: Recognised | None
-    #: The version that the caller named; None: the one deployed.
-    pinned: LiveSpecialist | None = None
-    #: Whether the caller named a task for which nobody knows a model: only its specialist can answer.
-    is_alone: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
     """Answers every kind of request that names a model."""
@@ -84,10 +75,14 @@ class Exchange:
     pricing: Pricing
     dearest: bounds.Dearest
     quotas: Quotas
+    #: Told of every answer to a request of a task.
+    second: SecondDesk
     sources: Sources
     entropy: EntropyPool
     #: Whether a request may say when it was first made.
     accept_recorded_at: bool
+    #: Whether all requests of a person are one conversation, where they name none.
+    sticky_by_person: bool = False
     #: Whether requests and answers are kept at all.
     keep_content: bool = True
     #: Names of tasks whose requests and answers are not kept.
@@ -148,13 +143,11 @@ class Exchange:
         """
         snapshot = self.specialists.snapshot
         live = [snapshot.tasks[name] for name in snapshot.live_tasks if may_ask(caller, name)]
-        tasks = [task.name for task in live if may_name(caller, await self._model_of(task) or "")]
+        tasks = [
+            task.name for task in live if may_name(caller, await model_of(task, self.specialists, self.catalogue) or "")
+        ]
         any_work = may_ask(caller, None) or any(may_ask(caller, name) for name in snapshot.tasks)
         return self.catalogue.listing(tasks, created=created, named=lambda model: any_work and may_name(caller, model))
-
-    async def _model_of(self, task: Task) -> str | None:
-        """The model that answers a task's requests where its specialist does not; None: there is none."""
-        return await self.specialists.incumbent(task) or self.catalogue.default_model
 
     def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> Trail:
         now = self.sources.clock()
@@ -189,7 +182,7 @@ class Exchange:
     async def _serve(self, call: Call, asked: Asked, caller: Caller) -> None:
         trail = call.trail
         snapshot = self.specialists.snapshot
-        target = await self._target(asked, snapshot)
+        target = await target_of(asked, snapshot, self.specialists, self.catalogue)
         if isinstance(target, Problem):
             await call.refuse(target)
             return
@@ -211,20 +204,26 @@ class Exchange:
             await call.refuse(problems.model_not_found(target.model))
             return
         role = await self._ask_first(call, asked, target, live)
-        if role is None:
-            return
-        await self.frontier.answer(
-            Errand(
-                call=call,
-                asked=asked,
-                model=target.model,
-                role=role,
-                sticky=_sticky(call.headers),
+        if role is not None:
+            await self.frontier.answer(
+                Errand(call=call, asked=asked, model=target.model, role=role, sticky=_sticky(call.headers))
             )
-        )
+        if found is not None:
+            self.second.after(
+                Answered(
+                    trail=trail,
+                    dialect=call.dialect,
+                    asked=asked,
+                    found=found,
+                    model=target.model,
+                    has_frontier=not target.is_alone and self.catalogue.serves(target.model),
+                    deployment=None if live is None else live.deployment,
+                    shadow=snapshot.shadows.get(found.task.id),
+                )
+            )
 
     async def _ask_first(
-        self, call: Call, asked: Asked, target: _Target, live: LiveSpecialist | None
+        self, call: Call, asked: Asked, target: Target, live: LiveSpecialist | None
     ) -> CallRole | None:
         """Lets the specialist answer, if it may and can; the role in which the frontier model is to be asked, or None.
 
@@ -234,7 +233,8 @@ class Exchange:
         if live is None or found is None:
             trail.route = self.policy.decide(None, draw=0.0)
             return CallRole.PRIMARY
-        draw = draw_of(found.task.id, wire.conversation_of(call.headers) or trail.id)
+        unit = conversation_of(asked, call.headers, trail.client_id, by_person=self.sticky_by_person)
+        draw = draw_of(found.task.id, unit or trail.id)
         trail.route = self.policy.decide(live.deployment, draw=draw)
         if target.is_alone:
             trail.route = replace(trail.route, reason=RouteReason.SPECIALIST, propensity=1.0)
@@ -249,7 +249,7 @@ class Exchange:
         await _send_local(call, asked, local)
         return None
 
-    def _admit(self, trail: Trail, asked: Asked, target: _Target, caller: Caller) -> Problem | None:
+    def _admit(self, trail: Trail, asked: Asked, target: Target, caller: Caller) -> Problem | None:
         """None where the caller's key is for this and has enough left of what it may use; else a Problem."""
         key = caller.key
         if key is None:
@@ -284,35 +284,6 @@ class Exchange:
             return False
         await call.answer(await asyncio.to_thread(counted, asked, count))
         return True
-
-    async def _target(self, asked: Asked, snapshot: Snapshot) -> _Target | Problem:
-        """What the request's model means: a model, a task, or one version of a task's specialist."""
-        chat = asked.chat
-        if chat is None:
-            return _Target(asked.model, None)
-        name, number = wire.alias_of(asked.model)
-        if name is not None:
-            return await self._alias_target(asked.model, chat, snapshot.tasks.get(name), number)
-        named = None if asked.task_name is None else snapshot.tasks.get(asked.task_name)
-        if named is not None:
-            return _Target(asked.model, Recognised(named, _input_of(named, chat)))
-        return _Target(asked.model, snapshot.index.recognise(chat))
-
-    async def _alias_target(
-        self, model: str, chat: ChatRequest, task: Task | None, number: int | None
-    ) -> _Target | Problem:
-        """What a task named in place of a model means; `number`: of the version named."""
-        if task is None:
-            return problems.task_not_found(model)
-        found = Recognised(task, _input_of(task, chat))
-        if number is not None:
-            pinned = await self.specialists.pinned(task, number)
-            return problems.task_not_found(model) if pinned is None else _Target(model, found, pinned)
-        usual = await self._model_of(task)
-        if usual is None and task.id in self.specialists.snapshot.specialists:
-            # A task made from labelled history: nobody was ever asked for a model there.
-            return _Target(model, found, is_alone=True)
-        return problems.task_not_found(model) if usual is None else _Target(usual, found)
 
     async def _answer_pinned(self, call: Call, asked: Asked, found: Recognised, pinned: LiveSpecialist) -> None:
         """The version that was named answers, whatever its confidence; where it can't, nobody else does."""
@@ -384,12 +355,6 @@ async def _send_local(call: Call, asked: Asked, local: LocalAnswer) -> None:
     call.trail.response, call.trail.streamed = local.completion(), asked.stream
     content_type, more = (wire.EVENT_STREAM, NO_CACHE) if asked.stream else (wire.JSON, ())
     await call.answer(call.dialect.local(asked, local), content_type, more)
-
-
-def _input_of(task: Task, chat: ChatRequest) -> str:
-    """The input of a request that names its task: as a frame cuts it, or else the whole last message."""
-    found = task.input_of(chat)
-    return chat.messages[-1].text if found is None else found
 
 
 def _sticky(headers: Mapping[bytes, bytes]) -> float | None:

@@ -13,6 +13,7 @@ from tierwright.core.errors import BackendBroken, BackendError
 from tierwright.core.inference import CallRole
 from tierwright.gateway import problems, wire
 from tierwright.gateway.call import NO_CACHE
+from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.relay import Relay, too_deep, too_long
 from tierwright.gateway.trail import Attempt
@@ -22,16 +23,19 @@ from tierwright.gateway.upstreams.lease import AttemptRole, RefusalReason, Refus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tierwright.core.inference import ModelCall
     from tierwright.core.protocols import Reply
     from tierwright.gateway.call import Call
     from tierwright.gateway.catalogue import ServedBackend
-    from tierwright.gateway.dialects.dialect import Asked, Passage, StreamPassage
+    from tierwright.gateway.dialects.dialect import Asked, Dialect, Passage, StreamPassage
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.lease import Lease
     from tierwright.gateway.upstreams.upstreams import Upstreams, UpstreamsState
 
 _ROLES = {AttemptRole.RETRY: CallRole.RETRY, AttemptRole.FALLBACK: CallRole.FALLBACK}
+#: Members of a request that say how an answer is streamed.
+_OF_STREAMS = frozenset({"stream", "stream_options"})
 _BUSY = frozenset({RefusalReason.TOO_BUSY})
 _NOT_NOW = frozenset({RefusalReason.CIRCUITS_OPEN, RefusalReason.COOLING_DOWN, RefusalReason.TOO_BUSY})
 
@@ -48,6 +52,18 @@ class Errand:
     role: CallRole
     #: Number in [0, 1) by which deployments of equal rank are chosen, the same for a conversation; None: a new one.
     sticky: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A request that was answered already, and that a model server is to answer once more, for nobody who waits."""
+
+    dialect: Dialect
+    asked: Asked
+    #: The model, as callers name it.
+    model: str
+    role: CallRole
+    trail: Trail
 
 
 class _Answer(NamedTuple):
@@ -107,6 +123,64 @@ class Frontier:
             await errand.call.refuse(problems.nobody_to_ask(errand.model, busy=busy, retry_after_s=after))
         else:
             await errand.call.refuse(problems.out_of_time())
+
+    async def ask(self, query: Query) -> tuple[ModelCall, bytes | None] | None:
+        """Asks one server once, in one piece: the call, and the chat.completion it brought; None: it brought none.
+
+        None in place of both: nobody can be asked now, or not for this.
+        """
+        began = self._sources.timer()
+        attempts = self._upstreams.attempts(query.model, deadline=began + self._request_timeout_s, sticky=None)
+        found = None if attempts is None else await attempts.next()
+        if found is None or isinstance(found, Refused):
+            return None
+        with found as lease:
+            return await self._query(query, lease)
+
+    async def _query(self, query: Query, lease: Lease) -> tuple[ModelCall, bytes | None] | None:
+        trail, served = query.trail, self._backends[lease.deployment.backend]
+        asked = in_one_piece(query.dialect, query.asked)
+        passage = (
+            asked
+            if isinstance(asked, Problem)
+            else query.dialect.passage(
+                asked,
+                served.kind,
+                model=lease.upstream_model,
+                inference_id=trail.id,
+                created_at=int(trail.created_at.timestamp()),
+            )
+        )
+        if isinstance(passage, Problem):
+            return None
+        attempt = Attempt(query.role, served.backend.name, lease.model, self._sources.clock(), self._sources.timer())
+        timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
+        status: int | None = None
+        try:
+            reply = await served.backend.send(passage.path, passage.body, headers={}, timeout_s=timeout_s)
+            status = reply.status
+            try:
+                body = await self._read(reply, attempt.backend)
+            finally:
+                await reply.aclose()
+            if status >= 300:
+                code = wire.code_in(body)
+                lease.failed(classify_status(status, reply.headers, clock=self._sources.clock, code=code))
+                return attempt.call(self._sources.timer(), status=status, error_code=problems.UPSTREAM_ERROR), None
+            carried = passage.whole(body)
+            if carried is None:
+                raise BackendBroken(f"the backend '{attempt.backend}' answered HTTP {status} with no such answer")
+        except BackendError as error:
+            lease.failed(classify_error(error))
+            code = problems.upstream_failed(error).code
+            return attempt.call(self._sources.timer(), status=status, error_code=code), None
+        except RecursionError:
+            lease.failed(classify_error(too_deep(attempt.backend)))
+            return attempt.call(self._sources.timer(), status=status, error_code=problems.UPSTREAM_BROKEN), None
+        lease.succeeded()
+        tally = trail.tally(carried.usage, attempt.model, carried.model)
+        ended = self._sources.timer()
+        return attempt.call(ended, status=status, upstream_id=carried.upstream_id, tally=tally), carried.content
 
     async def _give(self, call: Call, last: _Answer) -> None:
         """Answers with the error of the last server that was asked."""
@@ -233,3 +307,11 @@ def _passed_on(trail: Trail, reply: Reply) -> tuple[tuple[bytes, bytes], ...]:
         # A caller with limits of its own is told of these, and not of what the gateway itself may use.
         if name != "content-type" and not (trail.limit_headers and name.startswith("x-ratelimit-"))
     )
+
+
+def in_one_piece(dialect: Dialect, asked: Asked) -> Asked | Problem:
+    """The same request, for an answer in one piece."""
+    if not asked.stream:
+        return asked
+    members = {name: value for name, value in asked.payload.items() if name not in _OF_STREAMS}
+    return dialect.read(encoded(members), {})

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from tierwright.core.inference import CallRole
+from tierwright.gateway.lanes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.gateway.capture import CaptureState
+    from tierwright.gateway.second import SecondState
     from tierwright.gateway.telemetry.exporter import TelemetryState
     from tierwright.gateway.upstreams.upstreams import UpstreamsState
 
@@ -100,6 +102,10 @@ class Metrics:
     def watch_telemetry(self, state: Callable[[], TelemetryState]) -> None:
         """Adds what became of what a collector was to be told."""
         self._registry.register(_Told(state))
+
+    def watch_second(self, state: Callable[[], SecondState]) -> None:
+        """Adds what became of second answers."""
+        self._registry.register(_Second(state))
 
     def tell_apart(self, models: Collection[str]) -> None:
         """Replaces the models that are told apart."""
@@ -207,6 +213,29 @@ class _Moment:
         for backend in upstreams.backends:
             refused.add_metric([backend.name], float(backend.key_refused is not None))
         yield from (circuits, flying, refused)
+
+
+class _Second:
+    """A collector of what was answered a second time."""
+
+    def __init__(self, state: Callable[[], SecondState]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters, as Prometheus' collectors give them."""
+        count = CounterMetricFamily(
+            "tierwright_second_answers",
+            "Answers of shadows and audits by what became of them.",
+            labels=["role", "outcome"],
+        )
+        waiting = GaugeMetricFamily(
+            "tierwright_second_answers_waiting", "Requests that wait for a second answer.", labels=["role"]
+        )
+        for role, lane in self._state().lanes.items():
+            for outcome in Outcome:
+                count.add_metric([role.value, outcome.value], lane.outcomes[outcome])
+            waiting.add_metric([role.value], lane.waiting)
+        yield from (count, waiting)
 
 
 class _Told:

@@ -99,6 +99,7 @@ class GatewayApp:
             capture=fittings.exchange.capture.state,
             upstreams=self._upstreams_state,
         )
+        metrics.watch_second(fittings.exchange.second.state)
         self._life = _Life()
         #: Why the last change of the settings was refused; None: it was not.
         self.settings_error: str | None = None
@@ -121,6 +122,7 @@ class GatewayApp:
         self._life.started_at_s = int(exchange.sources.clock().timestamp())
         exchange.capture.start()
         await exchange.specialists.start()
+        exchange.second.start()
         self._life.ready = True
 
     async def aclose(self) -> None:
@@ -131,12 +133,15 @@ class GatewayApp:
                 break
             await asyncio.sleep(0.02)
         exchange = self._fittings.exchange
+        await exchange.second.aclose()
         await exchange.specialists.aclose()
         await exchange.catalogue.aclose()
         for closing in self._closing:
             closing.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
         await exchange.capture.aclose()
+        # Last: what was said a second time is added to what the capture has stored.
+        await exchange.second.flush()
 
     def adopt(self, fittings: Fittings, *, left: Sequence[Backend] = ()) -> None:
         """Answers with other fittings from the next request on; on the event loop.

@@ -7,7 +7,10 @@ to decide about deployments (lifecycle) and to know how a specialist is loaded (
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.errors import StoreError, TierwrightError
 from tierwright.core.ids import DeploymentId
+from tierwright.core.protocols import SecondAnswerStore
 from tierwright.gateway.batching import PredictionQueue
 from tierwright.gateway.recognise import TaskIndex
 from tierwright.gateway.tenancy.quota import period_start
@@ -40,7 +44,7 @@ _RETRY_EVERY = 60
 _MOST_PINS = 8
 
 
-class ServingStore(Protocol):
+class ServingStore(SecondAnswerStore, Protocol):
     """The little of a store that serving needs; every `core.protocols.Store` is one."""
 
     def tasks(self) -> list[Task]:
@@ -51,6 +55,9 @@ class ServingStore(Protocol):
 
     def deployments_in_force(self) -> list[Deployment]:
         """As `DeploymentStore.deployments_in_force`."""
+
+    def shadows_in_force(self) -> list[Deployment]:
+        """As `DeploymentStore.shadows_in_force`."""
 
     def revision(self) -> int:
         """As `DeploymentStore.revision`."""
@@ -92,6 +99,8 @@ class Snapshot:
     revision: int | None = None
     index: TaskIndex = field(default_factory=TaskIndex)
     specialists: Mapping[TaskId, LiveSpecialist] = field(default_factory=dict)
+    #: Those on trial, which answer copies only.
+    shadows: Mapping[TaskId, LiveSpecialist] = field(default_factory=dict)
     #: The tasks known, by name.
     tasks: Mapping[str, Task] = field(default_factory=dict)
     #: The callers' keys, revoked ones too.
@@ -133,6 +142,8 @@ class SpecialistRegistry:
         self._terms = terms
         self._config = config
         self._predicting = ThreadPoolExecutor(config.predict_threads, thread_name_prefix="tierwright-predict")
+        # By themselves and behind everything else: what answers copies must not keep anybody waiting.
+        self._trying = ThreadPoolExecutor(1, thread_name_prefix="tierwright-shadow", initializer=_stand_back)
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="tierwright-load")
         self._watching: asyncio.Task[None] | None = None
         #: Versions that callers named, the longest known first; used in the loading thread only.
@@ -157,6 +168,7 @@ class SpecialistRegistry:
             await asyncio.gather(self._watching, return_exceptions=True)
         self._loading.shutdown(wait=False, cancel_futures=True)
         self._predicting.shutdown(wait=False, cancel_futures=True)
+        self._trying.shutdown(wait=False, cancel_futures=True)
 
     async def incumbent(self, task: Task) -> str | None:
         """The model that callers ask for, for a task; read once for each snapshot. None: it was never asked of one.
@@ -230,20 +242,24 @@ class SpecialistRegistry:
         tasks = {task.id: task for task in self._store.tasks()}
         keys, now = self._store.keys(), self._clock()
         specialists: dict[TaskId, LiveSpecialist] = {}
+        shadows: dict[TaskId, LiveSpecialist] = {}
         failures: dict[str, str] = {}
-        for deployment in self._store.deployments_in_force():
+        for deployment in [*self._store.deployments_in_force(), *self._store.shadows_in_force()]:
             task = tasks.get(deployment.task_id)
             if task is None or deployment.stage is Stage.RETIRED:
                 continue
+            is_shadow = deployment.stage is Stage.SHADOW
+            found, known = (shadows, before.shadows) if is_shadow else (specialists, before.specialists)
             try:
-                specialists[task.id] = self._live(task, deployment, before.specialists.get(task.id))
+                found[task.id] = self._live(task, deployment, known.get(task.id))
             except Exception as error:  # noqa: BLE001 - a worker's loop: one broken artifact must not stop the others
-                failures[task.name] = error.__class__.__name__
+                failures[f"{task.name} (shadow)" if is_shadow else task.name] = error.__class__.__name__
                 self._log_once(task, deployment, error)
         return Snapshot(
             revision=revision,
             index=TaskIndex(tasks.values()),
             specialists=specialists,
+            shadows=shadows,
             tasks={task.name: task for task in tasks.values()},
             keys=keys,
             spent={
@@ -268,7 +284,7 @@ class SpecialistRegistry:
             queue = PredictionQueue(
                 predictor,
                 name=task.name,
-                executor=self._predicting,
+                executor=self._trying if deployment.stage is Stage.SHADOW else self._predicting,
                 timeout_s=self._config.specialist_timeout_s,
                 limit=self._config.predict_batch_limit,
             )
@@ -280,12 +296,20 @@ class SpecialistRegistry:
             self._logged.add(key)
             # Only our own messages are known to hold no text of anybody's.
             what = str(error) if isinstance(error, TierwrightError) else "unexpected; please report it"
+            then = "nothing is shadowed" if deployment.stage is Stage.SHADOW else "the frontier model answers"
             _LOG.error(
-                "the specialist of '%s' can't be loaded, its requests stay with the frontier model: %s (%s)",
+                "the specialist of '%s' can't be loaded, %s: %s (%s)",
                 task.name,
+                then,
                 what,
                 error.__class__.__name__,
             )
+
+
+def _stand_back() -> None:
+    """Puts the calling thread behind the others of this machine, where the system can."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _pin(task: Task, version: ModelVersion) -> Deployment:

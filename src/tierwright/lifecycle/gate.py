@@ -14,6 +14,7 @@ from tierwright.core.dataset import LabelSource
 if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.model import ModelVersion
+    from tierwright.economics.cascade import CascadeCost
 
 #: The policy the gateway serves by, hence the one that must have been evaluated.
 _SERVED_POLICY = "cascade"
@@ -75,6 +76,20 @@ def objections(
             f"{rules.min_local_share:.0%} from which it is worth running: keep the task where it is"
         )
     return tuple(found)
+
+
+def cost_objections(cost: CascadeCost) -> tuple[str, ...]:
+    """What speaks against asking the specialist first, since it does not pay; () where it does."""
+    if cost.pays:
+        return ()
+    found, share = cost.cascade_usd, cost.local_share
+    objection = (
+        f"a request to it costs {found.value:.3g} US dollars [{found.low:.3g}, {found.high:.3g}], what it passes on to "
+        f"the frontier model included, and {cost.frontier_usd:.3g} at the frontier model alone: it answers "
+        f"{share.value:.1%} itself, at {cost.local_usd:.3g} each; take a smaller model or a lower threshold, or keep "
+        "the task where it is"
+    )
+    return (objection,)
 
 
 def _foreign(evaluation: Evaluation, version: ModelVersion, threshold: float) -> tuple[str, ...]:

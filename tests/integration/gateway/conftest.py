@@ -31,6 +31,7 @@ from tierwright.gateway.config import (
     CallerConfig,
     CaptureConfig,
     RoutingConfig,
+    SecondConfig,
     Secret,
     ServerConfig,
 )
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore, Predictor
     from tierwright.gateway.journal import Disk
+    from tierwright.gateway.second import SecondDesk
     from tierwright.gateway.server import GatewayApp
     from tierwright.store.sql import SqlStore
 
@@ -137,6 +139,7 @@ class Running:
     app: GatewayApp
     changes: Changes
     thread: threading.Thread
+    second: SecondDesk
     clients: list[openai.OpenAI] = field(default_factory=list)
 
     @property
@@ -216,6 +219,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             others: Sequence[dict[str, Any]] = (),
             server: dict[str, Any] | None = None,
             disk: Disk = DISK,
+            second: SecondConfig | None = None,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -236,6 +240,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 server=bounds,
                 callers=(CallerConfig(client_id="desk", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
                 upstreams=UpstreamSettings(**more),
+                second=second or SecondConfig(),
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
@@ -266,6 +271,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 app=composition.app,
                 changes=changes,
                 thread=thread,
+                second=composition.second,
             )
             stack.callback(running.stop)
             assert ready.wait(10)

@@ -105,6 +105,31 @@ def test_escalations_with_cached_prompts_save_nothing() -> None:
     assert found.before_usd.value == found.after_usd == Decimal("0.08")
 
 
+def test_audits_are_paid_for_and_save_nothing() -> None:
+    """5 cents of audits beside 2 cents of answers are cost, and nothing the incumbent would have charged."""
+    found = saved(a_line(cost_usd=Decimal("0.07"), second_usd=Decimal("0.05")))
+    assert (found.before_usd.value, found.after_usd) == (Decimal("1.2"), Decimal("0.07"))
+    assert found.saving_usd.value == Decimal("1.13")
+    assert found.tasks[0].second_usd == Decimal("0.05")
+
+
+@pytest.mark.parametrize("reason", [RouteReason.REQUESTED, RouteReason.HOLDOUT, RouteReason.OUTSIDE_SHARE])
+def test_shadows_of_other_requests_are_a_loss(reason: RouteReason) -> None:
+    """A request that the frontier answered would have cost its own call: what its shadow cost is lost."""
+    found = saved(a_line(reason=reason, model="frontier", cost_usd=Decimal("0.5"), second_usd=Decimal("0.1")))
+    assert (found.before_usd.value, found.after_usd, found.saving_usd.value) == (
+        Decimal("0.4"),
+        Decimal("0.5"),
+        Decimal("-0.1"),
+    )
+
+
+def test_shadows_of_escalated_requests_are_a_loss_too() -> None:
+    """12 cents of frontier calls, 1 of asking in vain and 4 of shadows: 5 cents are lost."""
+    found = saved(an_escalated_line(cost_usd=Decimal("0.17"), second_usd=Decimal("0.04")))
+    assert found.saving_usd.value == Decimal("-0.05")
+
+
 @pytest.mark.parametrize(
     "reason", [RouteReason.REQUESTED, RouteReason.HOLDOUT, RouteReason.OUTSIDE_SHARE, RouteReason.IMPORTED]
 )

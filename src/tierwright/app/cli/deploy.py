@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
+from tierwright.app.cli.road import advance, status
 from tierwright.app.cli.task import TaskArgument
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InvalidTransition
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
 
-app = typer.Typer(no_args_is_help=True, help="What serves: canary → live → retired.")
+app = typer.Typer(no_args_is_help=True, help="What serves: shadow → canary → live → retired.")
+app.command()(status)
+app.command()(advance)
 ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with the decision.")]
 
 
@@ -26,7 +29,7 @@ def set_(
         str, typer.Argument(metavar="VERSION", help="The model version's id, or the start of it, or its task's name.")
     ],
     stage: Annotated[Stage, typer.Option(help="How far it may go.")] = Stage.LIVE,
-    share: Annotated[float | None, typer.Option(help="Share of the traffic; for a canary.")] = None,
+    share: Annotated[float | None, typer.Option(help="Share of the traffic; for a canary or a shadow.")] = None,
     threshold: Annotated[
         float | None, typer.Option(help="Confidence from which it answers; default: the evaluated one.")
     ] = None,
@@ -47,7 +50,7 @@ def set_(
                 parts, found, stage=stage, share=share, threshold=threshold, approver=approver, reason=reason
             )
         names = {task.id: task.name for task in parts.store.tasks()}
-    _show_one(deployment, names.get(deployment.task_id, deployment.task_id), as_json=as_json)
+    show_one(deployment, names.get(deployment.task_id, deployment.task_id), as_json=as_json)
 
 
 @app.command("list")
@@ -58,7 +61,8 @@ def list_(
 ) -> None:
     """List what serves."""
     with opened(config) as parts:
-        found = parts.store.deployments() if history else parts.store.deployments_in_force()
+        in_force = [*parts.store.deployments_in_force(), *parts.store.shadows_in_force()]
+        found = parts.store.deployments() if history else in_force
         names = {task.id: task.name for task in parts.store.tasks()}
     rows = [
         (
@@ -75,7 +79,7 @@ def list_(
     ]
     columns = ("task", "stage", "version", ">share", ">answers from", "since", "by", "reason")
     show(
-        [_deployment_json(d, names.get(d.task_id, d.task_id)) for d in found],
+        [deployment_json(d, names.get(d.task_id, d.task_id)) for d in found],
         as_json=as_json,
         text=lambda console: table(console, "Deployments", columns, rows),
     )
@@ -97,7 +101,7 @@ def rollback(
         found = parts.store.task(task)
         withdrawal = Withdrawal(task_id=found.id, reason=reason, approver=approver)
         deployment = run(parts.store, withdrawal, at=parts.clock(), entropy=parts.entropy())
-    _show_one(deployment, found.name, as_json=as_json)
+    show_one(deployment, found.name, as_json=as_json)
 
 
 def _promote(
@@ -111,10 +115,14 @@ def _promote(
     reason: str,
 ) -> Deployment:
     """Onto a share of the traffic or all of it, at the threshold given, evaluated or calibrated."""
-    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.road import newest_evaluation, road_check  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - as above
 
-    evaluation = next((e for e in parts.store.evaluations(version.task_id) if e.candidate == version.id), None)
+    evaluation = newest_evaluation(parts, version.id, version.task_id, threshold)
     chosen = threshold if threshold is not None else evaluation.threshold if evaluation else version.threshold
+    if chosen is None and stage is Stage.SHADOW:
+        # It would answer nothing, and may be compared all the same.
+        chosen = 1.01
     if chosen is None:
         raise InvalidTransition(
             f"model {version.id[:12]} was calibrated and found no confidence from which it should answer; "
@@ -129,34 +137,49 @@ def _promote(
         approver=approver,
         reason=reason,
     )
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+    check = road_check(parts, version, None if stage is Stage.SHADOW else evaluation)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), road=check)
 
 
 def _retire(parts: Parts, version: ModelVersion, *, approver: str | None, reason: str) -> Deployment:
     """Off the traffic, if it is this version that serves."""
-    from tierwright.lifecycle.promotion import Withdrawal, retire  # noqa: PLC0415 - as above
+    from tierwright.lifecycle.promotion import Withdrawal, end_shadow, retire  # noqa: PLC0415 - as above
 
+    withdrawal = Withdrawal(task_id=version.task_id, reason=reason, approver=approver)
+    shadow = next((d for d in parts.store.shadows_in_force() if d.task_id == version.task_id), None)
+    if shadow is not None and shadow.model_version_id == version.id:
+        return end_shadow(parts.store, withdrawal, at=parts.clock(), entropy=parts.entropy())
     current = next((d for d in parts.store.deployments_in_force() if d.task_id == version.task_id), None)
     if current is not None and current.stage is not Stage.RETIRED and current.model_version_id != version.id:
         raise InvalidTransition(
             f"version {version.id[:12]} does not serve, version {current.model_version_id[:12]} does; retire that one"
         )
-    withdrawal = Withdrawal(task_id=version.task_id, reason=reason, approver=approver)
     return retire(parts.store, withdrawal, at=parts.clock(), entropy=parts.entropy())
 
 
-def _show_one(deployment: Deployment, task: str, *, as_json: bool) -> None:
+def show_one(deployment: Deployment, task: str, *, as_json: bool) -> None:
+    """A decision that was just made."""
     show(
-        _deployment_json(deployment, task),
+        deployment_json(deployment, task),
         as_json=as_json,
         text=lambda console: console.print(
-            f"{task}: version {deployment.model_version_id[:12]} is {deployment.stage.value}"
-            + ("" if deployment.stage is Stage.RETIRED else f", answers from confidence {deployment.threshold:.3f}")
+            f"{task}: version {deployment.model_version_id[:12]} is {deployment.stage.value}" + _extent(deployment)
         ),
     )
 
 
-def _deployment_json(deployment: Deployment, task: str) -> dict[str, Any]:
+def _extent(deployment: Deployment) -> str:
+    """What it may do, for people."""
+    if deployment.stage is Stage.RETIRED:
+        return ""
+    if deployment.stage is Stage.SHADOW:
+        return f", answers copies of {deployment.share:.0%} of the requests and no caller"
+    share = "" if deployment.stage is Stage.LIVE else f" for {deployment.share:.0%} of the conversations"
+    return f"{share}, answers from confidence {deployment.threshold:.3f}"
+
+
+def deployment_json(deployment: Deployment, task: str) -> dict[str, Any]:
+    """A decision as JSON types."""
     return {
         "id": deployment.id,
         "task": task,

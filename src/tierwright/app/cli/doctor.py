@@ -98,7 +98,7 @@ def _specialists(parts: Parts) -> list[_Finding]:
     loader = ArtifactLoader(parts)
     names = {task.id: task.name for task in parts.store.tasks()}
     findings: list[_Finding] = []
-    for deployment in parts.store.deployments_in_force():
+    for deployment in [*parts.store.deployments_in_force(), *parts.store.shadows_in_force()]:
         if deployment.stage is Stage.RETIRED:
             continue
 

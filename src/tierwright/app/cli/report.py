@@ -118,6 +118,7 @@ def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:
         "local_requests": task.local_requests,
         "cost_before_usd": task.before_usd.value,
         "cost_after_usd": task.after_usd,
+        "second_answers_usd": task.second_usd,
         "saving_usd": _range(task.saving_usd),
         "unpriced_requests": task.unpriced_requests,
     }
