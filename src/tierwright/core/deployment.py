@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Stage(StrEnum):
     """How far a specialist has come on the road."""
 
+    #: Answers copies of a share of the requests, and no caller; what serves its task goes on beside it.
+    SHADOW = "shadow"
     #: Serves a share of the traffic.
     CANARY = "canary"
     #: Serves all traffic of its task but the holdout.
@@ -25,13 +27,16 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """The decision that a model version serves a task from now on; the newest row of a task is in force."""
+    """The decision that a model version serves a task from now on.
+
+    The newest row of a task that is no SHADOW is in force; a SHADOW row holds beside it until the next row of its task.
+    """
 
     id: DeploymentId
     task_id: TaskId
     model_version_id: ModelVersionId
     stage: Stage
-    #: Share of the task's traffic it may have, in [0, 1].
+    #: Share of the task's traffic it may have, in [0, 1]; of a SHADOW: that it answers copies of.
     share: float
     #: Confidence from which it answers itself.
     threshold: float

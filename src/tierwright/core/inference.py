@@ -57,6 +57,15 @@ class CallRole(StrEnum):
     FALLBACK = "fallback"
     #: The same deployment once more, because it failed in a way that passes.
     RETRY = "retry"
+    #: A specialist on trial, after the caller had its answer; nobody is told what it said.
+    SHADOW = "shadow"
+    #: The frontier model, after a specialist's answer was delivered, to see whether it would have said the same.
+    AUDIT = "audit"
+
+    @property
+    def is_second(self) -> bool:
+        """Whether such a call is made after the answer, for nobody but those who run the gateway."""
+        return self in {CallRole.SHADOW, CallRole.AUDIT}
 
 
 class RouteReason(StrEnum):
@@ -162,7 +171,8 @@ class Inference:
     #: The part of `latency_ms` that no model accounts for; None: not measured.
     overhead_ms: float | None = None
     route: Route
-    #: In the order made; never empty unless the request was refused before any model was asked.
+    #: In the order made; never empty unless the request was refused before any model was asked. Shadows and audits come
+    #: last, and are added to the store after the rest.
     calls: tuple[ModelCall, ...]
     #: The JSON body; for chat.completions to the byte. None: content is not kept.
     request: bytes | None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from tierwright.core.ids import TaskId
     from tierwright.core.inference import RouteReason
 
@@ -25,8 +24,10 @@ class LedgerLine:
     reason: RouteReason
     #: How many inferences.
     requests: int
-    #: US dollars of all their calls that have a price, failed and escalated ones included.
+    #: US dollars of all their calls that have a price: failed and escalated ones, shadows and audits included.
     cost_usd: Decimal
+    #: The part of `cost_usd` that shadows and audits cost, which no caller was answered by.
+    second_usd: Decimal = Decimal(0)
     #: Calls without a price.
     unpriced_calls: int
     #: Tokens sent by the answering calls, as far as known.

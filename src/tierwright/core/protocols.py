@@ -20,13 +20,15 @@ if TYPE_CHECKING:
     from tierwright.core.ids import (
         CallerKeyId,
         DatasetId,
+        DeploymentId,
         EvaluationId,
         InferenceId,
         TaskId,
     )
-    from tierwright.core.inference import Inference, Route, Wanted
+    from tierwright.core.inference import CallRole, Inference, Route, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
 
 
@@ -159,6 +161,27 @@ class InferenceStore(Protocol):
         """The model that callers asked for most in the newest inferences of a task; aliases don't count. None: none."""
 
 
+class SecondAnswerStore(Protocol):
+    """What other models said to requests that had their answer already."""
+
+    def add_second_answers(self, given: Sequence[SecondAnswer]) -> set[InferenceId]:
+        """Adds each call to its inference, durably; returns the inferences that are not in the store (yet).
+
+        A call of a role that the inference has already is left out.
+        """
+
+    def second_answers(
+        self,
+        task_id: TaskId,
+        *,
+        role: CallRole | None = None,
+        deployment_id: DeploymentId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[ComparedAnswer]:
+        """Those of a task's requests with since <= created_at < until, the oldest first."""
+
+
 class RetentionStore(Protocol):
     """What is kept for a time only; removed where it lies, and never read for it."""
 
@@ -259,7 +282,10 @@ class DeploymentStore(Protocol):
         """Keeps a decision; it is in force from now on."""
 
     def deployments_in_force(self) -> list[Deployment]:
-        """The newest decision of each task that has one, retired ones too."""
+        """The newest decision of each task that has one, retired ones too; shadows are none of these."""
+
+    def shadows_in_force(self) -> list[Deployment]:
+        """The newest decision of each task for which it is a shadow."""
 
     def deployments(self, task_id: TaskId | None = None) -> list[Deployment]:
         """All, newest first."""
@@ -296,6 +322,7 @@ class KeyStore(Protocol):
 
 class Store(
     InferenceStore,
+    SecondAnswerStore,
     RetentionStore,
     FeedbackStore,
     TaskStore,
@@ -332,6 +359,7 @@ __all__ = [
     "RetentionStore",
     "RoutePolicy",
     "Scorer",
+    "SecondAnswerStore",
     "SpecialistLoader",
     "Store",
     "TaskStore",

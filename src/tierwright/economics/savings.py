@@ -8,6 +8,7 @@ the side of too small a saving:
 - An escalated request would have cost its frontier call alone: the price of that call's tokens, or what the request
   did cost in all where that is less. So escalating never saves, and asking the specialist in vain counts as a loss.
 - Every other request would have cost what it did cost.
+- Shadows and audits are paid for, and without specialists there would be none: they count on one side only.
 - A specialist's requests whose incumbent is unknown, has no price or no token count are left out of both sides and
   counted.
 """
@@ -194,7 +195,8 @@ def _task_savings(
     before, after, left_out_usd = _exactly(Decimal(0)), Decimal(0), Decimal(0)
     local = left_out = unpriced_calls = 0
     for line in lines:
-        would_have = _exactly(line.cost_usd)
+        answering_usd = line.cost_usd - line.second_usd
+        would_have = _exactly(answering_usd)
         if line.reason is RouteReason.SPECIALIST:
             local += line.requests
             estimated = _incumbent_cost(line, incumbent, prices, at)
@@ -205,7 +207,7 @@ def _task_savings(
         elif line.reason in _ESCALATED and line.model is not None:
             frontier_call = _line_cost(line, line.model, prices, at)
             if frontier_call is not None:
-                would_have = _exactly(min(frontier_call, line.cost_usd))
+                would_have = _exactly(min(frontier_call, answering_usd))
         before, after = before + would_have, after + line.cost_usd
         unpriced_calls += line.unpriced_calls
     return TaskSavings(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from tierwright.core.deployment import Stage
 from tierwright.core.errors import Conflict
 from tierwright.store.rows.evidence import deployment_of, deployment_row
 from tierwright.store.schema import deployments, revisions
 from tierwright.store.tasks import next_revision
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from tierwright.core.deployment import Deployment
     from tierwright.core.ids import TaskId
     from tierwright.store.database import Database
@@ -36,7 +39,13 @@ class SqlDeployments:
 
     def deployments_in_force(self) -> list[Deployment]:
         """As `DeploymentStore.deployments_in_force`, by task."""
-        newest = select(func.max(deployments.c.revision)).group_by(deployments.c.task_id)
+        return self._newest(_newest().where(deployments.c.stage != Stage.SHADOW.value))
+
+    def shadows_in_force(self) -> list[Deployment]:
+        """As `DeploymentStore.shadows_in_force`, by task."""
+        return [found for found in self._newest(_newest()) if found.stage is Stage.SHADOW]
+
+    def _newest(self, newest: Select[Any]) -> list[Deployment]:
         statement = select(deployments).where(deployments.c.revision.in_(newest)).order_by(deployments.c.task_id)
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
@@ -55,3 +64,8 @@ class SqlDeployments:
         """As `DeploymentStore.revision`."""
         with self._database.read() as connection:
             return int(connection.execute(select(revisions.c.value)).scalar_one())
+
+
+def _newest() -> Select[Any]:
+    """The revision of each task's newest decision."""
+    return select(func.max(deployments.c.revision)).group_by(deployments.c.task_id)

@@ -11,7 +11,7 @@ from sqlalchemy import func, or_, select, update
 
 from tierwright.core.errors import Conflict, NotFound
 from tierwright.core.instants import to_us
-from tierwright.store.ledger import PART
+from tierwright.store.ledger import PART, SECOND_ROLES
 from tierwright.store.rows.key import KEY_COLUMNS, key_of, key_row
 from tierwright.store.rows.scalars import from_pico, to_name
 from tierwright.store.schema import caller_keys, inferences, model_calls
@@ -60,14 +60,21 @@ class SqlKeys:
             return [key_of(row) for row in connection.execute(statement).all()]
 
     def spent(self, key_id: CallerKeyId, since: datetime) -> Decimal:
-        """As `KeyStore.spent`; calls without a price count as nothing."""
+        """As `KeyStore.spent`; calls without a price count as nothing, and so do shadows and audits.
+
+        What these cost is spent by whoever runs the gateway.
+        """
         statement = (
             select(
                 func.coalesce(func.sum(model_calls.c.cost_pico_usd // PART), 0),
                 func.coalesce(func.sum(model_calls.c.cost_pico_usd % PART), 0),
             )
             .join(inferences, inferences.c.id == model_calls.c.inference_id)
-            .where(inferences.c.key_id == to_name(key_id), inferences.c.created_at_us >= to_us(since))
+            .where(
+                inferences.c.key_id == to_name(key_id),
+                inferences.c.created_at_us >= to_us(since),
+                model_calls.c.role.not_in(SECOND_ROLES),
+            )
         )
         with self._database.read() as connection:
             parts, rest = connection.execute(statement).one()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, case, func, or_, select
 
 from tierwright.core.ids import TaskId
-from tierwright.core.inference import RouteReason
+from tierwright.core.inference import CallRole, RouteReason
 from tierwright.core.instants import to_us
 from tierwright.core.ledger import LedgerLine, ModelGap
 from tierwright.store.rows.scalars import from_pico
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Pico-dollars are summed in two parts. SQLite's sum of integers fails beyond 64 bits, which is 9.2 million dollars;
 #: millions of them and the rest below a million stay far from it for as long as there are dollars.
 PART = 1_000_000
+#: Roles of calls that are made after the answer.
+SECOND_ROLES = tuple(role.value for role in CallRole if role.is_second)
 
 
 class SqlLedger:
@@ -83,6 +85,7 @@ def _sums() -> Select[Any]:
     Every call of an inference is joined to it, so an inference is counted at its first call, or where it has none.
     """
     call, answer = model_calls.alias("call"), model_calls.alias("answer")
+    is_second = call.c.role.in_(SECOND_ROLES)
     is_answer = call.c.place == inferences.c.answering_place
     lines = (inferences.c.task_id, answer.c.backend, answer.c.model, inferences.c.route_reason)
     return (
@@ -95,6 +98,8 @@ def _sums() -> Select[Any]:
             func.coalesce(func.sum(case((is_answer, call.c.prompt_tokens))), 0),
             func.coalesce(func.sum(case((is_answer, call.c.completion_tokens))), 0),
             _how_many(call.c.usage_estimated),
+            func.coalesce(func.sum(case((is_second, call.c.cost_pico_usd // PART))), 0),
+            func.coalesce(func.sum(case((is_second, call.c.cost_pico_usd % PART))), 0),
         )
         .select_from(
             inferences.outerjoin(call, call.c.inference_id == inferences.c.id).outerjoin(
@@ -107,7 +112,21 @@ def _sums() -> Select[Any]:
 
 
 def _line(row: Any) -> LedgerLine:
-    task_id, backend, model, reason, requests, parts, rest, unpriced, prompt, completion, estimated = row
+    (
+        task_id,
+        backend,
+        model,
+        reason,
+        requests,
+        parts,
+        rest,
+        unpriced,
+        prompt,
+        completion,
+        estimated,
+        second_parts,
+        second_rest,
+    ) = row
     return LedgerLine(
         task_id=None if task_id is None else TaskId(task_id),
         backend=backend,
@@ -115,6 +134,7 @@ def _line(row: Any) -> LedgerLine:
         reason=RouteReason(reason),
         requests=int(requests),
         cost_usd=from_pico(int(parts) * PART + int(rest)),
+        second_usd=from_pico(int(second_parts) * PART + int(second_rest)),
         unpriced_calls=int(unpriced),
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),

@@ -11,7 +11,7 @@ from sqlalchemy import delete, select, update
 
 from tierwright.core.inference import Content
 from tierwright.core.instants import to_us
-from tierwright.store.schema import contents, inferences, model_calls
+from tierwright.store.schema import contents, inferences, model_calls, second_answers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,13 +34,23 @@ class SqlRetention:
             .order_by(inferences.c.created_at_us, inferences.c.id)
             .limit(batch)
         )
+        oldest_second = (
+            select(second_answers.c.inference_id)
+            .join(inferences, inferences.c.id == second_answers.c.inference_id)
+            .where(inferences.c.created_at_us < to_us(before), second_answers.c.output.is_not(None))
+            .limit(batch)
+        )
         with self._database.write() as connection:
             marked = connection.execute(
                 update(inferences).where(inferences.c.id.in_(oldest)).values(content=Content.EXPIRED.value)
             )
             removed = connection.execute(delete(contents).where(contents.c.inference_id.in_(oldest)))
+            # By themselves: an inference whose own content was dropped may have had a second answer that was kept.
+            emptied = connection.execute(
+                update(second_answers).where(second_answers.c.inference_id.in_(oldest_second)).values(output=None)
+            )
         assert marked.rowcount == removed.rowcount
-        return int(removed.rowcount)
+        return int(removed.rowcount or emptied.rowcount)
 
     def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
         """As `RetentionStore.expire_inferences`."""
@@ -53,5 +63,6 @@ class SqlRetention:
         with self._database.write() as connection:
             # Named, though the schema cascades: the rows of a batch are then as many as it says.
             connection.execute(delete(contents).where(contents.c.inference_id.in_(oldest)))
+            connection.execute(delete(second_answers).where(second_answers.c.inference_id.in_(oldest)))
             connection.execute(delete(model_calls).where(model_calls.c.inference_id.in_(oldest)))
             return int(connection.execute(delete(inferences).where(inferences.c.id.in_(oldest))).rowcount)

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0002"
+REVISION = "0007"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -117,6 +117,22 @@ model_calls = Table(
     Column("first_token_ms", Double),
     Column("cost_pico_usd", BigInteger),
     Column("answered", Boolean, nullable=False),
+    PrimaryKeyConstraint("inference_id", "place"),
+)
+
+# What calls after the answer have said, apart from the calls: few calls have one, and it is content.
+second_answers = Table(
+    "second_answers",
+    METADATA,
+    Column("inference_id", _NAME, ForeignKey("inferences.id", ondelete="CASCADE"), nullable=False),
+    # Of the call, among those of its inference.
+    Column("place", Integer, nullable=False),
+    # No foreign key: a version that was named has no deployment, and what is answered must be kept.
+    Column("deployment_id", _NAME, nullable=False),
+    Column("propensity", Double, nullable=False),
+    Column("confidence", Double),
+    Column("output", LargeBinary),
+    Column("agrees", Boolean),
     PrimaryKeyConstraint("inference_id", "place"),
 )
 

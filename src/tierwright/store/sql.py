@@ -14,6 +14,7 @@ from tierwright.store.ledger import SqlLedger
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
 from tierwright.store.scores import SqlScores
+from tierwright.store.second import SqlSecondAnswers
 from tierwright.store.tasks import SqlFeedback, SqlTasks
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.feedback import Feedback, Score
-    from tierwright.core.ids import CallerKeyId, DatasetId, EvaluationId, InferenceId, TaskId
-    from tierwright.core.inference import Inference, Wanted
+    from tierwright.core.ids import CallerKeyId, DatasetId, DeploymentId, EvaluationId, InferenceId, TaskId
+    from tierwright.core.inference import CallRole, Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
+    from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
     from tierwright.store.database import Database
 
@@ -43,6 +45,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._inferences = SqlInferences(database)
+        self._second = SqlSecondAnswers(database)
         self._retention = SqlRetention(database)
         self._feedback = SqlFeedback(database)
         self._scores = SqlScores(database)
@@ -104,6 +107,22 @@ class SqlStore:
     def incumbent(self, task_id: TaskId) -> str | None:
         """As `InferenceStore.incumbent`."""
         return self._inferences.incumbent(task_id)
+
+    def add_second_answers(self, given: Sequence[SecondAnswer]) -> set[InferenceId]:
+        """As `SecondAnswerStore.add_second_answers`."""
+        return self._second.add_second_answers(given)
+
+    def second_answers(
+        self,
+        task_id: TaskId,
+        *,
+        role: CallRole | None = None,
+        deployment_id: DeploymentId | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[ComparedAnswer]:
+        """As `SecondAnswerStore.second_answers`."""
+        return self._second.second_answers(task_id, role=role, deployment_id=deployment_id, since=since, until=until)
 
     def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
         """As `RetentionStore.expire_content`."""
@@ -196,6 +215,10 @@ class SqlStore:
     def deployments_in_force(self) -> list[Deployment]:
         """As `DeploymentStore.deployments_in_force`."""
         return self._deployments.deployments_in_force()
+
+    def shadows_in_force(self) -> list[Deployment]:
+        """As `DeploymentStore.shadows_in_force`."""
+        return self._deployments.shadows_in_force()
 
     def deployments(self, task_id: TaskId | None = None) -> list[Deployment]:
         """As `DeploymentStore.deployments`."""

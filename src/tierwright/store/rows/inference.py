@@ -109,31 +109,33 @@ def content_values(inference: Inference) -> tuple[object, ...] | None:
 def call_values(inference: Inference) -> list[tuple[object, ...]]:
     """The rows of `model_calls`, in the order made, each in the order of `CALL_INSERT`."""
     inference_id = to_name(inference.id)
-    return [
-        (
-            inference_id,
-            place,
-            call.role.value,
-            to_name(call.backend),
-            to_name(call.model),
-            call.model_version_id,
-            to_name_or_none(call.upstream_id),
-            to_us(call.started_at),
-            call.latency_ms,
-            call.status,
-            to_name_or_none(call.error_code),
-            call.prompt_tokens,
-            call.completion_tokens,
-            call.cached_tokens,
-            call.cache_write_tokens,
-            call.reasoning_tokens,
-            call.usage_estimated,
-            call.first_token_ms,
-            None if call.cost_usd is None else to_pico(call.cost_usd),
-            call.answered,
-        )
-        for place, call in enumerate(inference.calls)
-    ]
+    return [call_row(inference_id, place, call) for place, call in enumerate(inference.calls)]
+
+
+def call_row(inference_id: str, place: int, call: ModelCall) -> tuple[object, ...]:
+    """The row of one call of an inference, in the order of `CALL_INSERT`."""
+    return (
+        inference_id,
+        place,
+        call.role.value,
+        to_name(call.backend),
+        to_name(call.model),
+        call.model_version_id,
+        to_name_or_none(call.upstream_id),
+        to_us(call.started_at),
+        call.latency_ms,
+        call.status,
+        to_name_or_none(call.error_code),
+        call.prompt_tokens,
+        call.completion_tokens,
+        call.cached_tokens,
+        call.cache_write_tokens,
+        call.reasoning_tokens,
+        call.usage_estimated,
+        call.first_token_ms,
+        None if call.cost_usd is None else to_pico(call.cost_usd),
+        call.answered,
+    )
 
 
 def call_of(row: Sequence[Any]) -> ModelCall:
