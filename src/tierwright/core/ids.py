@@ -26,6 +26,8 @@ DeploymentId = NewType("DeploymentId", str)
 FeedbackId = NewType("FeedbackId", str)
 #: One person's or program's judgement of one answer.
 ScoreId = NewType("ScoreId", str)
+#: One broken promise of a specialist in service.
+IncidentId = NewType("IncidentId", str)
 #: One key of one caller.
 CallerKeyId = NewType("CallerKeyId", str)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         InferenceId,
         TaskId,
     )
+    from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, Outcome
     from tierwright.core.inference import CallRole, Inference, Route, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
@@ -294,6 +295,37 @@ class DeploymentStore(Protocol):
         """Grows with every change to tasks, deployments and keys: cheap to ask, so that a gateway can watch it."""
 
 
+class MonitorStore(Protocol):
+    """What became known about the answers of specialists in service, and what was done about it."""
+
+    def judged_answers(
+        self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
+    ) -> list[JudgedAnswer]:
+        """Answers under some decisions on which somebody has spoken since, in the order in which they spoke.
+
+        Left out is what is entered for a service already, for the same signal.
+        """
+
+    def enter_outcomes(self, outcomes: Sequence[Outcome]) -> bool:
+        """Keeps outcomes, all or none, durably; False: none, since another process has entered some there."""
+
+    def outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[Outcome]:
+        """Those of a service from a place on, in the order of entry."""
+
+    def arm_totals(self, deployment_id: DeploymentId) -> list[ArmTotals]:
+        """Sums over the requests under a decision, by the arm they were drawn into; at most two."""
+
+    def add_incident(self, incident: Incident, decision: Deployment) -> bool:
+        """Keeps an incident and the decision that follows, both or neither; False where neither was kept.
+
+        They are kept only while the decision that the incident is about is in force: two processes that see the same
+        act once.
+        """
+
+    def incidents(self, task_id: TaskId | None = None) -> list[Incident]:
+        """All, newest first."""
+
+
 class LedgerStore(Protocol):
     """Sums over what was done, computed where the rows are."""
 
@@ -330,6 +362,7 @@ class Store(
     ModelStore,
     EvaluationStore,
     DeploymentStore,
+    MonitorStore,
     LedgerStore,
     KeyStore,
     Protocol,
@@ -354,6 +387,7 @@ __all__ = [
     "KeyStore",
     "LedgerStore",
     "ModelStore",
+    "MonitorStore",
     "Predictor",
     "Reply",
     "RetentionStore",

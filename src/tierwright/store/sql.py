@@ -11,6 +11,7 @@ from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
 from tierwright.store.inferences import SqlInferences
 from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
+from tierwright.store.monitor import SqlMonitor
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
 from tierwright.store.scores import SqlScores
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import CallerKeyId, DatasetId, DeploymentId, EvaluationId, InferenceId, TaskId
+    from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, Outcome
     from tierwright.core.inference import CallRole, Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
@@ -54,6 +56,7 @@ class SqlStore:
         self._models = SqlModels(database)
         self._evaluations = SqlEvaluations(database)
         self._deployments = SqlDeployments(database)
+        self._monitor = SqlMonitor(database)
         self._ledger = SqlLedger(database)
         self._keys = SqlKeys(database)
 
@@ -227,6 +230,32 @@ class SqlStore:
     def revision(self) -> int:
         """As `DeploymentStore.revision`."""
         return self._deployments.revision()
+
+    def judged_answers(
+        self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
+    ) -> list[JudgedAnswer]:
+        """As `MonitorStore.judged_answers`."""
+        return self._monitor.judged_answers(deployment_ids, unless_entered_for=unless_entered_for, since=since)
+
+    def enter_outcomes(self, outcomes: Sequence[Outcome]) -> bool:
+        """As `MonitorStore.enter_outcomes`."""
+        return self._monitor.enter_outcomes(outcomes)
+
+    def outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[Outcome]:
+        """As `MonitorStore.outcomes`."""
+        return self._monitor.outcomes(service_id, start=start)
+
+    def arm_totals(self, deployment_id: DeploymentId) -> list[ArmTotals]:
+        """As `MonitorStore.arm_totals`."""
+        return self._monitor.arm_totals(deployment_id)
+
+    def add_incident(self, incident: Incident, decision: Deployment) -> bool:
+        """As `MonitorStore.add_incident`."""
+        return self._monitor.add_incident(incident, decision)
+
+    def incidents(self, task_id: TaskId | None = None) -> list[Incident]:
+        """As `MonitorStore.incidents`."""
+        return self._monitor.incidents(task_id)
 
     def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
         """As `LedgerStore.ledger`."""

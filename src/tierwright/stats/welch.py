@@ -1,11 +1,9 @@
-"""Differences between two groups of different observations, such as requests that were drawn into one or the other.
+"""The difference between the means of two groups of different observations, such as requests drawn into one or other.
 
-Owns Newcombe's interval for two proportions and Welch's for two means. Refuses to know what was observed. The
-difference is the first group minus the second.
+Owns Welch's interval, from sums that a database can make. Refuses to know what was observed. The difference is the
+first group minus the second.
 
 References:
-    Newcombe (1998), Interval estimation for the difference between independent proportions: comparison of eleven
-        methods, Statistics in Medicine 17:873-890, method 10.
     Welch (1947), The generalization of "Student's" problem when several different population variances are involved,
         Biometrika 34:28-35.
 """
@@ -20,7 +18,6 @@ from scipy.special import stdtrit
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.estimate import Estimate
 from tierwright.stats.inputs import check_level
-from tierwright.stats.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,24 +38,6 @@ class Sums:
     def variance(self) -> float:
         """The unbiased variance, at least 0; NaN of fewer than two."""
         return max(0.0, self.squares - self.n * self.mean**2) / (self.n - 1) if self.n > 1 else math.nan
-
-
-def difference_of_shares(first: int, first_n: int, second: int, second_n: int, *, level: float = 0.95) -> Estimate:
-    """The difference of two independent proportions, with Newcombe's hybrid score interval.
-
-    `n` of the result is the size of the smaller group. Raises InputError for impossible counts, NotEnoughData for an
-    empty group.
-    """
-    one, two = wilson(first, first_n, level=level), wilson(second, second_n, level=level)
-    value = one.value - two.value
-    return Estimate(
-        value=value,
-        ci_low=value - math.hypot(one.value - one.ci_low, two.ci_high - two.value),
-        ci_high=value + math.hypot(one.ci_high - one.value, two.value - two.ci_low),
-        level=level,
-        n=min(first_n, second_n),
-        method="Newcombe hybrid score",
-    )
 
 
 def difference_of_means(first: Sums, second: Sums, *, level: float = 0.95) -> Estimate:
