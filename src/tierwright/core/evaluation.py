@@ -63,3 +63,6 @@ class Evaluation:
     #: Score of the candidate on the examples it answers itself; None: it answers none.
     local_score: Estimate | None
     verdict: Verdict
+    #: Share of the examples it answers itself on which the incumbent answered the same, whoever says what is right;
+    #: None: it answers none, or nobody knows what the incumbent answered.
+    local_agreement: Estimate | None = None

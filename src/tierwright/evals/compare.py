@@ -145,6 +145,7 @@ def compare(
         if kept.size
         else None,
         verdict=verdict_of(difference, margin),
+        local_agreement=_agreement(experiment, arms, kept),
     )
 
 
@@ -175,6 +176,18 @@ def _outcomes(dataset: Dataset, arms: Arms) -> tuple[NDArray[np.float64], NDArra
         for right, example in zip(arms.right, arms.examples, strict=True)
     ]
     return np.array(specialist), np.array(incumbent)
+
+
+def _agreement(experiment: Experiment, arms: Arms, kept: NDArray[np.intp]) -> Estimate | None:
+    """How often the specialist answers itself as the incumbent did, where it is known what the incumbent did."""
+    scorer = ExactAnswer(experiment.dataset.contract)
+    known = [(arms.examples[place].incumbent_output, place) for place in kept]
+    same = [(scorer.score(said, arms.predictions[place].output), place) for said, place in known if said is not None]
+    if not same:
+        return None
+    return wilson_by_group(
+        [score for score, _ in same], [arms.groups[place] for _, place in same], level=experiment.level
+    )
 
 
 def _minus(share: Estimate) -> Estimate:

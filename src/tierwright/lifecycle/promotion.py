@@ -150,24 +150,26 @@ def rollback(log: DeploymentLog, withdrawal: Withdrawal, *, at: datetime, entrop
     What was rolled back from is not come back to: a second rollback goes one step further into the past. Nothing before
     a retirement is put back. Raises InvalidTransition where no specialist serves the task.
     """
+    return _append(log, rolled_back(log, withdrawal, at=at, entropy=entropy))
+
+
+def rolled_back(log: DeploymentLog, withdrawal: Withdrawal, *, at: datetime, entropy: bytes) -> Deployment:
+    """The row that `rollback` writes, not written yet: for who keeps it together with something else."""
     current = _serving(log, withdrawal.task_id)
     before = _live_before(log.deployments(withdrawal.task_id))
     if before is None:
-        return _append(log, _retired(current, withdrawal, at, entropy))
-    return _append(
-        log,
-        Deployment(
-            id=DeploymentId(uuid7(at, entropy)),
-            task_id=current.task_id,
-            model_version_id=before.model_version_id,
-            stage=Stage.LIVE,
-            share=before.share,
-            threshold=before.threshold,
-            created_at=at,
-            evaluation_id=before.evaluation_id,
-            approver=withdrawal.approver,
-            reason=withdrawal.reason,
-        ),
+        return _retired(current, withdrawal, at, entropy)
+    return Deployment(
+        id=DeploymentId(uuid7(at, entropy)),
+        task_id=current.task_id,
+        model_version_id=before.model_version_id,
+        stage=Stage.LIVE,
+        share=before.share,
+        threshold=before.threshold,
+        created_at=at,
+        evaluation_id=before.evaluation_id,
+        approver=withdrawal.approver,
+        reason=withdrawal.reason,
     )
 
 

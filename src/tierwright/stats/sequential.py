@@ -128,8 +128,8 @@ def mean_loss(losses: ArrayLike, weights: ArrayLike | None = None, *, level: flo
     """
     check_level(level)
     found, weighed = _checked(losses, weights)
-    pairs, counts = np.unique(np.stack([found, weighed]), axis=1, return_counts=True)
-    counts = counts.astype(np.float64)
+    pairs, times = np.unique(np.stack([found, weighed]), axis=1, return_counts=True)
+    counts = times.astype(np.float64)
     value = float((weighed * found).sum() / weighed.sum())
 
     def refuted(mean: float) -> bool:
