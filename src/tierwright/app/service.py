@@ -61,6 +61,7 @@ READ_ONCE = (
     "training.encoder",
     "training.weights",
     "log",
+    "monitor",
     "telemetry",
 )
 
