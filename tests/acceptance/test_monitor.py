@@ -59,7 +59,7 @@ def ask(running: Gateway, asked: list[tuple[str, str]], *, until_frontier: bool 
 
 
 def test_an_artifact_whose_labels_were_permuted(cli: Cli) -> None:
-    """Trained and put live by the command line; permuted on disk; rolled back by the gateway by itself, nothing lost."""
+    """Trained and put live by the command line; permuted on disk; rolled back by the gateway, nothing lost."""
     with Upstream() as upstream:
         text = settings(upstream.url) + f"[monitor]\nperiod_s = {PERIOD_S}\nlimit = {LIMIT}\n"
         (cli.folder / "tierwright.toml").write_text(text, encoding="utf-8")

@@ -29,7 +29,7 @@ from tierwright.core.contract import ContractKind
 from tierwright.core.ids import IncidentId, uuid7
 from tierwright.core.incident import Incident, Outcome, Signal
 from tierwright.core.inference import RouteReason
-from tierwright.lifecycle.limits import limit_of
+from tierwright.lifecycle.limits import certificate_of, limit_of
 from tierwright.lifecycle.promotion import DeploymentLog, Withdrawal, rolled_back
 from tierwright.lifecycle.service import service_of
 from tierwright.stats.sequential import ExcessRisk, mean_loss, spent
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tierwright.core.certificate import Certificate
     from tierwright.core.deployment import Deployment
     from tierwright.core.estimate import Estimate
     from tierwright.core.evaluation import Evaluation
@@ -66,6 +67,9 @@ class MonitoredStore(DeploymentLog, Protocol):
 
     def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
         """As `EvaluationStore.evaluation`."""
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """As `CertificateStore.certificates`."""
 
     def judged_answers(
         self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
@@ -187,7 +191,8 @@ class Monitor:
         rules = self._rules
         deployment = service.deployment
         evaluation = None if deployment.evaluation_id is None else self._store.evaluation(deployment.evaluation_id)
-        limits = {signal: limit_of(signal, evaluation, fixed=rules.limit) for signal in WATCHED}
+        certificate = certificate_of(self._store.certificates(task.id), deployment)
+        limits = {signal: limit_of(signal, evaluation, certificate, fixed=rules.limit) for signal in WATCHED}
         tested = sum(limit is not None for limit in limits.values())
         delta = (spent(rules.delta, service.number) if rules.per_task else rules.delta) / max(1, tested)
         return Standing(

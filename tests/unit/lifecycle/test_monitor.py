@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fakes import a_contract, a_deployment, a_task, after, an_estimate, an_evaluation
+from tierwright.core.certificate import Certificate, Risk
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource
 from tierwright.core.deployment import Deployment, Stage
-from tierwright.core.ids import DeploymentId, EvaluationId, InferenceId, ModelVersionId, TaskId
+from tierwright.core.ids import (
+    CertificateId,
+    DatasetId,
+    DeploymentId,
+    EvaluationId,
+    InferenceId,
+    ModelVersionId,
+    TaskId,
+)
 from tierwright.core.incident import Incident, JudgedAnswer, Outcome, Signal
 from tierwright.core.inference import RouteReason
 from tierwright.lifecycle.monitor import Monitor, MonitorRules
@@ -33,6 +42,7 @@ class Memory:
     def __init__(self, *decisions: Deployment, **evaluation: Any) -> None:
         self.rows = list(decisions) or [a_deployment()]
         self.found = an_evaluation(**evaluation)
+        self.certified: list[Certificate] = []
         self.said: list[JudgedAnswer] = []
         self.entered: list[Outcome] = []
         self.kept: list[Incident] = []
@@ -49,6 +59,10 @@ class Memory:
     def evaluation(self, evaluation_id: EvaluationId) -> Evaluation:
         """The one there is."""
         return self.found
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """Newest first."""
+        return self.certified
 
     def judged_answers(
         self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
@@ -96,6 +110,29 @@ class Memory:
             self.said.append(
                 JudgedAnswer(inference_id=InferenceId(f"i-{number}"), answered_at=after(number), **fields | changes)
             )
+
+
+def a_certificate(**changes: Any) -> Certificate:
+    """Errors of what `a_deployment` puts into service, by people's labels."""
+    fields: dict[str, Any] = {
+        "id": CertificateId("certificate-1"),
+        "task_id": TASK.id,
+        "dataset_id": DatasetId("dataset-1"),
+        "model_version_id": ModelVersionId("abc123"),
+        "created_at": after(0),
+        "risk": Risk.ERROR,
+        "level": 0.08,
+        "delta": 0.05,
+        "threshold": 0.8,
+        "n": 500,
+        "seed": 7,
+        "reference": LabelSource.HUMAN,
+        "coverage": None,
+        "realised_risk": None,
+        "labels_needed": None,
+        "reason": "",
+    }
+    return Certificate(**fields | changes)
 
 
 def look(store: Memory, monitor: Monitor | None = None, **rules: Any) -> Standing:
@@ -245,6 +282,25 @@ def test_an_evaluation_by_agreement_promises_nothing_about_errors() -> None:
     limits = [reading.limit for reading in look(store).readings]
     assert limits[0] is None
     assert limits[1] is not None
+
+
+@pytest.mark.parametrize(
+    ("change", "limits"),
+    [
+        ({}, (0.08, 0.04)),
+        ({"reference": LabelSource.INCUMBENT}, (0.06, 0.08)),
+        ({"threshold": 0.7}, (0.06, 0.04)),
+        ({"threshold": None}, (0.06, 0.04)),
+        ({"model_version_id": ModelVersionId("other")}, (0.06, 0.04)),
+        ({"risk": Risk.REGRET}, (0.06, 0.04)),
+    ],
+)
+def test_what_was_certified_is_the_limit(change: dict[str, Any], limits: tuple[float, float]) -> None:
+    """Of the rate it is about, of exactly what is in service; otherwise the evaluation's."""
+    store = Memory(local_agreement=an_estimate(0.99))
+    store.certified = [a_certificate(**change)]
+    found = [reading.limit.value for reading in look(store).readings if reading.limit is not None]
+    assert found == pytest.approx(limits)
 
 
 def test_each_answer_counts_once_whoever_looks_and_how_often() -> None:
