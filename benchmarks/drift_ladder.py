@@ -377,11 +377,17 @@ def main() -> None:
         document["replays"] = {str(share): replayed(found, arguments.replays, share) for share in AUDIT_SHARES}
         document["at_the_limit"] = at_the_limit(arguments.null_streams)
         if not arguments.skip_live:
+            _say(document)
             document["live"] = asyncio.run(live(found, folder, port, arguments.audit_share))
             with open_parts(load_settings(folder / "tierwright.toml", {})) as parts:
                 document["incidents"] = [asdict(incident) for incident in parts.store.incidents()]
     document |= {"machine": platform.processor() or platform.machine(), "python": platform.python_version()}
     print(json.dumps(document, default=_plain, indent=None if arguments.json else 1, ensure_ascii=False))
+
+
+def _say(document: dict[str, Any]) -> None:
+    """What there is before the live part, on standard error."""
+    sys.stderr.write(json.dumps(document, default=_plain, indent=1, ensure_ascii=False) + "\n")
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tierwright.stats.sequential import e_values, mean_loss
-from tierwright.stats.welch import Sums, difference_of_means
+from tierwright.stats.welch import Sums, difference_of_means, ratio_of_means
 
 DELTA = 0.05
 STREAMS = 2_000
@@ -94,7 +94,7 @@ def test_the_interval_of_a_tilted_sample_covers() -> None:
     assert missed / 400 <= DELTA + 3 * math.sqrt(DELTA * (1 - DELTA) / 400)
 
 
-def test_welchs_interval_covers_as_often_as_it_says() -> None:
+def test_welchs_and_fiellers_intervals_cover_as_often_as_they_say() -> None:
     """Skewed costs, a small group and a large one of another spread: within noise and 2 points of 95 %."""
     generator = np.random.default_rng(207)
 
@@ -102,6 +102,7 @@ def test_welchs_interval_covers_as_often_as_it_says() -> None:
         values = generator.gamma(2.0, scale, n)
         return Sums(n=n, total=float(values.sum()), squares=float((values**2).sum()))
 
-    found = [difference_of_means(drawn(1.0, 40), drawn(0.1, 400)) for _ in range(STREAMS)]
-    covered = np.mean([one.ci_low <= 1.8 <= one.ci_high for one in found])
-    assert 0.95 - NOISE - 0.02 <= covered <= 0.95 + NOISE + 0.02
+    pairs = [(drawn(0.1, 400), drawn(1.0, 40)) for _ in range(STREAMS)]
+    for method, truth in ((difference_of_means, -1.8), (ratio_of_means, 0.1)):
+        covered = np.mean([(one := method(*pair)).ci_low <= truth <= one.ci_high for pair in pairs])
+        assert 0.95 - NOISE - 0.02 <= covered <= 0.95 + NOISE + 0.02

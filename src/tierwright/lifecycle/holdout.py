@@ -10,14 +10,14 @@ they cost. They are estimates to read, at one moment, and take nothing off by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.incident import Signal
 from tierwright.core.inference import RouteReason
 from tierwright.stats.two_samples import newcombe
-from tierwright.stats.welch import Sums, difference_of_means
+from tierwright.stats.welch import Sums, difference_of_means, ratio_of_means
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,12 +55,9 @@ class Realised:
     cost_usd: Comparison
     #: Milliseconds a request.
     latency_ms: Comparison
-
-    @property
-    def saved(self) -> float | None:
-        """Share of the cost that is saved; below 0: it costs more. None: not known, or the frontier costs nothing."""
-        ours, theirs = self.cost_usd.specialist, self.cost_usd.frontier
-        return None if ours is None or not theirs else 1.0 - ours / theirs
+    #: Share of the frontier's cost that a request to the specialist saves; below 0: it costs more. None: one arm has
+    #: too little.
+    saved: Estimate | None
 
 
 def realised(arms: Sequence[ArmTotals], outcomes: Sequence[Outcome], *, level: float = 0.95) -> Realised:
@@ -70,11 +67,13 @@ def realised(arms: Sequence[ArmTotals], outcomes: Sequence[Outcome], *, level: f
     """
     ours = next((arm for arm in arms if arm.specialist), None)
     theirs = next((arm for arm in arms if not arm.specialist), None)
+    costs = _costs(ours), _costs(theirs)
     return Realised(
         specialist=ours.requests if ours else 0,
         frontier=theirs.requests if theirs else 0,
         quality=_quality(outcomes, level),
-        cost_usd=_means(_costs(ours), _costs(theirs), _requests(ours, theirs), level),
+        cost_usd=_means(*costs, _requests(ours, theirs), level),
+        saved=_saved(*costs, level),
         latency_ms=_means(_latencies(ours), _latencies(theirs), _requests(ours, theirs), level),
     )
 
@@ -103,6 +102,14 @@ def _means(ours: Sums, theirs: Sums, requests: int, level: float) -> Comparison:
         difference=difference,
         unknown=requests - ours.n - theirs.n,
     )
+
+
+def _saved(ours: Sums, theirs: Sums, level: float) -> Estimate | None:
+    try:
+        ratio = ratio_of_means(ours, theirs, level=level)
+    except NotEnoughData:
+        return None
+    return replace(ratio, value=1.0 - ratio.value, ci_low=1.0 - ratio.ci_high, ci_high=1.0 - ratio.ci_low)
 
 
 def _requests(ours: ArmTotals | None, theirs: ArmTotals | None) -> int:

@@ -51,7 +51,9 @@ def test_cost_and_latency_are_compared_by_means() -> None:
     found = realised([ours, theirs], [])
     assert (found.specialist, found.frontier) == (6, 3)
     assert (found.cost_usd.specialist, found.cost_usd.frontier) == (2.0, 20.0)
-    assert found.saved == pytest.approx(0.9)
+    assert found.saved is not None
+    assert found.saved.value == pytest.approx(0.9)
+    assert found.saved.ci_low < 0.9 < found.saved.ci_high
     assert found.cost_usd.difference is not None
     assert found.cost_usd.difference.value == -18.0
     assert found.cost_usd.difference.ci_high < 0

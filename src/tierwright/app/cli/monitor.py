@@ -220,6 +220,7 @@ def _tell_standing(console: Console, standing: Standing, arms: Realised) -> None
         ("a request", ">specialist", ">frontier", ">difference"),
         arm_rows,
     )
+    console.print(f"saved of the frontier's cost: {percent(arms.saved)}")
     console.print(f"{standing.complaints} of {len(standing.reports)} corrections people made by themselves say wrong")
 
 
