@@ -2,9 +2,9 @@
 
     python benchmarks/drift_ladder.py [--replays 200] [--null-streams 500] [--audit-share 0.1] [--skip-live] [--json]
 
-The specialist (recipe ngram) learns ArBanking77's training texts, standard and Palestinian; the validation texts choose
-the threshold at which its errors among its own answers are certified to be at most 10 % (exact binomial bounds in a
-fixed sequence, delta 5 %); half of the standard test texts check it. The other half, and the dialects' test texts, are
+The specialist (recipe ngram) learns ArBanking77's training and validation texts, standard and Palestinian; on half of
+the standard test texts the threshold is chosen at which its errors among its own answers are certified to be at most
+5 % (exact binomial bounds in fixed sequences, delta 5 %). The other half, and the dialects' test texts, are
 the streams. The certified rate is the monitor's limit. There is no incumbent to compare with, so that a person puts it
 live.
 
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
 DATA = Path(os.environ.get("TIERWRIGHT_DATA", Path(__file__).parents[2] / "shared" / "data")) / "arbanking77"
 TASK = "arbanking77"
-CERTIFIED, DELTA, SEED = 0.10, 0.05, 7
+CERTIFIED, DELTA, SEED = 0.05, 0.05, 7
 LADDER = ("MSA", "Saudi", "Moroccan", "Tunisian")
 #: Audited answers that the z-test looks back on, and its quantile.
 WINDOW, Z = 100, 1.6449
@@ -118,9 +118,10 @@ def prepared(parts: Parts, folder: Path) -> tuple[dict[str, Recorded], dict[str,
     _, version = climb(parts, built.dataset, built.examples, only="ngram", progress=lambda _: None)
     assert version is not None
     specialist = ArtifactLoader(parts).load(version)
-    calibration = [example for example in built.examples if example.split is Split.CALIBRATION]
+    # What validation texts it has learned from can't certify it.
+    tested = [example for example in built.examples if example.split is Split.TEST]
     threshold, bound = certified(
-        specialist.predict([example.input for example in calibration]), [example.output for example in calibration]
+        specialist.predict([example.input for example in tested]), [example.output for example in tested]
     )
     proposal = Proposal(
         version=version,
@@ -131,11 +132,6 @@ def prepared(parts: Parts, folder: Path) -> tuple[dict[str, Recorded], dict[str,
         reason=f"errors certified at {CERTIFIED:.0%}",
     )
     promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
-    checked = [
-        one.output != label
-        for one, (_, label) in zip(specialist.predict([text for text, _ in held]), held, strict=True)
-        if one.confidence >= threshold
-    ]
     known = {example.input for example in built.examples}
     found = {}
     for name in ("MSA", "PAL", "Saudi", "Moroccan", "Tunisian"):
@@ -151,8 +147,7 @@ def prepared(parts: Parts, folder: Path) -> tuple[dict[str, Recorded], dict[str,
         )
     return found, {
         "threshold": threshold,
-        "calibration_bound": bound,
-        "error_rate_on_the_held_half": clopper_pearson(sum(checked), len(checked)),
+        "certified_bound": bound,
         "rungs": {
             name: {
                 "n": len(one.texts),
@@ -220,6 +215,8 @@ def replayed(found: dict[str, Recorded], count: int, share: float) -> dict[str, 
     excess: dict[str, list[float]] = {name: [] for name in tests}
     answers: dict[str, list[int]] = {name: [] for name in tests}
     missed: dict[str, int] = dict.fromkeys(tests, 0)
+    drifted = np.concatenate([found[name].wrong[found[name].local] for name in LADDER[1:]])
+    whole = drifted.sum() - CERTIFIED * drifted.size
     for _ in range(count):
         stream = generator.permutation(quiet)
         audited = np.flatnonzero(generator.random(stream.size) < share)
@@ -243,6 +240,7 @@ def replayed(found: dict[str, Recorded], count: int, share: float) -> dict[str, 
             "rollbacks_without_shift": clopper_pearson(false[name], count),
             "rollbacks_before_the_shift": early[name],
             "never": missed[name],
+            "excess_errors_of_the_whole_ladder": float(whole),
             "answers_until_alarm": quantiles(answers[name]),
             "excess_errors_until_alarm": quantiles(excess[name]),
             "below_100_excess_errors": clopper_pearson(sum(x < 100 for x in excess[name]), max(1, len(excess[name]))),

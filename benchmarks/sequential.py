@@ -105,7 +105,8 @@ def main() -> None:
     print("alarms at the limit, % of streams [95 % interval]: monitor | z-test")
     for row in null:
         print(
-            f"  limit {row['limit']:.2f}, {row['answers']:,} answers: {_share(row['monitor'])} | {_share(row['z_test'])}"
+            f"  limit {row['limit']:.2f}, {row['answers']:,} answers: "
+            f"{_share(row['monitor'])} | {_share(row['z_test'])}"
         )
     print("judged answers from the change to the alarm, median (90 %); alarms before it: monitor | z-test")
     for row in delays:

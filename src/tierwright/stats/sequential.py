@@ -10,9 +10,9 @@ reaches 1 / delta with probability at most delta, however often it is looked at 
 decide how much is bet, and both are fixed beforehand:
 
 - over the size of the bet (20 sizes, from the small to the nearly ruinous), so that none has to be guessed;
-- over the time at which betting begins: 1 / (s (s + 1)) of the capital is first bet on observation s. A model that was
-  good for a year and then fails is found almost as fast as one that fails at once: what was lost on the old bets costs
-  the new ones nothing, and having waited for s observations costs about 2 ln s of evidence.
+- over the time at which betting begins: 1 / (b (b + 1)) of the capital is first bet on the first observation of the
+  b-th ten. A model that was good for a year and then fails is found almost as fast as one that fails at once: what was
+  lost on the old bets costs the new ones nothing, and having waited for b tens costs about 2 ln b of evidence.
 
 A mixture is one predictable bet: the mean of its sizes, weighted by the capital that each has made so far.
 
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 #: Sizes of bets as shares of the largest, 1 / limit.
 _SIZES = np.geomspace(0.01, 0.98, 20)
+#: Observations between two beginnings of bets.
+_BETWEEN = 10
 #: Alternatives that the interval bets on: the middle quantiles of the arcsine law.
 _ALTERNATIVES = np.sin(np.pi * (np.arange(400) + 0.5) / 800) ** 2
 #: Halvings of an interval's end: to 2 to the power of -34.
@@ -85,7 +87,7 @@ class ExcessRisk:
     @property
     def e_value(self) -> float:
         """The capital of now: the larger, the less can the limit hold. At 1 nothing has been learned."""
-        return float(self.capital.sum() + 1.0 / (self.n + 1))
+        return float(self.capital.sum() + 1.0 / (_begun(self.n) + 1))
 
     def alarms(self, delta: float) -> bool:
         """Whether the limit is refuted: of tests of means at or below it, at most the share delta ever are."""
@@ -181,12 +183,18 @@ def _bets(
     sizes = _SIZES / limit
     path = np.empty_like(losses)
     for place in range(losses.shape[1]):
-        begun = n + place + 1
+        begun = _begun(n + place + 1)
+        if begun > _begun(n + place):
+            capital = capital + 1.0 / (begun * (begun + 1) * sizes.size)
         gain = weights[:, place] * (losses[:, place] - limit)
-        capital = (capital + 1.0 / (begun * (begun + 1) * sizes.size)) * (1.0 + gain[:, None] * sizes)
-        capital = np.minimum(capital, _MOST)
+        capital = np.minimum(capital * (1.0 + gain[:, None] * sizes), _MOST)
         path[:, place] = capital.sum(axis=1) + 1.0 / (begun + 1)
     return path, capital
+
+
+def _begun(n: int) -> int:
+    """How often betting has begun after so many observations."""
+    return -(-n // _BETWEEN)
 
 
 def _log_wealth(
