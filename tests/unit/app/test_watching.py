@@ -12,6 +12,7 @@ import pytest
 from tests.fakes import a_deployment, a_task, after
 from tests.unit.lifecycle.test_monitor import Memory
 from tierwright.app.settings import MonitorSection, parse_settings
+from tierwright.app.supervisor import Supervisor
 from tierwright.app.watching import Watch, monitor_rules
 from tierwright.core.errors import SettingsError, StoreError
 from tierwright.core.ids import TaskId
@@ -85,6 +86,19 @@ def test_it_looks_again_in_every_period() -> None:
 
     asyncio.run(some_looks())
     assert watching.state.looks >= 3
+
+
+def test_a_supervisor_says_how_the_looking_goes() -> None:
+    """Readiness and metrics of several workers hold what their supervisor's own looking has come to."""
+    text = b'[server]\nworkers = 2\n[[backends]]\nname = "b"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    settings = parse_settings(text, Path("tierwright.toml"), {})
+    watching = a_watch(Tasks())
+    watching.look_safely()
+    supervisor = Supervisor(settings, environment={}, announce=lambda _: None, watching=watching)
+    state = asyncio.run(supervisor.readiness())
+    assert state["monitor"] == {"looks": 1, "failures": 0, "failing": False, "rolled_back": 0}
+    page = asyncio.run(supervisor.metrics()).decode()
+    assert 'tierwright_monitor_looks_total{outcome="done"} 1.0' in page
 
 
 @pytest.mark.parametrize(
