@@ -102,7 +102,9 @@ def test_an_artifact_whose_labels_were_permuted(cli: Cli) -> None:
     (incident,) = cli("deploy", "incidents", "--json").document
     assert (incident["task"], incident["signal"]) == ("tickets", "label")
     assert incident["e_value"] >= 1 / incident["delta"]
-    assert incident["rate"]["value"] > incident["limit"]
+    # The rate is that of the whole service, good times included: it need not lie above the limit.
+    assert incident["rate"]["ci_high"] > incident["limit"]
+    assert incident["examples"]
     assert cli("deploy", "incidents").code == 0
     (now,) = cli("deploy", "list", "--json").document
     assert (now["id"], now["stage"]) == (incident["followed_by"], "retired")
