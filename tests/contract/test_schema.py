@@ -86,6 +86,9 @@ def test_names_compare_by_code_point_on_postgres(postgres_url: str) -> None:
         "evaluations.details",
         "experiments.registration",
         "outcomes.counts",
+        "incidents.examples",
+        "incidents.rate",
+        "certificates.estimates",
     }
 
 

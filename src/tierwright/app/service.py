@@ -64,6 +64,7 @@ READ_ONCE = (
     "training.encoder",
     "training.weights",
     "log",
+    "monitor",
     "telemetry",
 )
 

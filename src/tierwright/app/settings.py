@@ -199,6 +199,25 @@ class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     model: str = ""
 
 
+class MonitorSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Table `[monitor]`: what looks after specialists in service."""
+
+    #: Whether the gateway does.
+    enabled: bool = True
+    #: Seconds between two looks.
+    period_s: float = 30.0
+    #: Probability that a specialist which keeps its limits is ever taken off.
+    delta: float = 0.05
+    #: Whether `delta` is for all services of a task together, and not for each.
+    per_task: bool = False
+    #: Confidence level of the intervals.
+    level: float = 0.95
+    #: Error rate that is allowed, whatever the evaluation says; 0: what the evaluation says.
+    limit: float = 0.0
+    #: Looks that may fail in a row before readiness says so.
+    patience: int = 3
+
+
 class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
@@ -221,6 +240,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     promotion: PromotionSection = PromotionSection()
     shadow: ShadowSection = ShadowSection()
     audit: AuditSection = AuditSection()
+    monitor: MonitorSection = MonitorSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
 
@@ -362,12 +382,23 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
     ):
         if not 0 < value <= 1:
             raise SettingsError(f"{path}: {name} must lie above 0 and at most at 1")
+    _check_monitor(found.monitor, path)
     if not 0 <= found.training.seed <= MAX_SEED:
         raise SettingsError(f"{path}: training.seed must lie between 0 and {MAX_SEED}")
     if found.retention.content_days < 0 or found.retention.ledger_days < 0:
         raise SettingsError(f"{path}: retention.content_days and ledger_days must not be negative; 0 keeps for ever")
     if found.training.threads < 0:
         raise SettingsError(f"{path}: training.threads must not be negative; 0 takes all cores")
+
+
+def _check_monitor(found: MonitorSection, path: Path) -> None:
+    for name, value in (("delta", found.delta), ("level", found.level)):
+        if not 0 < value < 1:
+            raise SettingsError(f"{path}: monitor.{name} must lie between 0 and 1")
+    if not 0 <= found.limit < 1:
+        raise SettingsError(f"{path}: monitor.limit must lie from 0 to below 1; 0 takes the evaluation's")
+    if not found.period_s > 0 or found.patience < 1:
+        raise SettingsError(f"{path}: monitor.period_s must be above 0, and monitor.patience at least 1")
 
 
 def _check_workers(found: SettingsFile, path: Path) -> None:

@@ -35,12 +35,14 @@ from tierwright.app.reloading import Reloading
 from tierwright.core.errors import ServiceError, TierwrightError, UsageError
 from tierwright.gateway.admin import AdminApp
 from tierwright.gateway.exposition import Ledger
+from tierwright.gateway.metrics import Looked
 from tierwright.gateway.serving import AdminServer, address_of, bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tierwright.app.settings import Settings
+    from tierwright.app.watching import Watch
 
 _LOG = logging.getLogger(__name__)
 #: Seconds a worker may take until it takes requests.
@@ -141,8 +143,15 @@ class _Worker:
 class Supervisor:
     """A gateway of several processes."""
 
-    def __init__(self, settings: Settings, *, environment: Mapping[str, str], announce: Callable[[str], None]) -> None:
-        """`announce` is told the address when every worker takes requests."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        environment: Mapping[str, str],
+        announce: Callable[[str], None],
+        watching: Watch | None = None,
+    ) -> None:
+        """`announce` is told the address when every worker takes requests; `watching` looks after the specialists."""
         self._settings = settings
         self._announce = announce
         self._wanted = settings.workers
@@ -161,6 +170,9 @@ class Supervisor:
         self._changes = Counter(
             "tierwright_settings_changes", "Changes of the settings by outcome.", ("outcome",), registry=registry
         )
+        self._watching = watching
+        if watching is not None:
+            registry.register(Looked(watching.state))
         gauge = Gauge("tierwright_workers", "Workers by state.", ("state",), registry=registry)
         gauge.labels("wanted").set(self._wanted)
         gauge.labels("running").set_function(lambda: len(self._workers))
@@ -200,7 +212,7 @@ class Supervisor:
         ready = [state for state in states if state["status"] != "not_ready"]
         if not ready:
             status = "not_ready"
-        elif len(ready) < self._wanted or said != {"ready"} or self._change_error is not None:
+        elif len(ready) < self._wanted or said != {"ready"} or self._change_error is not None or self._unwatched():
             status = "degraded"
         else:
             status = "ready"
@@ -208,9 +220,13 @@ class Supervisor:
             "status": status,
             "in_flight": sum(state["in_flight"] for state in states),
             "settings_error": self._change_error,
+            "monitor": None if self._watching is None else self._watching.state.said(),
             "workers_wanted": self._wanted,
             "workers": states,
         }
+
+    def _unwatched(self) -> bool:
+        return self._watching is not None and self._watching.state.trouble
 
     async def _run(self) -> None:
         settings = self._settings
@@ -229,6 +245,7 @@ class Supervisor:
             loop.add_signal_handler(signal.SIGHUP, self._reloading.begin)
             beside = None if admin is None else asyncio.create_task(admin.serve())
             keeping = [asyncio.create_task(self._keep(place)) for place in range(self._wanted)]
+            looking = None if self._watching is None else asyncio.create_task(self._watching.run())
             up, ending = asyncio.create_task(self._up.wait()), asyncio.create_task(self._ending.wait())
             try:
                 await asyncio.wait([up, ending, *keeping], return_when=asyncio.FIRST_COMPLETED)
@@ -237,6 +254,8 @@ class Supervisor:
                     await asyncio.wait([ending, *keeping], return_when=asyncio.FIRST_COMPLETED)
             finally:
                 up.cancel()
+                if looking is not None:
+                    looking.cancel()
                 self._end()
                 await self._ended(keeping)
                 if admin is not None and beside is not None:

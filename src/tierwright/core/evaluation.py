@@ -70,3 +70,6 @@ class Evaluation:
     slot_difference: Estimate | None = None
     #: By the registered dimensions, the largest slice first; slices that are too small are left out.
     slices: tuple[SliceFinding, ...] = ()
+    #: Share of the examples it answers itself on which the incumbent answered the same, whoever says what is right;
+    #: None: it answers none, or nobody knows what the incumbent answered.
+    local_agreement: Estimate | None = None

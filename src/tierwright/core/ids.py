@@ -22,12 +22,16 @@ ModelVersionId = NewType("ModelVersionId", str)
 ExperimentId = NewType("ExperimentId", str)
 #: One controlled comparison.
 EvaluationId = NewType("EvaluationId", str)
+#: One attempt to certify a threshold.
+CertificateId = NewType("CertificateId", str)
 #: One decision about what serves a task.
 DeploymentId = NewType("DeploymentId", str)
 #: One person's word on one answer.
 FeedbackId = NewType("FeedbackId", str)
 #: One person's or program's judgement of one answer.
 ScoreId = NewType("ScoreId", str)
+#: One broken promise of a specialist in service.
+IncidentId = NewType("IncidentId", str)
 #: One key of one caller.
 CallerKeyId = NewType("CallerKeyId", str)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tierwright.core.caller import CallerKey
+    from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         InferenceId,
         TaskId,
     )
+    from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, JudgedOutcome
     from tierwright.core.inference import CallRole, Inference, Route, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
@@ -293,6 +295,16 @@ class EvaluationStore(Protocol):
         """All, newest first."""
 
 
+class CertificateStore(Protocol):
+    """The attempts to certify a threshold; never changed."""
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        """Keeps a certificate. Raises Conflict where its id is there already and says something else."""
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """All, newest first."""
+
+
 class DeploymentStore(Protocol):
     """The decisions about what serves; append-only."""
 
@@ -310,6 +322,37 @@ class DeploymentStore(Protocol):
 
     def revision(self) -> int:
         """Grows with every change to tasks, deployments and keys: cheap to ask, so that a gateway can watch it."""
+
+
+class MonitorStore(Protocol):
+    """What became known about the answers of specialists in service, and what was done about it."""
+
+    def judged_answers(
+        self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
+    ) -> list[JudgedAnswer]:
+        """Answers under some decisions on which somebody has spoken since, in the order in which they spoke.
+
+        Left out is what is entered for a service already, for the same signal.
+        """
+
+    def enter_judged(self, outcomes: Sequence[JudgedOutcome]) -> bool:
+        """Keeps outcomes, all or none, durably; False: none, since another process has entered some there."""
+
+    def judged_outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[JudgedOutcome]:
+        """Those of a service from a place on, in the order of entry."""
+
+    def arm_totals(self, deployment_id: DeploymentId) -> list[ArmTotals]:
+        """Sums over the requests under a decision, by the arm they were drawn into; at most two."""
+
+    def add_incident(self, incident: Incident, decision: Deployment) -> bool:
+        """Keeps an incident and the decision that follows, both or neither; False where neither was kept.
+
+        They are kept only while the decision that the incident is about is in force: two processes that see the same
+        act once.
+        """
+
+    def incidents(self, task_id: TaskId | None = None) -> list[Incident]:
+        """All, newest first."""
 
 
 class LedgerStore(Protocol):
@@ -348,7 +391,9 @@ class Store(
     ModelStore,
     ExperimentStore,
     EvaluationStore,
+    CertificateStore,
     DeploymentStore,
+    MonitorStore,
     LedgerStore,
     KeyStore,
     Protocol,
@@ -364,6 +409,7 @@ class Store(
 
 __all__ = [
     "Backend",
+    "CertificateStore",
     "DatasetStore",
     "DeploymentStore",
     "Encoder",
@@ -374,6 +420,7 @@ __all__ = [
     "KeyStore",
     "LedgerStore",
     "ModelStore",
+    "MonitorStore",
     "Predictor",
     "Reply",
     "RetentionStore",

@@ -38,7 +38,9 @@ from tierwright.core.ids import EvaluationId, digest
 from tierwright.evals.arms import choose_arms
 from tierwright.evals.judging import Terms, judged, verdict_of
 from tierwright.evals.metrics import contribution, metrics_of
+from tierwright.evals.scorers import ExactAnswer
 from tierwright.evals.texts import slot_counts
+from tierwright.stats.intervals import wilson_by_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.contract import OutputContract
     from tierwright.core.dataset import Dataset, Example
+    from tierwright.core.estimate import Estimate
     from tierwright.core.ids import ExperimentId
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.evals.arms import Arms
@@ -202,8 +205,23 @@ def compare_each(
             experiment_id=experiment.registered,
             slot_difference=found.slot_difference,
             slices=found.slices,
+            local_agreement=_local_agreement(experiment, arms),
         ),
     )
+
+
+def _local_agreement(experiment: Experiment, arms: Arms) -> Estimate | None:
+    """How often the candidate answers itself as the incumbent did, where it is known what the incumbent did."""
+    scorer = ExactAnswer(experiment.dataset.contract)
+    local = answered_locally(experiment, arms.predictions)
+    same = [
+        (scorer.score(example.incumbent_output, found.output), example.group)
+        for example, found, own in zip(arms.examples, arms.predictions, local, strict=True)
+        if own and example.incumbent_output is not None
+    ]
+    if not same:
+        return None
+    return wilson_by_group([score for score, _ in same], [group for _, group in same], level=experiment.level)
 
 
 def answered_locally(experiment: Experiment, predictions: Sequence[Prediction]) -> list[bool]:

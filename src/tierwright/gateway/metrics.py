@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.gateway.capture import CaptureState
+    from tierwright.gateway.health import MonitorState
     from tierwright.gateway.second import SecondState
     from tierwright.gateway.telemetry.exporter import TelemetryState
     from tierwright.gateway.upstreams.upstreams import UpstreamsState
@@ -106,6 +107,10 @@ class Metrics:
     def watch_second(self, state: Callable[[], SecondState]) -> None:
         """Adds what became of second answers."""
         self._registry.register(_Second(state))
+
+    def watch_monitor(self, state: MonitorState) -> None:
+        """Adds how looking after the specialists is doing."""
+        self._registry.register(Looked(state))
 
     def tell_apart(self, models: Collection[str]) -> None:
         """Replaces the models that are told apart."""
@@ -236,6 +241,27 @@ class _Second:
                 count.add_metric([role.value, outcome.value], lane.outcomes[outcome])
             waiting.add_metric([role.value], lane.waiting)
         yield from (count, waiting)
+
+
+class Looked:
+    """A collector of how looking after the specialists is doing."""
+
+    def __init__(self, state: MonitorState) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters, as Prometheus' collectors give them."""
+        state = self._state
+        looks = CounterMetricFamily("tierwright_monitor_looks", "Looks after the specialists.", labels=["outcome"])
+        looks.add_metric(["done"], state.looks)
+        looks.add_metric(["failed"], state.failures)
+        yield looks
+        yield CounterMetricFamily(
+            "tierwright_monitor_rollbacks", "Specialists that were taken off.", value=state.rolled_back
+        )
+        yield GaugeMetricFamily(
+            "tierwright_monitor_failing", "1: looks fail, one after another.", value=float(state.trouble)
+        )
 
 
 class _Told:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.dialects.dialect import Dialect
     from tierwright.gateway.exchange import Exchange
     from tierwright.gateway.feedback import FeedbackDesk
+    from tierwright.gateway.health import MonitorState
     from tierwright.gateway.metrics import Metrics
     from tierwright.gateway.upstreams.upstreams import UpstreamsState
 
@@ -103,6 +104,8 @@ class GatewayApp:
         self._life = _Life()
         #: Why the last change of the settings was refused; None: it was not.
         self.settings_error: str | None = None
+        #: How looking after the specialists is doing; None: it is not done here.
+        self.monitor: MonitorState | None = None
         #: What was replaced and may still have requests under way.
         self._outgoing: list[Fittings] = []
         #: Those that close what replaced fittings leave behind.
@@ -115,6 +118,11 @@ class GatewayApp:
             await self._http(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
+
+    def watched_by(self, state: MonitorState) -> None:
+        """Told that this process looks after the specialists, and how it is doing."""
+        self.monitor = state
+        self.metrics.watch_monitor(state)
 
     async def start(self) -> None:
         """Loads what is deployed and starts the capture; called by the server's lifespan."""
@@ -258,6 +266,7 @@ class GatewayApp:
             or snapshot.failures
             or self.settings_error
             or refused
+            or (self.monitor is not None and self.monitor.trouble)
         )
         serving = self._life.ready and capture.refusal is None
         status = "not_ready" if not serving else "degraded" if trouble else "ready"
@@ -283,6 +292,7 @@ class GatewayApp:
                 "failed": dict(snapshot.failures),
                 "store_error": registry.store_error,
             },
+            "monitor": None if self.monitor is None else self.monitor.said(),
         }
 
 

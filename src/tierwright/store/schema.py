@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0007"
+REVISION = "0006"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -301,6 +301,29 @@ outcomes = Table(
     PrimaryKeyConstraint("evaluation_id", "place"),
 )
 
+certificates = Table(
+    "certificates",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("dataset_id", _NAME, ForeignKey("datasets.id"), nullable=False),
+    Column("model_version_id", _NAME, ForeignKey("model_versions.id"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("risk", _NAME, nullable=False),
+    Column("level", Double, nullable=False),
+    Column("delta", Double, nullable=False),
+    Column("threshold", Double),
+    Column("n", BigInteger, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("reference", _NAME, nullable=False),
+    # The two Estimates, by the name of their field.
+    Column("estimates", _JSON, nullable=False),
+    Column("labels_needed", BigInteger),
+    Column("reason", _NAME, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, certificates.c.task_id)
+
 deployments = Table(
     "deployments",
     METADATA,
@@ -320,6 +343,50 @@ deployments = Table(
     UniqueConstraint("revision"),
 )
 Index(None, deployments.c.task_id, deployments.c.revision)
+
+# Written by the monitor, once each: the order of entry is the order in which its tests have bet.
+judged_outcomes = Table(
+    "judged_outcomes",
+    METADATA,
+    Column("service_id", _NAME, ForeignKey("deployments.id"), nullable=False),
+    Column("place", Integer, nullable=False),
+    # No foreign key: the evidence outlives the request's retention.
+    Column("inference_id", _NAME, nullable=False),
+    Column("signal", _NAME, nullable=False),
+    Column("reason", _NAME, nullable=False),
+    Column("answered_at_us", BigInteger, nullable=False),
+    Column("loss", Double),
+    Column("weight", Double, nullable=False),
+    PrimaryKeyConstraint("service_id", "place"),
+    UniqueConstraint("service_id", "signal", "inference_id"),
+)
+
+incidents = Table(
+    "incidents",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("deployment_id", _NAME, ForeignKey("deployments.id"), nullable=False),
+    Column("service_id", _NAME, ForeignKey("deployments.id"), nullable=False),
+    Column("model_version_id", _NAME, ForeignKey("model_versions.id"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("signal", _NAME, nullable=False),
+    # The error rate that was allowed; "limit" is a word of SQL.
+    Column("allowed", Double, nullable=False),
+    Column("allowed_from", _NAME, nullable=False),
+    Column("e_value", Double, nullable=False),
+    Column("delta", Double, nullable=False),
+    Column("rate", _JSON, nullable=False),
+    Column("first_at_us", BigInteger, nullable=False),
+    Column("last_at_us", BigInteger, nullable=False),
+    Column("examples", _JSON, nullable=False),
+    Column("reports", BigInteger, nullable=False),
+    Column("followed_by", _NAME, ForeignKey("deployments.id"), nullable=False),
+    Column("summary", _NAME, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("deployment_id"),
+)
+Index(None, incidents.c.task_id)
 
 # One row, made by the migration: how often tasks and deployments were changed.
 revisions = Table(

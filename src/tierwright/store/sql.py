@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
+from tierwright.store.certificates import SqlCertificates
 from tierwright.store.deployments import SqlDeployments
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlExperiments, SqlModels
 from tierwright.store.inferences import SqlInferences
 from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
+from tierwright.store.monitor import SqlMonitor
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
 from tierwright.store.scores import SqlScores
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tierwright.core.caller import CallerKey
+    from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
         InferenceId,
         TaskId,
     )
+    from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, JudgedOutcome
     from tierwright.core.inference import CallRole, Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
@@ -63,7 +67,9 @@ class SqlStore:
         self._models = SqlModels(database)
         self._experiments = SqlExperiments(database)
         self._evaluations = SqlEvaluations(database)
+        self._certificates = SqlCertificates(database)
         self._deployments = SqlDeployments(database)
+        self._monitor = SqlMonitor(database)
         self._ledger = SqlLedger(database)
         self._keys = SqlKeys(database)
 
@@ -234,6 +240,14 @@ class SqlStore:
         """As `EvaluationStore.evaluations`."""
         return self._evaluations.evaluations(task_id)
 
+    def add_certificate(self, certificate: Certificate) -> None:
+        """As `CertificateStore.add_certificate`."""
+        self._certificates.add_certificate(certificate)
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """As `CertificateStore.certificates`."""
+        return self._certificates.certificates(task_id)
+
     def add_deployment(self, deployment: Deployment) -> None:
         """As `DeploymentStore.add_deployment`."""
         self._deployments.add_deployment(deployment)
@@ -253,6 +267,32 @@ class SqlStore:
     def revision(self) -> int:
         """As `DeploymentStore.revision`."""
         return self._deployments.revision()
+
+    def judged_answers(
+        self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
+    ) -> list[JudgedAnswer]:
+        """As `MonitorStore.judged_answers`."""
+        return self._monitor.judged_answers(deployment_ids, unless_entered_for=unless_entered_for, since=since)
+
+    def enter_judged(self, outcomes: Sequence[JudgedOutcome]) -> bool:
+        """As `MonitorStore.enter_judged`."""
+        return self._monitor.enter_judged(outcomes)
+
+    def judged_outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[JudgedOutcome]:
+        """As `MonitorStore.judged_outcomes`."""
+        return self._monitor.judged_outcomes(service_id, start=start)
+
+    def arm_totals(self, deployment_id: DeploymentId) -> list[ArmTotals]:
+        """As `MonitorStore.arm_totals`."""
+        return self._monitor.arm_totals(deployment_id)
+
+    def add_incident(self, incident: Incident, decision: Deployment) -> bool:
+        """As `MonitorStore.add_incident`."""
+        return self._monitor.add_incident(incident, decision)
+
+    def incidents(self, task_id: TaskId | None = None) -> list[Incident]:
+        """As `MonitorStore.incidents`."""
+        return self._monitor.incidents(task_id)
 
     def ledger(self, *, since: datetime | None = None, until: datetime | None = None) -> list[LedgerLine]:
         """As `LedgerStore.ledger`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli import monitor as monitoring
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.app.cli.road import advance, status
 from tierwright.app.cli.task import TaskArgument
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, help="What serves: shadow → canary → live → retired.")
-app.command()(status)
-app.command()(advance)
+for command in (status, advance, monitoring.watch, monitoring.monitor, monitoring.incidents):
+    app.command()(command)
 ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with the decision.")]
 
 

@@ -32,6 +32,7 @@ def serve(
     from tierwright.app.logs import configure_logs  # noqa: PLC0415 - as above
     from tierwright.app.reloading import Reloading  # noqa: PLC0415 - as above
     from tierwright.app.service import Service  # noqa: PLC0415 - as above
+    from tierwright.app.watching import watch  # noqa: PLC0415 - as above
     from tierwright.gateway.admin import AdminApp, OneProcess  # noqa: PLC0415 - as above
     from tierwright.gateway.serving import Beside  # noqa: PLC0415 - as above
     from tierwright.gateway.serving import serve as run  # noqa: PLC0415 - as above
@@ -59,17 +60,21 @@ def serve(
         if settings.workers > 1:
             from tierwright.app.supervisor import Supervisor  # noqa: PLC0415 - as above
 
-            Supervisor(settings, environment=os.environ, announce=announce).run()
+            with open_parts(settings) as parts:
+                Supervisor(settings, environment=os.environ, announce=announce, watching=watch(parts)).run()
             return
         # One small prediction at a time: more threads would only take the cores from the requests.
         with open_parts(settings) as parts, threadpool_limits(limits=1), closing(Service(parts)) as service:
-            reloading = Reloading(service, os.environ)
+            reloading, watching = Reloading(service, os.environ), watch(parts)
+            if watching is not None:
+                service.app.watched_by(watching.state)
             run(
                 service.app,
                 settings.server,
                 announce=announce,
                 beside=Beside(
                     admin=(AdminApp(OneProcess(service.app)), settings.admin),
+                    task=None if watching is None else watching.run,
                     hangup=reloading.begin,
                 ),
             )

@@ -143,6 +143,8 @@ def evaluation_row(evaluation: Evaluation) -> dict[str, Any]:
                 "difference": evaluation.difference,
                 "local_share": evaluation.local_share,
                 "local_score": evaluation.local_score,
+                # Left out where it is None, so that rows written before it was measured read the same.
+                **({} if evaluation.local_agreement is None else {"local_agreement": evaluation.local_agreement}),
             }
         ),
         "verdict": evaluation.verdict.value,
@@ -180,6 +182,7 @@ def evaluation_of(row: Any) -> Evaluation:
         difference=estimate("difference"),
         local_share=estimate("local_share"),
         local_score=estimates["local_score"],
+        local_agreement=estimates.get("local_agreement"),
         verdict=Verdict(row.verdict),
         experiment_id=None if row.experiment_id is None else ExperimentId(row.experiment_id),
         slot_difference=details.slot_difference,
