@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.drift import drift
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.app.cli.task import TaskArgument
 from tierwright.core.deployment import Stage
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, help="What serves: canary → live → retired.")
+app.command("drift")(drift)
 ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with the decision.")]
 
 
