@@ -2,9 +2,10 @@
 
 Owns how they are found, told from what was there before, and described. Refuses to know where requests come from.
 
-Late requests that the specialist did not answer itself are grouped by their likeness; a group is shown if it comes out
-again when half of the requests are left out, and called new if requests like it make up a larger share of the late
-traffic than of all early traffic, answered locally or not. Its texts are not kept: terms, and ids to look them up by.
+Requests that the specialist did not answer itself, late and early ones alike, are grouped by their likeness without
+regard to time; a group is kept if it comes out again when half of the requests are left out. As groups know nothing of
+time, permuting blocks of time says whether one has grown. A group that has grown is new if few early requests are like
+it, those answered locally included. Its texts are not kept: terms, and ids to look them up by.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import numpy as np
 
 from tierwright.lifecycle.drift import gram_of_texts
 from tierwright.specialists.words import folded_words
-from tierwright.stats.multiplicity import simultaneous_level
+from tierwright.stats.multiplicity import holm
 from tierwright.stats.stable_clusters import cut_of, stable_clusters
-from tierwright.stats.two_sample_sizes import difference_of_shares
+from tierwright.stats.two_sample import share_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     from tierwright.lifecycle.windows import Windows
     from tierwright.stats.stable_clusters import Cluster
 
-#: Requests that are grouped, and early ones they are compared with, at most; random samples of more.
+#: Requests of each side that are grouped, and early ones they are compared with, at most; random samples of more.
 _MOST = 1000
+#: Probability of any group taken for grown at one look, if nothing has changed.
+_LEVEL = 0.05
 #: Known requests by which it is learned how alike requests of one kind are, and fewest of them.
 _KNOWN, _FEWEST_KNOWN = 600, 100
 #: The same where nothing is known, as a distance: with n-grams alone, and with embeddings.
@@ -48,20 +51,37 @@ _PRIOR = 500.0
 class Intent:
     """One kind of requests that the specialist hands on."""
 
-    #: Whether requests like these are more frequent than they were, by more than noise.
+    #: Whether it has grown by more than noise, and hardly any early request, handed on or not, was like it.
     new: bool
-    #: Requests of it among those grouped.
+    #: Late requests of it among those grouped.
     size: int
-    #: Share of late requests, less the share of early requests that are alike; at a level that holds for all groups.
-    growth: Estimate
-    #: Share of late requests.
+    #: Share of late requests that are of it and were handed on.
     share: float
+    #: The same, less that of the early requests.
+    growth: Estimate
+    #: Probability of such a growth if blocks of time were exchangeable, after Holm's correction for all groups.
+    adjusted_p: float
+    #: Share of all early requests that are like it, answered locally or not.
+    familiar: float
     #: How surely it comes out again when half of the requests are left out.
     stability: Estimate
     #: Words that are frequent here and rare elsewhere, the most telling first.
     terms: tuple[str, ...]
-    #: The most typical requests.
+    #: The most typical late requests.
     examples: tuple[InferenceId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    """A random sample of requests, and which of them are grouped."""
+
+    #: Places of all of them.
+    rows: list[int]
+    #: Of those that are grouped, then those that are not but lie early.
+    grouped: list[int]
+    others: list[int]
+    #: How many of the sample each of the others stands for.
+    weight: float
 
 
 def find_intents(
@@ -71,57 +91,69 @@ def find_intents(
     seed: int,
     embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
 ) -> tuple[Intent, ...]:
-    """The groups of what was handed on late, new ones first, then the largest.
+    """The groups of what was handed on and came late, new ones first, then the largest.
 
     `known` are inputs with their label, from which it is learned how alike requests of one kind are. Where no
-    specialist was asked late, all late requests are grouped. Empty where there are too few to be grouped.
+    specialist was asked on one of the sides, all requests are grouped. Empty where there are too few to be grouped.
     """
     generator = np.random.default_rng(seed)
-    rows, grouped = _sampled(windows, generator)
-    late = [row for row in rows if row in grouped]
-    early = [row for row in rows if row < windows.early]
-    texts = [windows.observed[row].input for row in (*late, *early)]
-    if len(late) < 2 * SMALLEST:
+    pool = _pool(windows, generator)
+    if len(pool.grouped) < 2 * SMALLEST:
         return ()
+    texts = [windows.observed[row].input for row in (*pool.grouped, *pool.others)]
     similarity = _similarity(texts, embed)
     cut = _cut(known, embed, generator)
-    clusters = stable_clusters(similarity[: len(late), : len(late)], generator, cut=cut, smallest=SMALLEST)
-    if not clusters:
-        return ()
-    nearest = _nearest(similarity, clusters, len(late), cut)
-    background = Counter(word for row in rows for word in set(folded_words(windows.observed[row].input)))
-    design = windows.design(rows)
-    level = simultaneous_level(0.95, len(clusters))
+    count = len(pool.grouped)
+    clusters = stable_clusters(similarity[:count, :count], generator, cut=cut, smallest=SMALLEST)
+    nearest = _nearest(similarity, clusters, count, cut)
+    design = windows.design(pool.rows)
+    members = [{pool.grouped[place] for place in cluster.members.tolist()} for cluster in clusters]
+    grown = [share_test([float(row in of) for row in pool.rows], design, generator) for of in members]
+    adjusted = holm([found.p_value for found in grown]).tolist() if grown else []
+    background = Counter(word for row in pool.rows for word in set(folded_words(windows.observed[row].input)))
+    late, early = (sum((row < windows.early) == side for row in pool.rows) for side in (False, True))
     found = []
-    for number, cluster in enumerate(clusters):
-        members = {late[place] for place in cluster.members.tolist()}
-        alike = members | {row for row, of in zip(early, nearest, strict=True) if of == number}
-        growth = difference_of_shares(
-            [float(row in alike) for row in rows], design, name="share of requests alike", level=level
-        )
+    for number, (cluster, of, growth) in enumerate(zip(clusters, members, grown, strict=True)):
+        before = sum(row < windows.early for row in of) + pool.weight * sum(place == number for place in nearest)
+        size, familiar = sum(row >= windows.early for row in of), before / max(1, early)
         found.append(
             Intent(
-                new=growth.ci_low > 0,
-                size=len(members),
-                growth=growth,
-                share=len(members) / max(1, len(rows) - len(early)),
+                new=adjusted[number] <= _LEVEL and growth.size.value > 0 and familiar < size / max(1, late) / 2,
+                size=size,
+                share=size / max(1, late),
+                growth=growth.size,
+                adjusted_p=adjusted[number],
+                familiar=familiar,
                 stability=cluster.stability,
-                terms=_terms([windows.observed[row].input for row in members], background, len(rows)),
-                examples=tuple(windows.observed[late[place]].id for place in cluster.members[:_EXAMPLES].tolist()),
+                terms=_terms([windows.observed[row].input for row in sorted(of)], background, len(pool.rows)),
+                examples=_examples(windows, [pool.grouped[place] for place in cluster.members.tolist()]),
             )
         )
-    return tuple(sorted(found, key=lambda intent: (not intent.new, -intent.size)))
+    return tuple(sorted((intent for intent in found if intent.size), key=lambda intent: (not intent.new, -intent.size)))
 
 
-def _sampled(windows: Windows, generator: np.random.Generator) -> tuple[list[int], frozenset[int]]:
-    """Requests of both sides, the same share of all kinds, and which of the late ones are grouped."""
-    late = range(windows.early, len(windows.observed))
-    asked = any(windows.observed[row].local is not None for row in late)
-    handed_on = [row for row in late if windows.observed[row].local is False or not asked]
-    rate = min(1.0, _MOST / max(1, len(handed_on)))
-    kept = [row for row in late if rate >= 1 or generator.random() < rate]
-    before = np.sort(generator.permutation(windows.early)[:_MOST]).tolist()
-    return [*before, *kept], frozenset(handed_on) & frozenset(kept)
+def _pool(windows: Windows, generator: np.random.Generator) -> _Pool:
+    """The same share of both sides, so that no more than `_MOST` of either are grouped."""
+    places = range(len(windows.observed))
+    sides = [[row for row in places if (row < windows.early) == side] for side in (True, False)]
+    asked = all(any(windows.observed[row].local is not None for row in side) for side in sides)
+    handed_on = {row for row in places if windows.observed[row].local is False or not asked}
+    most = max(sum(row in handed_on for row in side) for side in sides)
+    kept = generator.random(len(windows.observed)) < _MOST / max(1, most)
+    rows = [row for row in places if kept[row]]
+    others = [row for row in rows if row < windows.early and row not in handed_on]
+    chosen = [others[at] for at in np.sort(generator.permutation(len(others))[:_MOST]).tolist()]
+    return _Pool(
+        rows=rows,
+        grouped=[row for row in rows if row in handed_on],
+        others=chosen,
+        weight=len(others) / max(1, len(chosen)),
+    )
+
+
+def _examples(windows: Windows, members: Sequence[int]) -> tuple[InferenceId, ...]:
+    late = [row for row in members if row >= windows.early]
+    return tuple(windows.observed[row].id for row in late[:_EXAMPLES])
 
 
 def _similarity(
@@ -150,10 +182,12 @@ def _cut(
 def _nearest(
     similarity: NDArray[np.float64], clusters: Sequence[Cluster], grouped: int, cut: float
 ) -> list[int | None]:
-    """The group each early request would have joined; None: none."""
+    """The group that each of the others would have joined; None: none."""
+    if not clusters:
+        return []
     likeness = np.stack([similarity[grouped:, cluster.members].mean(axis=1) for cluster in clusters], axis=1)
-    best = likeness.argmax(axis=1) if len(likeness) else np.zeros(0, dtype=np.int64)
-    return [int(number) if likeness[row, number] >= 1 - cut else None for row, number in enumerate(best.tolist())]
+    best = likeness.argmax(axis=1)
+    return [int(number) if likeness[place, number] >= 1 - cut else None for place, number in enumerate(best.tolist())]
 
 
 def _terms(texts: Sequence[str], background: Counter[str], total: int) -> tuple[str, ...]:

@@ -106,6 +106,7 @@ def drift_text(console: Console, found: Drift, task: str, texts: Mapping[str, st
             intent.size,
             f"{intent.share:.1%}",
             percent(intent.growth),
+            f"{intent.adjusted_p:.3f}",
             f"{intent.stability.value:.2f}",
             printable(", ".join(intent.terms)),
             intent.examples[0],
@@ -113,7 +114,7 @@ def drift_text(console: Console, found: Drift, task: str, texts: Mapping[str, st
         for intent in found.intents
     ]
     if rows:
-        columns = ("", ">requests", ">share", ">growth", ">stability", "words", "for example")
+        columns = ("", ">requests", ">share", ">growth", ">p", ">stability", "words", "for example")
         table(console, "Kinds of requests that were handed on", columns, rows)
     for intent in found.intents:
         for known in intent.examples:
