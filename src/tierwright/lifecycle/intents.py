@@ -51,7 +51,9 @@ _PRIOR = 500.0
 class Intent:
     """One kind of requests that the specialist hands on."""
 
-    #: Whether it has grown by more than noise, and hardly any early request, handed on or not, was like it.
+    #: Whether its share of the requests has grown by more than noise.
+    grown: bool
+    #: Whether, besides, hardly any early request, handed on or not, was like it.
     new: bool
     #: Late requests of it among those grouped.
     size: int
@@ -91,7 +93,7 @@ def find_intents(
     seed: int,
     embed: Callable[[Sequence[str]], NDArray[np.float32]] | None = None,
 ) -> tuple[Intent, ...]:
-    """The groups of what was handed on and came late, new ones first, then the largest.
+    """The groups of what was handed on and came late, new ones first, then those that have grown, then the largest.
 
     `known` are inputs with their label, from which it is learned how alike requests of one kind are. Where no
     specialist was asked on one of the sides, all requests are grouped. Empty where there are too few to be grouped.
@@ -115,10 +117,12 @@ def find_intents(
     found = []
     for number, (cluster, of, growth) in enumerate(zip(clusters, members, grown, strict=True)):
         before = sum(row < windows.early for row in of) + pool.weight * sum(place == number for place in nearest)
+        grew = adjusted[number] <= _LEVEL and growth.size.value > 0
         size, familiar = sum(row >= windows.early for row in of), before / max(1, early)
         found.append(
             Intent(
-                new=adjusted[number] <= _LEVEL and growth.size.value > 0 and familiar < size / max(1, late) / 2,
+                grown=grew,
+                new=grew and familiar < size / max(1, late) / 2,
                 size=size,
                 share=size / max(1, late),
                 growth=growth.size,
@@ -129,7 +133,12 @@ def find_intents(
                 examples=_examples(windows, [pool.grouped[place] for place in cluster.members.tolist()]),
             )
         )
-    return tuple(sorted((intent for intent in found if intent.size), key=lambda intent: (not intent.new, -intent.size)))
+    return tuple(
+        sorted(
+            (intent for intent in found if intent.size),
+            key=lambda intent: (not intent.new, not intent.grown, -intent.size),
+        )
+    )
 
 
 def _pool(windows: Windows, generator: np.random.Generator) -> _Pool:

@@ -2,8 +2,8 @@
 
 Owns the rule and its reasons. Refuses to do any of it: a person, or a job that a person set up, does.
 
-    retrain       there is something to learn: a new kind of request, answers outside of the contract, or inputs that
-                  changed together with the specialist's confidence in them
+    retrain       there is something to learn: a kind of request that is new or handed on more often, answers outside
+                  of the contract, or inputs that changed together with the specialist's confidence in them
     recalibrate   the specialist may be as good as it was, but what its threshold promises was shown on other traffic
     none          nothing changed by enough to matter
 """
@@ -85,11 +85,12 @@ def propose(checks: Sequence[DriftCheck], intents: Sequence[Intent], data: NewDa
 
 def _to_learn(alarms: set[str], intents: Sequence[Intent], data: NewData) -> list[str]:
     found = []
-    new = [intent for intent in intents if intent.new and intent.share >= _WORTH]
-    if new:
+    grown = [intent for intent in intents if intent.grown]
+    if grown and sum(intent.share for intent in grown) >= _WORTH:
         found.append(
-            f"{len(new)} new kind{'s' if len(new) > 1 else ''} of requests, together "
-            f"{sum(intent.share for intent in new):.1%} of the late traffic"
+            f"{len(grown)} kind{'s' if len(grown) > 1 else ''} of requests that the specialist hands on became more "
+            f"frequent, together {sum(intent.share for intent in grown):.1%} of the late traffic, "
+            f"{sum(intent.new for intent in grown)} of them new"
         )
     outside = sum(data.new_labels.values())
     if outside >= max(5, _WORTH * data.inferences):

@@ -102,7 +102,7 @@ def drift_text(console: Console, found: Drift, task: str, texts: Mapping[str, st
         console.print(f"{'ALARM ' if check.alarm else ''}{check.name}: {check.what}")
     rows = [
         (
-            "new" if intent.new else "",
+            "new" if intent.new else "grown" if intent.grown else "",
             intent.size,
             f"{intent.share:.1%}",
             percent(intent.growth),
