@@ -10,7 +10,7 @@ from, and what is to be done (see `lifecycle.proposal`).
     answers      are the answers spread otherwise over the members of closed sets?
 
 An alarm takes two things: the p-value, after Holm's correction for the number of checks, is at most `LEVEL`, and the
-whole interval of the size lies beyond what matters. With enough traffic any change is significant; few matter.
+size is beyond what matters. With enough traffic any change is significant; few matter.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class DriftCheck:
     late: int
     #: Area under the curve (0.5: alike) for inputs and meaning, else a share of requests (0: alike); None: not looked.
     size: Estimate | None = None
-    #: Where the whole interval of the size must lie beyond for an alarm; None: not looked.
+    #: What the size must exceed for an alarm, in either direction for escalation; None: not looked.
     limit: float | None = None
     #: Probability of such a difference, if blocks of time were exchangeable; None: not looked.
     p_value: float | None = None
@@ -165,7 +165,7 @@ def _judge(check: DriftCheck, adjusted: float) -> DriftCheck:
     assert size is not None
     assert limit is not None
     seen = adjusted <= LEVEL
-    alarm = seen and (size.ci_low > limit or size.ci_high < (1 - limit if limit == LARGE_AREA else -limit))
+    alarm = seen and (abs(size.value) if check.name == "escalation" else size.value) > limit
     return replace(check, alarm=alarm, adjusted_p=adjusted, what=_sentence(check.name, size, adjusted, seen, alarm))
 
 
