@@ -69,11 +69,11 @@ def test_tests_reject_as_seldom_as_they_say_where_days_differ(name: str) -> None
 
 
 def test_single_requests_as_units_would_take_days_for_a_change() -> None:
-    """The control: permuting requests instead of days rejects far too often in the same traffic."""
+    """The control: permuting requests instead of days rejects more than twice as often as it says."""
     rng = np.random.default_rng(202)
     alone = Design.of(LATE)
-    found = [distance_test(points(rng, 1, days=1.0)[:, 0], alone, rng, permutations=PERMUTATIONS) for _ in range(200)]
-    assert np.mean([one.p_value <= 0.05 for one in found]) > 0.15
+    found = [distance_test(points(rng, 1, days=1.0)[:, 0], alone, rng, permutations=PERMUTATIONS) for _ in range(400)]
+    assert np.mean([one.p_value <= 0.05 for one in found]) > 0.1
 
 
 @pytest.mark.parametrize("name", ["classifier", "discrepancy", "mix", "distance", "share"])

@@ -107,7 +107,7 @@ def find_intents(
     cut = _cut(known, embed, generator)
     count = len(pool.grouped)
     clusters = stable_clusters(similarity[:count, :count], generator, cut=cut, smallest=SMALLEST)
-    nearest = _nearest(similarity, clusters, count, cut)
+    nearest = _nearest(similarity, clusters, count)
     design = windows.design(pool.rows)
     members = [{pool.grouped[place] for place in cluster.members.tolist()} for cluster in clusters]
     grown = [share_test([float(row in of) for row in pool.rows], design, generator) for of in members]
@@ -188,15 +188,21 @@ def _cut(
     return cut_of(_similarity([text for text, _ in chosen], embed), [label for _, label in chosen])
 
 
-def _nearest(
-    similarity: NDArray[np.float64], clusters: Sequence[Cluster], grouped: int, cut: float
-) -> list[int | None]:
-    """The group that each of the others would have joined; None: none."""
+def _nearest(similarity: NDArray[np.float64], clusters: Sequence[Cluster], grouped: int) -> list[int | None]:
+    """The group that each of the others belongs to; None: it is less alike any than nine of ten members are."""
     if not clusters:
         return []
     likeness = np.stack([similarity[grouped:, cluster.members].mean(axis=1) for cluster in clusters], axis=1)
-    best = likeness.argmax(axis=1)
-    return [int(number) if likeness[place, number] >= 1 - cut else None for place, number in enumerate(best.tolist())]
+    least = np.array([_least_likeness(similarity[np.ix_(of.members, of.members)]) for of in clusters])
+    best = (likeness - least).argmax(axis=1)
+    return [
+        int(number) if likeness[place, number] >= least[number] else None for place, number in enumerate(best.tolist())
+    ]
+
+
+def _least_likeness(within: NDArray[np.float64]) -> float:
+    """The mean likeness to the other members that nine of ten have."""
+    return float(np.quantile((within.sum(axis=1) - np.diag(within)) / (len(within) - 1), 0.1))
 
 
 def _terms(texts: Sequence[str], background: Counter[str], total: int) -> tuple[str, ...]:
