@@ -1,1 +1,1 @@
-"""Floor 2: Evaluation to Deployment. Imports stats and core."""
+"""Floor 2: Evaluation to Deployment. Imports specialists, stats and core."""

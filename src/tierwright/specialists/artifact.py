@@ -47,6 +47,25 @@ class FileSum(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     size_bytes: int
 
 
+class Recalibration(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """That an artifact is another one with its confidence fitted anew, and what its threshold was shown by."""
+
+    #: The artifact it was made from, and the first one of the series, which was trained.
+    parent: str
+    origin: str
+    #: Which certificate of the series this is; that of the origin is 1.
+    number: int
+    #: The dataset of fresh labels.
+    dataset_id: str
+    #: The error rate of local answers that the threshold keeps below, with probability 1 - `spent`.
+    level: float
+    #: What all certificates of the series may be wrong by together, and the part of it that this one spent.
+    delta: float
+    spent: float
+    #: None: nothing could be certified.
+    threshold: float | None
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the artifact is and where it came from; nothing in it depends on the time or the machine's paths."""
 
@@ -59,6 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     #: Fingerprint of the sentence encoder it needs; None: none.
     encoder: str | None
     files: dict[str, FileSum]
+    #: Unset: as it was trained.
+    recalibration: Recalibration | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +115,31 @@ def write_artifact(
         # safetensors writes memory as it lies; a transposed view would come back scrambled.
         _WEIGHTS: save_arrays({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)}),
     }
+    return _write(parent, manifest, payloads)
+
+
+def recalibrate_artifact(
+    parent: Path, directory: Path, *, line: tuple[float, float], recalibration: Recalibration
+) -> tuple[str, Path]:
+    """Writes an artifact with another map of confidence: slope and intercept, in log-odds, of the one it has.
+
+    Every other byte that answers depend on stays; the manifest says what it was made from. Raises ArtifactError where
+    the artifact is damaged or has no such map, ServiceError as `write_artifact`.
+    """
+    manifest, _ = _read_manifest(directory)
+    payloads = {name: _checked(directory / name, wanted) for name, wanted in manifest.files.items()}
+    config = msgspec.json.decode(payloads[_CONFIG])
+    slope, intercept = config.get("confidence_slope"), config.get("confidence_intercept")
+    if not isinstance(slope, float) or not isinstance(intercept, float):
+        raise ArtifactError(f"{directory} has no map of confidence that could be fitted anew; train the model again")
+    config["confidence_slope"] = line[0] * slope
+    config["confidence_intercept"] = line[0] * intercept + line[1]
+    payloads[_CONFIG] = msgspec.json.format(msgspec.json.encode(config), indent=1)
+    return _write(parent, msgspec.structs.replace(manifest, recalibration=recalibration), payloads)
+
+
+def _write(parent: Path, manifest: Manifest, payloads: Mapping[str, bytes]) -> tuple[str, Path]:
+    """Writes the files and a manifest that lists them into a directory named after it."""
     sums = {
         name: FileSum(sha256=hashlib.sha256(payload).hexdigest(), size_bytes=len(payload))
         for name, payload in payloads.items()

@@ -137,6 +137,19 @@ class LearningCurve:
             ci_high=min(1.0, found.ci_high + max(0.0, self.slack) * doublings),
         )
 
+    def gain(self, now: int, later: int) -> Estimate:
+        """How much better than with `now` examples it is expected to be with `later`; raises as `at`."""
+        before, after = self.at(now), self.at(later)
+        scaled = np.array([now, later]) / self.sizes[-1]
+        qualities = _quality(self.replicates, scaled)
+        found = self._estimate(after.value - before.value, qualities[:, 1] - qualities[:, 0])
+        doublings = max(0.0, math.log2(max(1.0, float(scaled[1]))))
+        return replace(
+            found,
+            ci_low=found.ci_low + min(0.0, self.slack) * doublings,
+            ci_high=found.ci_high + max(0.0, self.slack) * doublings,
+        )
+
     def need(self, goal: float, *, available: int | None = None) -> Need:
         """How many examples more than `available` (by default the largest size) a quality takes.
 

@@ -10,7 +10,17 @@ import pytest
 
 from tests.fakes import a_contract
 from tierwright.core.errors import ArtifactError, ServiceError
-from tierwright.specialists.artifact import FORMAT, Manifest, read_artifact, write_artifact
+from tierwright.specialists.artifact import (
+    FORMAT,
+    FileSum,
+    Manifest,
+    Recalibration,
+    read_artifact,
+    read_manifest,
+    recalibrate_artifact,
+    write_artifact,
+)
+from tierwright.specialists.linear import Confidence
 from tierwright.specialists.ngram import NgramConfig
 from tierwright.specialists.specialist import Config, HeadConfig
 
@@ -159,3 +169,55 @@ def test_transposed_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     weights = np.arange(6, dtype=np.float32).reshape(2, 3).T
     _, path = write_artifact(tmp_path, manifest=manifest, config=config, arrays={"w": weights})
     assert np.array_equal(read_artifact(path, Config).arrays["w"], weights)
+
+
+def a_recalibration(parent: str) -> Recalibration:
+    """The second certificate of a series."""
+    return Recalibration(
+        parent=parent,
+        origin=parent,
+        number=2,
+        dataset_id="dataset-2",
+        level=0.05,
+        delta=0.05,
+        spent=0.0076,
+        threshold=0.8,
+    )
+
+
+def test_recalibrated_artifact_has_another_id_and_only_another_map(tmp_path: Path) -> None:
+    """Arrays and heads are as they were, the map is the new one after the old one, the manifest names the parent."""
+    identity, path = write(tmp_path)
+    made, there = recalibrate_artifact(tmp_path, path, line=(0.5, -1.0), recalibration=a_recalibration(identity))
+    assert made != identity
+    old, new = read_artifact(path, Config), read_artifact(there, Config)
+    assert new.id == made
+    assert new.config.heads == old.config.heads
+    assert new.arrays["b"].tolist() == old.arrays["b"].tolist()
+    again = np.array([0.2, 0.9])
+    first = Confidence(slope=old.config.confidence_slope, intercept=old.config.confidence_intercept).calibrated(again)
+    both = Confidence(slope=0.5, intercept=-1.0).calibrated(first)
+    at_once = Confidence(slope=new.config.confidence_slope, intercept=new.config.confidence_intercept)
+    assert at_once.calibrated(again) == pytest.approx(both)
+    assert read_manifest(there).recalibration == a_recalibration(identity)
+
+
+def test_trained_artifact_says_nothing_of_recalibration(tmp_path: Path) -> None:
+    """What was never recalibrated has the manifest it always had."""
+    _, path = write(tmp_path)
+    assert "recalibration" not in json.loads((path / "manifest.json").read_text())
+
+
+def test_damaged_or_mapless_artifact_is_not_recalibrated(tmp_path: Path) -> None:
+    """A changed file, or a config without a map of confidence, is an ArtifactError, and nothing is written."""
+    identity, path = write(tmp_path)
+    edit(path / "config.json", lambda config: config.update(confidence_slope=9.0))
+    with pytest.raises(ArtifactError, match="SHA-256 differs"):
+        recalibrate_artifact(tmp_path, path, line=(1.0, 0.0), recalibration=a_recalibration(identity))
+    manifest = Manifest(
+        format=FORMAT, recipe="other", dataset_id="dataset-1", seed=1, versions={}, encoder=None, files={}
+    )
+    _, bare = write_artifact(tmp_path, manifest=manifest, config=FileSum(sha256="", size_bytes=0), arrays={})
+    with pytest.raises(ArtifactError, match="no map of confidence"):
+        recalibrate_artifact(tmp_path, bare, line=(1.0, 0.0), recalibration=a_recalibration(identity))
+    assert len(list(tmp_path.iterdir())) == 2

@@ -53,6 +53,18 @@ def test_labels_for_a_goal_that_is_near() -> None:
     assert "more examples" in need.why
 
 
+def test_gain_of_more_examples_is_that_of_the_law() -> None:
+    """From 800 to 3,200 examples the law gains 0.0354, and the interval of the difference holds that and not zero."""
+    curve = a_curve(top=0.95, drop=2.0, exponent=0.5)
+    truth = 2.0 * (800**-0.5 - 3200**-0.5)
+    found = curve.gain(800, 3200)
+    assert 0 < found.ci_low <= truth <= found.ci_high
+    assert found.value == pytest.approx(curve.at(3200).value - curve.at(800).value)
+    assert curve.gain(800, 800).value == 0
+    with pytest.raises(InputError, match="lies outside"):
+        curve.gain(800, 100_000)
+
+
 def test_goal_that_is_reached_needs_nothing() -> None:
     """A goal below what is measured, by more than noise, is reached."""
     need = a_curve(top=0.95, drop=2.0, exponent=0.5).need(0.8)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierwright.app.cli import monitor as monitoring
+from tierwright.app.cli.drift import drift
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.app.cli.road import advance, status
 from tierwright.app.cli.task import TaskArgument
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
 
 app = typer.Typer(no_args_is_help=True, help="What serves: shadow → canary → live → retired.")
-for command in (status, advance, monitoring.watch, monitoring.monitor, monitoring.incidents):
+for command in (status, advance, drift, monitoring.watch, monitoring.monitor, monitoring.incidents):
     app.command()(command)
 ApproverOption = Annotated[str | None, typer.Option(help="Who decides; kept with the decision.")]
 

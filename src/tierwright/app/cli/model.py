@@ -25,6 +25,7 @@ from tierwright.app.cli.output import (
     table,
     usd,
 )
+from tierwright.app.cli.recalibrate import recalibrate
 from tierwright.app.cli.task import TaskArgument
 from tierwright.core.errors import InputError
 from tierwright.core.ids import DatasetId
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Specialists and the base weights they stand on.")
 app.command("curve")(curve)
+app.command("recalibrate")(recalibrate)
 
 
 @app.command()
