@@ -16,7 +16,7 @@ import gzip
 import io
 import json
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
@@ -287,7 +287,8 @@ class _Lines:
                 "file as UTF-8"
             ) from error
         finally:
-            text.detach()
+            with suppress(ValueError):  # the file is closed already where the reading was given up on its first line
+                text.detach()
 
     @property
     def _where(self) -> str:
