@@ -20,6 +20,8 @@ DatasetId = NewType("DatasetId", str)
 ModelVersionId = NewType("ModelVersionId", str)
 #: One controlled comparison.
 EvaluationId = NewType("EvaluationId", str)
+#: One attempt to certify a threshold.
+CertificateId = NewType("CertificateId", str)
 #: One decision about what serves a task.
 DeploymentId = NewType("DeploymentId", str)
 #: One person's word on one answer.

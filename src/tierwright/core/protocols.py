@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tierwright.core.caller import CallerKey
+    from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
@@ -252,6 +253,16 @@ class EvaluationStore(Protocol):
         """All, newest first."""
 
 
+class CertificateStore(Protocol):
+    """The attempts to certify a threshold; never changed."""
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        """Keeps a certificate. Raises Conflict where its id is there already and says something else."""
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """All, newest first."""
+
+
 class DeploymentStore(Protocol):
     """The decisions about what serves; append-only."""
 
@@ -302,6 +313,7 @@ class Store(
     DatasetStore,
     ModelStore,
     EvaluationStore,
+    CertificateStore,
     DeploymentStore,
     LedgerStore,
     KeyStore,
@@ -318,6 +330,7 @@ class Store(
 
 __all__ = [
     "Backend",
+    "CertificateStore",
     "DatasetStore",
     "DeploymentStore",
     "Encoder",

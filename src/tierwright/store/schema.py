@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0002"
+REVISION = "0003"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -252,6 +252,29 @@ evaluations = Table(
     PrimaryKeyConstraint("id"),
 )
 Index(None, evaluations.c.task_id)
+
+certificates = Table(
+    "certificates",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("task_id", _NAME, ForeignKey("tasks.id"), nullable=False),
+    Column("dataset_id", _NAME, ForeignKey("datasets.id"), nullable=False),
+    Column("model_version_id", _NAME, ForeignKey("model_versions.id"), nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("risk", _NAME, nullable=False),
+    Column("level", Double, nullable=False),
+    Column("delta", Double, nullable=False),
+    Column("threshold", Double),
+    Column("n", BigInteger, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("reference", _NAME, nullable=False),
+    # The two Estimates, by the name of their field.
+    Column("estimates", _JSON, nullable=False),
+    Column("labels_needed", BigInteger),
+    Column("reason", _NAME, nullable=False),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, certificates.c.task_id)
 
 deployments = Table(
     "deployments",

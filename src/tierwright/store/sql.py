@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
 
+from tierwright.store.certificates import SqlCertificates
 from tierwright.store.deployments import SqlDeployments
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlModels
 from tierwright.store.inferences import SqlInferences
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tierwright.core.caller import CallerKey
+    from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
@@ -50,6 +52,7 @@ class SqlStore:
         self._datasets = SqlDatasets(database)
         self._models = SqlModels(database)
         self._evaluations = SqlEvaluations(database)
+        self._certificates = SqlCertificates(database)
         self._deployments = SqlDeployments(database)
         self._ledger = SqlLedger(database)
         self._keys = SqlKeys(database)
@@ -188,6 +191,14 @@ class SqlStore:
     def evaluations(self, task_id: TaskId | None = None) -> list[Evaluation]:
         """As `EvaluationStore.evaluations`."""
         return self._evaluations.evaluations(task_id)
+
+    def add_certificate(self, certificate: Certificate) -> None:
+        """As `CertificateStore.add_certificate`."""
+        self._certificates.add_certificate(certificate)
+
+    def certificates(self, task_id: TaskId | None = None) -> list[Certificate]:
+        """As `CertificateStore.certificates`."""
+        return self._certificates.certificates(task_id)
 
     def add_deployment(self, deployment: Deployment) -> None:
         """As `DeploymentStore.add_deployment`."""
