@@ -41,7 +41,7 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     """
     check_counts(successes, n)
     check_level(level)
-    low, high = _wilson_ends(successes, n, float(ndtri(0.5 + level / 2)))
+    low, high = wilson_ends(successes, n, float(ndtri(0.5 + level / 2)))
     return Estimate(value=successes / n, ci_low=low, ci_high=high, level=level, n=n, method="Wilson score")
 
 
@@ -68,7 +68,7 @@ def wilson_by_group(values: ArrayLike, groups: Groups, *, level: float = 0.95) -
     effect = design_effect(codes)
     if effect == 1.0:
         return wilson(int(found.sum()), found.size, level=level)
-    ends = _wilson_ends(float(found.sum()) / effect, found.size / effect, float(ndtri(0.5 + level / 2)))
+    ends = wilson_ends(float(found.sum()) / effect, found.size / effect, float(ndtri(0.5 + level / 2)))
     return _grouped(found, codes, ends, level=level, method="Wilson score")
 
 
@@ -114,7 +114,7 @@ def bootstrap_mean(
         )
     mean = float(found.mean())
     means = _resampled_means(sums, sizes, generator, resamples)
-    low, high = _bca_ends(mean, means, _jackknife_means(sums, sizes), level)
+    low, high = bca_ends(mean, means, _jackknife_means(sums, sizes), level)
     return Estimate(
         value=mean,
         ci_low=low,
@@ -138,7 +138,8 @@ def _grouped(
     )
 
 
-def _wilson_ends(successes: float, n: float, critical: float) -> tuple[float, float]:
+def wilson_ends(successes: float, n: float, critical: float) -> tuple[float, float]:
+    """The ends of the Wilson interval, for counts that need not be whole."""
     square = critical * critical
     share = successes / n
     centre = (successes + square / 2) / (n + square)
@@ -169,9 +170,10 @@ def _jackknife_means(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> N
     return np.asarray((sums.sum() - sums) / (sizes.sum() - sizes))
 
 
-def _bca_ends(
+def bca_ends(
     mean: float, means: NDArray[np.float64], jackknife: NDArray[np.float64], level: float
 ) -> tuple[float, float]:
+    """The BCa ends of any figure from its resampled values and its values with one observation left out each."""
     # Ties count half, else the bias of a mean of few distinct values is overstated.
     below = (np.count_nonzero(means < mean) + np.count_nonzero(means <= mean)) / (2 * means.size)
     edge = 0.5 / means.size

@@ -128,7 +128,7 @@ def constrained_baseline_only(
 
 
 def tango_excess(
-    candidate_only: ArrayLike, baseline_only: ArrayLike, n: ArrayLike, difference: ArrayLike, critical: float
+    candidate_only: ArrayLike, baseline_only: ArrayLike, n: ArrayLike, difference: ArrayLike, critical: ArrayLike
 ) -> NDArray[np.float64]:
     """Positive exactly where the score test rejects the difference as too low: its statistic exceeds `critical`.
 
@@ -139,11 +139,11 @@ def tango_excess(
     )
     share = constrained_baseline_only(gained, lost, total, delta)
     variance = total * np.maximum(2 * share + delta * (1 - delta), 0.0)
-    return np.asarray(gained - lost - total * delta - critical * np.sqrt(variance))
+    return np.asarray(gained - lost - total * delta - np.asarray(critical) * np.sqrt(variance))
 
 
 def tango_ends(
-    candidate_only: ArrayLike, baseline_only: ArrayLike, n: ArrayLike, critical: float
+    candidate_only: ArrayLike, baseline_only: ArrayLike, n: ArrayLike, critical: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The ends of Tango's interval by bisection of the score test, for counts that need not be whole. Broadcasts.
 
