@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from tierwright.app.cli.certify import certificates, certify
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.core.errors import GateError
 from tierwright.core.ids import EvaluationId
 
 app = typer.Typer(no_args_is_help=True, help="The controlled experiment: candidate against incumbent.")
+app.command("certify")(certify)
+app.command("certificates")(certificates)
 
 
 @app.command()
