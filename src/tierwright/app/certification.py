@@ -134,6 +134,19 @@ def certify_trained(parts: Parts, version: ModelVersion, goal: Goal) -> Certific
     return found
 
 
+def certificate_for(
+    certificates: Sequence[Certificate], version: ModelVersion, threshold: float | None
+) -> Certificate | None:
+    """The certificate that a version may serve by, of those newest first.
+
+    The newest about this threshold where one is given and was certified, else the newest that certifies any, else the
+    newest refusal; None: there is none of this version.
+    """
+    own = [one for one in certificates if one.model_version_id == version.id]
+    exact = [one for one in own if threshold is not None and one.threshold == threshold]
+    return next(iter([*exact, *(one for one in own if one.certified), *own]), None)
+
+
 def files_json(found: CertifiedFiles) -> dict[str, Any]:
     """The document of files."""
     goal = found.asked.goal

@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tierwright.app.certification import certificate_for
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
@@ -23,6 +24,7 @@ from tierwright.evals.compare import Experiment, compare
 from tierwright.evals.learnability import learnability, reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.evals.verdict import verdict
+from tierwright.lifecycle.gate import GateRules
 from tierwright.lifecycle.promotion import Proposal, promote
 from tierwright.training.ladder import RECIPES, Means, Rung, choose
 from tierwright.training.ladder import climb as climb_ladder
@@ -303,9 +305,15 @@ def evaluate(
 def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Deployment:
     """Puts an evaluated version live if the gate agrees; raises InvalidTransition where it does not."""
     proposal = Proposal(
-        version=version, evaluation=evaluation, stage=Stage.LIVE, threshold=evaluation.threshold, share=1.0
+        version=version,
+        evaluation=evaluation,
+        stage=Stage.LIVE,
+        threshold=evaluation.threshold,
+        share=1.0,
+        certificate=certificate_for(parts.store.certificates(version.task_id), version, evaluation.threshold),
     )
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+    rules = GateRules(require_certificate=parts.settings.file.evaluation.require_certificate)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), rules=rules)
 
 
 def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.errors import InputError, InvalidTransition
 from tierwright.core.ids import DeploymentId, uuid7
-from tierwright.lifecycle.gate import GateRules, objections
+from tierwright.lifecycle.gate import GateRules, objections, uncertified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tierwright.core.certificate import Certificate
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion
@@ -61,6 +62,8 @@ class Proposal:
     approver: str | None = None
     #: Why, in words; with an approver it may stand in for evidence.
     reason: str = ""
+    #: What the threshold was certified by; None: it was not.
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         if self.stage is Stage.RETIRED:
@@ -93,7 +96,11 @@ def promote(
             f"version {version.id[:12]} is {current.stage.value} for this task already, at the same share and "
             "threshold; there is nothing to change"
         )
-    against = objections(evaluation, version=version, threshold=proposal.threshold, rules=rules or GateRules())
+    at_threshold, wanted = proposal.threshold, rules or GateRules()
+    against = (
+        *objections(evaluation, version=version, threshold=at_threshold, rules=wanted),
+        *uncertified(proposal.certificate, version=version, threshold=at_threshold, rules=wanted),
+    )
     reason = proposal.reason.strip()
     if against:
         if not (proposal.approver or "").strip():

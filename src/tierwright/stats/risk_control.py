@@ -264,7 +264,7 @@ def _realised(
 def _why(outcomes: Outcomes, accepted: NDArray[np.bool_], limit: float, delta: float) -> str:
     n, count = outcomes.scores.size, int(accepted.sum())
     losses = outcomes.losses[accepted]
-    sure = f"with probability {1 - delta:.0%}"
+    sure = f"with probability {round(100 * (1 - delta), 4):g} %"
     if outcomes.baseline is None:
         seen = f"{losses.sum():g} wrong" if outcomes.are_whole else f"a mean loss of {losses.mean():.3f}"
         text = f"{count:,} of {n:,} examples are accepted, {seen}: {sure} the error rate is below {limit:.2%}"

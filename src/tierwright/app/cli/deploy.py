@@ -28,7 +28,8 @@ def set_(
     stage: Annotated[Stage, typer.Option(help="How far it may go.")] = Stage.LIVE,
     share: Annotated[float | None, typer.Option(help="Share of the traffic; for a canary.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Confidence from which it answers; default: the evaluated one.")
+        float | None,
+        typer.Option(help="Confidence from which it answers; default: the certified, else the evaluated one."),
     ] = None,
     approver: ApproverOption = None,
     reason: Annotated[str, typer.Option(help="Why; needed to overrule the gate.")] = "",
@@ -110,11 +111,18 @@ def _promote(
     approver: str | None,
     reason: str,
 ) -> Deployment:
-    """Onto a share of the traffic or all of it, at the threshold given, evaluated or calibrated."""
-    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - `--help` must not wait
+    """Onto a share of the traffic or all of it, at the threshold given, certified, evaluated or calibrated."""
+    from tierwright.app.certification import certificate_for  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.lifecycle.gate import GateRules  # noqa: PLC0415 - as above
+    from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - as above
 
-    evaluation = next((e for e in parts.store.evaluations(version.task_id) if e.candidate == version.id), None)
-    chosen = threshold if threshold is not None else evaluation.threshold if evaluation else version.threshold
+    evaluations = [e for e in parts.store.evaluations(version.task_id) if e.candidate == version.id]
+    certificate = certificate_for(parts.store.certificates(version.task_id), version, threshold)
+    certified = certificate.threshold if certificate is not None else None
+    evaluated = evaluations[0].threshold if evaluations else version.threshold
+    chosen = next((one for one in (threshold, certified, evaluated) if one is not None), None)
+    # The newest about what is to serve; if there is none the newest, for the gate to say what is wrong with it.
+    evaluation = next((e for e in evaluations if e.threshold == chosen), next(iter(evaluations), None))
     if chosen is None:
         raise InvalidTransition(
             f"model {version.id[:12]} was calibrated and found no confidence from which it should answer; "
@@ -128,8 +136,10 @@ def _promote(
         share=share if share is not None else (0.1 if stage is Stage.CANARY else 1.0),
         approver=approver,
         reason=reason,
+        certificate=certificate,
     )
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy())
+    rules = GateRules(require_certificate=parts.settings.file.evaluation.require_certificate)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), rules=rules)
 
 
 def _retire(parts: Parts, version: ModelVersion, *, approver: str | None, reason: str) -> Deployment:
