@@ -362,8 +362,8 @@ def summary(found: Sequence[Cell]) -> str:
     lines = [
         (
             f"{len(found)} cells; broken on the pool at most {most.broken}/{most.splits} ({most.name} {most.risk} "
-            f"{most.level:g}), on average {statistics.mean(c.broken / c.splits for c in found):.4f}; on the rest at most "
-            f"{max(c.broken_rest / c.splits for c in found):.3f}; plug-in median "
+            f"{most.level:g}), on average {statistics.mean(c.broken / c.splits for c in found):.4f}; on the rest at "
+            f"most {max(c.broken_rest / c.splits for c in found):.3f}; plug-in median "
             f"{statistics.median(c.broken_plug_in / c.splits for c in found):.3f}"
         )
     ]
