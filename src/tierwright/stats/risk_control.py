@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr, ndtri
+from scipy.special import bdtr, bdtrik, ndtri
 
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.estimate import Estimate
@@ -235,9 +235,10 @@ def _labels_for_errors(risk: float, share: float, limit: float, delta: float) ->
 
 def _succeeds(accepted: int, risk: float, limit: float, delta: float) -> bool:
     """Whether so many accepted examples pass with a chance of 80 % or more."""
-    errors = np.arange(int(accepted * limit) + 1)
-    passing = np.flatnonzero(bdtr(errors, accepted, limit) <= delta)
-    return bool(passing.size and float(bdtr(passing[-1], accepted, risk)) >= _POWER)
+    if accepted * math.log1p(-limit) > math.log(delta):
+        return False
+    most = math.floor(float(bdtrik(delta, accepted, limit)))
+    return float(bdtr(most, accepted, risk)) >= _POWER
 
 
 def _realised(

@@ -59,7 +59,7 @@ def error_p_value(errors: ArrayLike, n: ArrayLike, limit: float) -> NDArray[np.f
     InputError for a limit outside (0, 1).
     """
     check_limit(limit)
-    wrong, total = np.broadcast_arrays(np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    wrong, total = np.broadcast_arrays(np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.int64))
     return np.where(total > 0, bdtr(wrong, np.maximum(total, 1), limit), 1.0)
 
 
