@@ -240,9 +240,9 @@ def textclass_pools(data: Path, kept: Path | None) -> Iterator[tuple[Pool, dict[
 def _specialist(
     task: textclass.Task, encoder: Encoder | None, kept: Path | None
 ) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
-    recipe = NgramRecipe() if encoder is None else EncoderHeadRecipe(encoder=encoder)
+    name, recipe = ("ngram", NgramRecipe()) if encoder is None else ("encoder-head", EncoderHeadRecipe(encoder=encoder))
     texts = [text for text, _ in task.val] + task.texts
-    place = None if kept is None else kept / f"{task.name}-{type(recipe).__name__}-{len(texts)}.json"
+    place = None if kept is None else kept / f"{task.name}-{name}-1-{len(texts)}.json"
     if place is not None and place.exists():
         rows = json.loads(place.read_text("utf-8"))
     else:
