@@ -83,6 +83,7 @@ def test_names_compare_by_code_point_on_postgres(postgres_url: str) -> None:
         "caller_keys.models",
         "caller_keys.limits",
         "evaluations.estimates",
+        "certificates.estimates",
     }
 
 
