@@ -14,7 +14,7 @@ TRIAL += [0.7590, 1.0]
 
 
 def test_holm_reproduces_the_thrombolysis_trial() -> None:
-    """Three of fifteen endpoints hold at 5 %, as published; the first values are 15, 14, 13 and 12 times the raw ones."""
+    """Three of fifteen endpoints hold at 5 %, as published; the first are 15, 14, 13 and 12 times the raw ones."""
     adjusted = holm(TRIAL)
     assert (adjusted <= 0.05).sum() == 3
     assert adjusted[:6].tolist() == pytest.approx([0.0015, 0.0056, 0.0247, 0.114, 0.2211, 0.278])
