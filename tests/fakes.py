@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tierwright.core.caller import CallerKey
+from tierwright.core.certificate import Certificate, Risk
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.deployment import Deployment, Stage
@@ -19,6 +20,7 @@ from tierwright.core.experiment import Candidate, Outcome, Plan, PlanStep, Regis
 from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import (
     CallerKeyId,
+    CertificateId,
     DatasetId,
     DeploymentId,
     EvaluationId,
@@ -296,6 +298,29 @@ def an_outcome(number: int = 0, **changes: Any) -> Outcome:
         "slices": {"label": "card_arrival"},
     }
     return Outcome(**fields | changes)
+
+
+def a_certificate(**changes: Any) -> Certificate:
+    """The certificate of the model `a_version` builds at the threshold 0.8."""
+    fields: dict[str, Any] = {
+        "id": CertificateId("certificate-1"),
+        "task_id": TaskId("task-1"),
+        "dataset_id": DatasetId("dataset-1"),
+        "model_version_id": ModelVersionId("abc123"),
+        "created_at": NOON,
+        "risk": Risk.REGRET,
+        "level": 0.01,
+        "delta": 0.05,
+        "threshold": 0.8,
+        "n": 400,
+        "seed": 3,
+        "reference": LabelSource.HUMAN,
+        "coverage": an_estimate(0.6),
+        "realised_risk": an_estimate(0.002, method="Tango score"),
+        "labels_needed": 299,
+        "reason": "less than 1 point of accuracy is given up",
+    }
+    return Certificate(**fields | changes)
 
 
 def a_deployment(**changes: Any) -> Deployment:

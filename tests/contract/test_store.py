@@ -15,6 +15,7 @@ from sqlalchemy import event
 from tests.fakes import (
     NOON,
     a_call,
+    a_certificate,
     a_contract,
     a_dataset,
     a_deployment,
@@ -42,6 +43,7 @@ from tierwright.core.experiment import SliceFinding
 from tierwright.core.feedback import ScoreKind
 from tierwright.core.ids import (
     CallerKeyId,
+    CertificateId,
     DatasetId,
     DeploymentId,
     EvaluationId,
@@ -647,6 +649,27 @@ class TestEvidence:
         assert store.evaluation(EvaluationId("whole")) == evaluation
         assert store.outcomes(EvaluationId("whole")) == found
         assert store.outcomes(EvaluationId("evaluation-1")) == []
+
+    def test_certificates_come_back_equal(self, store: SqlStore) -> None:
+        """Granted and refused ones, newest first and by task; another under a known id is a Conflict."""
+        ring(store)
+        refused = a_certificate(
+            id=CertificateId("refused"),
+            created_at=after(60),
+            threshold=None,
+            coverage=None,
+            realised_risk=None,
+            labels_needed=None,
+            level=0.1 + 0.2,
+        )
+        for certificate in (a_certificate(), refused, refused):
+            store.add_certificate(certificate)
+        assert store.certificates() == store.certificates(TaskId("task-1")) == [refused, a_certificate()]
+        assert store.certificates(TaskId("task-2")) == []
+        with pytest.raises(Conflict, match="certificate-1"):
+            store.add_certificate(a_certificate(level=0.5))
+        with pytest.raises(NotFound, match="add that one first"):
+            store.add_certificate(a_certificate(id=CertificateId("x"), model_version_id=ModelVersionId("none")))
 
     def test_evidence_is_never_replaced(self, store: SqlStore) -> None:
         """Another evaluation or deployment under a known id is a Conflict."""

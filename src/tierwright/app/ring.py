@@ -10,6 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tierwright.app.certification import certificate_for
 from tierwright.app.experiments import evaluate, require_metric
 from tierwright.app.road import road_check
 from tierwright.app.wiring import ArtifactLoader
@@ -25,6 +26,7 @@ from tierwright.evals.label_sheet import representative
 from tierwright.evals.learnability import reason_to_keep
 from tierwright.evals.report import summary
 from tierwright.evals.verdict import verdict
+from tierwright.lifecycle.gate import GateRules
 from tierwright.lifecycle.promotion import Proposal, promote
 from tierwright.training.ladder import RECIPES, Means, Rung, choose
 from tierwright.training.ladder import climb as climb_ladder
@@ -269,10 +271,16 @@ def answers(parts: Parts, version: ModelVersion, inputs: Iterable[str]) -> Itera
 def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Deployment:
     """Puts an evaluated version live if the gate agrees; raises InvalidTransition where it does not."""
     proposal = Proposal(
-        version=version, evaluation=evaluation, stage=Stage.LIVE, threshold=evaluation.threshold, share=1.0
+        version=version,
+        evaluation=evaluation,
+        stage=Stage.LIVE,
+        threshold=evaluation.threshold,
+        share=1.0,
+        certificate=certificate_for(parts.store.certificates(version.task_id), version, evaluation.threshold),
     )
     check = road_check(parts, version, evaluation)
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), road=check)
+    rules = GateRules(require_certificate=parts.settings.file.evaluation.require_certificate)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), rules=rules, road=check)
 
 
 def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:

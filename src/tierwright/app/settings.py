@@ -188,6 +188,8 @@ class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_on
     level: float = 0.95
     #: Human-labelled test examples from which accuracy is measured; with fewer it is agreement with the incumbent.
     min_gold: int = 50
+    #: Whether a specialist serves only at a threshold that `eval certify` has certified for its version.
+    require_certificate: bool = False
 
 
 class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from tierwright.core.dataset import LabelSource
 
 if TYPE_CHECKING:
+    from tierwright.core.certificate import Certificate
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.model import ModelVersion
     from tierwright.economics.cascade import CascadeCost
@@ -32,6 +33,25 @@ class GateRules:
     max_agreement_margin: float = 0.01
     #: Smallest share of examples it must answer itself to be worth running.
     min_local_share: float = 0.05
+    #: Whether exactly this version and threshold must have been certified.
+    require_certificate: bool = False
+
+
+def uncertified(
+    certificate: Certificate | None, *, version: ModelVersion, threshold: float, rules: GateRules
+) -> tuple[str, ...]:
+    """What speaks against a threshold where a certificate is required; () if nothing does, or none is required."""
+    if not rules.require_certificate:
+        return ()
+    run = f"run `tierwright eval certify {version.id[:12]}`"
+    if certificate is None or certificate.model_version_id != version.id:
+        return (f"this version has no certificate, and the settings require one: {run}",)
+    if certificate.threshold is None:
+        return (f"certificate {certificate.id} refuses a threshold: {certificate.reason}",)
+    if threshold != certificate.threshold:
+        about = f"certificate {certificate.id} is about the threshold {certificate.threshold!r} and not {threshold!r}"
+        return (f"{about}: serve at the certified one, or certify again",)
+    return ()
 
 
 def objections(

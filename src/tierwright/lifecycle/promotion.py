@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.deployment import Deployment, Stage
 from tierwright.core.errors import InputError, InvalidTransition
 from tierwright.core.ids import DeploymentId, uuid7
-from tierwright.lifecycle.gate import GateRules, cost_objections, objections
+from tierwright.lifecycle.gate import GateRules, cost_objections, objections, uncertified
 from tierwright.lifecycle.road import (
     RoadRules,
     StepEvidence,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tierwright.core.certificate import Certificate
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion
@@ -75,6 +76,8 @@ class Proposal:
     approver: str | None = None
     #: Why, in words; with an approver it may stand in for evidence.
     reason: str = ""
+    #: What the threshold was certified by; None: it was not.
+    certificate: Certificate | None = None
 
     def __post_init__(self) -> None:
         if self.stage is Stage.RETIRED:
@@ -138,7 +141,9 @@ def promote(
         raise InvalidTransition(f"version {version.id[:12]} can't go {proposal.stage.value}: {'; '.join(skipped)}")
     against: tuple[str, ...] = ()
     if proposal.stage is not Stage.SHADOW:
-        against = objections(evaluation, version=version, threshold=proposal.threshold, rules=rules or GateRules())
+        at_threshold, wanted = proposal.threshold, rules or GateRules()
+        against = objections(evaluation, version=version, threshold=at_threshold, rules=wanted)
+        against += uncertified(proposal.certificate, version=version, threshold=at_threshold, rules=wanted)
         if check.cost is not None:
             against += cost_objections(check.cost)
         against += _of_last_step(proposal, newest_first, check)

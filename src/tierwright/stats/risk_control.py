@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import bdtr, ndtri
+from scipy.special import bdtr, bdtrik, ndtri
 
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.estimate import Estimate
@@ -235,9 +235,10 @@ def _labels_for_errors(risk: float, share: float, limit: float, delta: float) ->
 
 def _succeeds(accepted: int, risk: float, limit: float, delta: float) -> bool:
     """Whether so many accepted examples pass with a chance of 80 % or more."""
-    errors = np.arange(int(accepted * limit) + 1)
-    passing = np.flatnonzero(bdtr(errors, accepted, limit) <= delta)
-    return bool(passing.size and float(bdtr(passing[-1], accepted, risk)) >= _POWER)
+    if accepted * math.log1p(-limit) > math.log(delta):
+        return False
+    most = math.floor(float(bdtrik(delta, accepted, limit)))
+    return float(bdtr(most, accepted, risk)) >= _POWER
 
 
 def _realised(
@@ -264,7 +265,7 @@ def _realised(
 def _why(outcomes: Outcomes, accepted: NDArray[np.bool_], limit: float, delta: float) -> str:
     n, count = outcomes.scores.size, int(accepted.sum())
     losses = outcomes.losses[accepted]
-    sure = f"with probability {1 - delta:.0%}"
+    sure = f"with probability {round(100 * (1 - delta), 4):g} %"
     if outcomes.baseline is None:
         seen = f"{losses.sum():g} wrong" if outcomes.are_whole else f"a mean loss of {losses.mean():.3f}"
         text = f"{count:,} of {n:,} examples are accepted, {seen}: {sure} the error rate is below {limit:.2%}"

@@ -33,13 +33,15 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 #: Width of the classes that statistics are rounded down to: each then shares one p-value, a little too large.
-_CLASS = 0.01
+_CLASS = 0.02
+#: Statistics below which a p-value decides nothing and is called 1, and above which it is that of this one.
+_LOWEST, _HIGHEST = 0.5, 5.0
 #: Values of the unknown share that are tried: at least so many, so many times the root of n, and at most so many. What
 #: lies between two of them exceeds both by less than a tenth of a per cent (a test proves it); twice that is added.
 _FEWEST_VALUES, _PER_ROOT, _MOST_VALUES = 150, 6, 600
 _BETWEEN = 1.002
 #: Standard deviations of the gains that are summed over; what is beyond is added as probability lost.
-_REACH, _BEYOND = 8.0, 1e-12
+_REACH, _BEYOND = 7.0, 1e-10
 #: Share of the largest safe bet that is staked at most, as Waudby-Smith and Ramdas advise.
 _MOST_STAKED = 0.9
 
@@ -57,7 +59,7 @@ def error_p_value(errors: ArrayLike, n: ArrayLike, limit: float) -> NDArray[np.f
     InputError for a limit outside (0, 1).
     """
     check_limit(limit)
-    wrong, total = np.broadcast_arrays(np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.float64))
+    wrong, total = np.broadcast_arrays(np.asarray(errors, dtype=np.float64), np.asarray(n, dtype=np.int64))
     return np.where(total > 0, bdtr(wrong, np.maximum(total, 1), limit), 1.0)
 
 
@@ -73,8 +75,9 @@ def regret_p_value(losses: int, gains: int, n: int, limit: float) -> float:
     check_counts(losses + gains, n, "losses and gains")
     check_limit(limit)
     statistic = float(_statistic(np.float64(losses), np.float64(gains), n, limit))
-    # From a statistic of zero downwards the p-value is near a half or more: it decides nothing.
-    return 1.0 if statistic <= 0 else _largest_tail(n, limit, math.floor(statistic / _CLASS))
+    if statistic < _LOWEST:
+        return 1.0
+    return _largest_tail(n, limit, math.floor(min(statistic, _HIGHEST) / _CLASS))
 
 
 def betting_p_value(losses: ArrayLike, limit: float, *, low: float, delta: float) -> float:

@@ -33,7 +33,8 @@ def set_(
     stage: Annotated[Stage, typer.Option(help="How far it may go.")] = Stage.LIVE,
     share: Annotated[float | None, typer.Option(help="Share of the traffic; for a canary or a shadow.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Confidence from which it answers; default: the evaluated one.")
+        float | None,
+        typer.Option(help="Confidence from which it answers; default: the certified, else the evaluated one."),
     ] = None,
     approver: ApproverOption = None,
     reason: Annotated[str, typer.Option(help="Why; needed to overrule the gate.")] = "",
@@ -116,12 +117,16 @@ def _promote(
     approver: str | None,
     reason: str,
 ) -> Deployment:
-    """Onto a share of the traffic or all of it, at the threshold given, evaluated or calibrated."""
-    from tierwright.app.road import newest_evaluation, road_check  # noqa: PLC0415 - `--help` must not wait
+    """Onto a share of the traffic or all of it, at the threshold given, certified, evaluated or calibrated."""
+    from tierwright.app.certification import certificate_for  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.road import newest_evaluation, road_check  # noqa: PLC0415 - as above
+    from tierwright.lifecycle.gate import GateRules  # noqa: PLC0415 - as above
     from tierwright.lifecycle.promotion import Proposal, promote  # noqa: PLC0415 - as above
 
-    evaluation = newest_evaluation(parts, version.id, version.task_id, threshold)
-    chosen = threshold if threshold is not None else evaluation.threshold if evaluation else version.threshold
+    certificate = certificate_for(parts.store.certificates(version.task_id), version, threshold)
+    wanted = threshold if threshold is not None or certificate is None else certificate.threshold
+    evaluation = newest_evaluation(parts, version.id, version.task_id, wanted)
+    chosen = wanted if wanted is not None else evaluation.threshold if evaluation else version.threshold
     if chosen is None and stage is Stage.SHADOW:
         # It would answer nothing, and may be compared all the same.
         chosen = 1.01
@@ -138,9 +143,11 @@ def _promote(
         share=share if share is not None else (0.1 if stage is Stage.CANARY else 1.0),
         approver=approver,
         reason=reason,
+        certificate=certificate,
     )
     check = road_check(parts, version, None if stage is Stage.SHADOW else evaluation)
-    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), road=check)
+    rules = GateRules(require_certificate=parts.settings.file.evaluation.require_certificate)
+    return promote(parts.store, proposal, at=parts.clock(), entropy=parts.entropy(), rules=rules, road=check)
 
 
 def _retire(parts: Parts, version: ModelVersion, *, approver: str | None, reason: str) -> Deployment:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tierwright.app.cli import evidence, experiment
+from tierwright.app.cli.certify import certificates, certify
 from tierwright.app.cli.compare import compare
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table
 from tierwright.app.cli.suite import suite
@@ -21,6 +22,8 @@ app.command("bundle")(evidence.bundle)
 app.command("verify")(evidence.verify)
 app.command("compare")(compare)
 app.command("suite")(suite)
+app.command("certify")(certify)
+app.command("certificates")(certificates)
 
 
 @app.command("list")
