@@ -15,7 +15,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from benchmarks.rig.scoring import training_set
@@ -25,7 +25,7 @@ from tierwright.training.recipes.encoder_head import EncoderHeadRecipe
 from tierwright.training.recipes.ngram import NgramRecipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from benchmarks.rig.classified import Rows
     from numpy.typing import NDArray
@@ -87,11 +87,12 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Learned:
-    """One specialist of a task: the recipe that was best on validation rows, trained on training rows alone."""
+    """One specialist of a task: of the recipe that was best on validation rows when trained on training rows alone."""
 
     recipe: str
     #: Share of right answers on validation rows by recipe.
     validation: Mapping[str, float]
+    #: To the validation rows, by the specialist that has not seen them.
     val: Answers
     test: Answers
 
@@ -122,45 +123,65 @@ def read(data: Path, name: str, *, strict: bool = True) -> Task:
     )
 
 
-def learn(task: Task, *, encoder: Encoder | None, seed: int = 1, kept: Path | None = None) -> Learned:
+def learn(
+    task: Task, *, encoder: Encoder | None, whole: bool = False, seed: int = 1, kept: Path | None = None
+) -> Learned:
     """Trains every linear recipe on the training rows and takes the one that is best on the validation rows.
 
-    `kept` is a folder in which the answers stay, so that the next call reads them.
+    `whole`: then it is trained on both, and answers the test rows as that. `kept` is a folder in which the answers
+    stay, so that the next call reads them. `encoder` of None leaves the recipes out that need one.
     """
-    recipes: dict[str, NgramRecipe | EncoderHeadRecipe] = {"ngram": NgramRecipe()}
-    if encoder is not None:
-        recipes["encoder-head"] = EncoderHeadRecipe(encoder=encoder)
     truth = np.array([label for _, label in task.val])
     texts = [text for text, _ in task.val] + task.texts
-    found: dict[str, Answers] = {}
-    for name, recipe in recipes.items():
-        place = None if kept is None else kept / f"{task.name}-{name}-{seed}-{len(texts)}.json"
-        if place is not None and place.exists():
-            found[name] = _answers(json.loads(place.read_text("utf-8")))
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            fitted = recipe.fit(
-                training_set(task.name, task.train), artifacts=Path(folder), seed=seed, progress=lambda _: None
-            )
-            predictions = Specialist.load(fitted.path, encoder=None if name == "ngram" else encoder).predict(texts)
-        rows = [[prediction.output, prediction.confidence] for prediction in predictions]
-        found[name] = _answers(rows)
-        if place is not None:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(json.dumps(rows), "utf-8")
+    recipes = ["ngram"] if encoder is None else ["ngram", "encoder-head"]
+    found = {
+        recipe: _kept(kept, f"{task.name}-{recipe}-{seed}-{len(texts)}.json")
+        or _answer(task.name, task.train, texts, recipe, encoder, seed)
+        for recipe in recipes
+    }
     validation = {name: float((of.outputs[: len(truth)] == truth).mean()) for name, of in found.items()}
     best = max(validation, key=lambda name: validation[name])
-    chosen = found[best]
+    both = found[best]
+    test = Answers(outputs=both.outputs[len(truth) :], confidence=both.confidence[len(truth) :])
+    name = f"{task.name}-{best}-whole-{seed}-{len(task.texts)}.json"
+    if whole:
+        test = _kept(kept, name) or _answer(task.name, task.train + task.val, task.texts, best, encoder, seed)
+        _keep(kept, name, test)
+    for recipe, answers in found.items():
+        _keep(kept, f"{task.name}-{recipe}-{seed}-{len(texts)}.json", answers)
     return Learned(
         recipe=best,
         validation=validation,
-        val=Answers(outputs=chosen.outputs[: len(truth)], confidence=chosen.confidence[: len(truth)]),
-        test=Answers(outputs=chosen.outputs[len(truth) :], confidence=chosen.confidence[len(truth) :]),
+        val=Answers(outputs=both.outputs[: len(truth)], confidence=both.confidence[: len(truth)]),
+        test=test,
     )
 
 
-def _answers(rows: Sequence[Sequence[Any]]) -> Answers:
-    return Answers(outputs=np.array([row[0] for row in rows]), confidence=np.array([float(row[1]) for row in rows]))
+def _answer(name: str, rows: Rows, texts: Sequence[str], recipe: str, encoder: Encoder | None, seed: int) -> Answers:
+    """What a recipe trained on rows says to texts."""
+    used = encoder if recipe == "encoder-head" else None
+    chosen = NgramRecipe() if used is None else EncoderHeadRecipe(encoder=used)
+    with tempfile.TemporaryDirectory() as folder:
+        fitted = chosen.fit(training_set(name, rows), artifacts=Path(folder), seed=seed, progress=lambda _: None)
+        predictions = Specialist.load(fitted.path, encoder=used).predict(texts)
+    return Answers(
+        outputs=np.array([prediction.output for prediction in predictions]),
+        confidence=np.array([prediction.confidence for prediction in predictions]),
+    )
+
+
+def _kept(folder: Path | None, name: str) -> Answers | None:
+    if folder is None or not (folder / name).exists():
+        return None
+    rows = json.loads((folder / name).read_text("utf-8"))
+    return Answers(outputs=np.array([row[0] for row in rows]), confidence=np.array([row[1] for row in rows]))
+
+
+def _keep(folder: Path | None, name: str, answers: Answers) -> None:
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = list(zip(answers.outputs.tolist(), answers.confidence.tolist(), strict=True))
+        (folder / name).write_text(json.dumps(rows), "utf-8")
 
 
 def _letters(text: str) -> str:
@@ -168,7 +189,9 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum()) or text
 
 
-def _new(rows: Iterable[dict[str, str]], seen: set[str], key: Any, *, once: bool) -> list[dict[str, str]]:
+def _new(
+    rows: Iterable[dict[str, str]], seen: set[str], key: Callable[[str], str], *, once: bool
+) -> list[dict[str, str]]:
     """The rows whose text was not seen before these; the first of each text, if `once`. Their texts count as seen."""
     known = set(seen)
     kept = []
