@@ -79,7 +79,7 @@ class Memory:
         self.entered += outcomes
         return True
 
-    def outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[JudgedOutcome]:
+    def judged_outcomes(self, service_id: DeploymentId, *, start: int = 0) -> list[JudgedOutcome]:
         """Of a service."""
         return [one for one in self.entered if one.service_id == service_id][start:]
 
