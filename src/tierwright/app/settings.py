@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
@@ -177,47 +178,6 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     prices: tuple[PriceSection, ...] = ()
-
-
-class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[evaluation]`."""
-
-    #: Share of right answers that may be given up, fixed before any result is seen.
-    margin: float = 0.01
-    #: Confidence level of the intervals.
-    level: float = 0.95
-    #: Human-labelled test examples from which accuracy is measured; with fewer it is agreement with the incumbent.
-    min_gold: int = 50
-    #: Whether a specialist serves only at a threshold that `eval certify` has certified for its version.
-    require_certificate: bool = False
-
-
-class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[judge]`: the language model that `eval judge` asks."""
-
-    #: Name of the backend; empty: --backend names it.
-    backend: str = ""
-    #: The model, as that backend names it; empty: --model names it.
-    model: str = ""
-
-
-class MonitorSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[monitor]`: what looks after specialists in service."""
-
-    #: Whether the gateway does.
-    enabled: bool = True
-    #: Seconds between two looks.
-    period_s: float = 30.0
-    #: Probability that a specialist which keeps its limits is ever taken off.
-    delta: float = 0.05
-    #: Whether `delta` is for all services of a task together, and not for each.
-    per_task: bool = False
-    #: Confidence level of the intervals.
-    level: float = 0.95
-    #: Error rate that is allowed, whatever the evaluation says; 0: what the evaluation says.
-    limit: float = 0.0
-    #: Looks that may fail in a row before readiness says so.
-    patience: int = 3
 
 
 class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from tierwright.app.settings import MonitorSection
+    from tierwright.app.evidence_settings import MonitorSection
     from tierwright.app.wiring import Parts
     from tierwright.core.incident import Incident
     from tierwright.core.protocols import Store

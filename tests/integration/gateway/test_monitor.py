@@ -18,7 +18,7 @@ from tests.contract.test_second_answers import an_audit
 from tests.fakes import a_dataset, a_deployment, a_task, a_version, an_estimate, an_evaluation, an_example
 from tests.integration.gateway.conftest import Running, eventually
 from tests.integration.gateway.test_specialists import MESSAGES, seen
-from tierwright.app.settings import MonitorSection
+from tierwright.app.evidence_settings import MonitorSection
 from tierwright.app.watching import Watch
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import StoreError

@@ -11,7 +11,8 @@ import pytest
 
 from tests.fakes import a_deployment, a_task, after
 from tests.unit.lifecycle.test_monitor import Memory
-from tierwright.app.settings import MonitorSection, parse_settings
+from tierwright.app.evidence_settings import MonitorSection
+from tierwright.app.settings import parse_settings
 from tierwright.app.supervisor import Supervisor
 from tierwright.app.watching import Watch, monitor_rules
 from tierwright.core.errors import SettingsError, StoreError
