@@ -148,7 +148,7 @@ def test_texts_are_shown_only_on_request(cli: Cli) -> None:
 
 
 def test_recalibration_is_a_version_of_its_own_and_each_one_spends_delta(cli: Cli) -> None:
-    """The new version names its parent, has a certified threshold, and leaves the next certificate less to spend."""
+    """The new version names its parent, has a certificate of its own, and leaves the next one less to spend."""
     before = cli("model", "list", "card-intent", "--json").document
     first = cli("model", "recalibrate", "card-intent", "--level", "0.15", "--json")
     assert first.code == 0, first.err
@@ -160,6 +160,9 @@ def test_recalibration_is_a_version_of_its_own_and_each_one_spends_delta(cli: Cl
     assert sum(found["labels"].values()) == 7 * A_DAY
     kept = cli("model", "show", found["version"], "--json").document
     assert (kept["threshold"], kept["dataset_id"]) == (found["threshold"], found["dataset"])
+    rows = {row["version"]: row for row in cli("eval", "certificates", "--json").document}
+    certificate = rows[found["version"]]
+    assert (certificate["threshold"], certificate["delta"]) == (found["threshold"], found["spent"])
     again = cli("model", "recalibrate", found["parent"], "--level", "0.15", "--json").document
     assert again["number"] == 3
     assert again["spent"] < found["spent"]

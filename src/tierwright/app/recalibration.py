@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 
 from tierwright.app.wiring import ArtifactLoader
+from tierwright.core.certificate import Certificate, Risk
 from tierwright.core.contract import ContractKind
-from tierwright.core.dataset import Split
+from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
-from tierwright.core.ids import DatasetId, ModelVersionId
+from tierwright.core.ids import CertificateId, DatasetId, ModelVersionId, digest
 from tierwright.core.model import ModelVersion
 from tierwright.curation.dataset import SplitPlan, build_dataset
 from tierwright.lifecycle.traffic import Reader
@@ -115,7 +116,30 @@ def recalibrate(
     made = _written(parts, version, record, line, found)
     parts.store.add_dataset(dataset, examples)
     parts.store.add_version(made)
+    parts.store.add_certificate(_certificate(made, record, found, judged=len(judged)))
     return Recalibrated(version=made, record=record, dataset=dataset, line=line, certified=found, likeness=likeness)
+
+
+def _certificate(version: ModelVersion, record: Recalibration, found: Certified, *, judged: int) -> Certificate:
+    """What was certified of the new version, at the part of delta that it spends."""
+    return Certificate(
+        id=CertificateId(digest(version.id, record.dataset_id, repr(found), length=32)),
+        task_id=version.task_id,
+        dataset_id=version.dataset_id,
+        model_version_id=version.id,
+        created_at=version.created_at,
+        risk=Risk.ERROR,
+        level=record.level,
+        delta=record.spent,
+        threshold=found.threshold,
+        n=judged,
+        seed=version.seed,
+        reference=LabelSource.HUMAN,
+        coverage=found.coverage,
+        realised_risk=found.realised_risk,
+        labels_needed=found.labels_needed,
+        reason=found.reason,
+    )
 
 
 def _of_series(version: ModelVersion, origin: str) -> bool:

@@ -33,7 +33,7 @@ class Certificate:
 
     id: CertificateId
     task_id: TaskId
-    #: Where the labelled examples are from: the test split, which the version has not seen.
+    #: Where the labelled examples are from: a split that the version has not seen.
     dataset_id: DatasetId
     model_version_id: ModelVersionId
     created_at: datetime
