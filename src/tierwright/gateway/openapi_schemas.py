@@ -245,6 +245,7 @@ _ANSWERS: Mapping[str, _Schema] = {
         settings_error=_said(_MAYBE_TEXT, "Why the last change of the settings was refused; null: it was not."),
         capture=_OBJECT,
         specialists=_OBJECT,
+        monitor=_OBJECT,
     ),
     "Error": _object(
         ("error",),
