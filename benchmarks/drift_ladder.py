@@ -431,7 +431,7 @@ def _say(document: dict[str, Any]) -> None:
 
 
 def _plain(value: object) -> object:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)  # type: ignore[call-overload]
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)  # type: ignore[call-overload]  # told by its fields
 
 
 if __name__ == "__main__":

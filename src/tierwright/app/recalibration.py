@@ -17,13 +17,14 @@ import msgspec
 import numpy as np
 
 from tierwright.app.wiring import ArtifactLoader
-from tierwright.core.certificate import Certificate, Risk
+from tierwright.core.certificate import Risk
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData
-from tierwright.core.ids import CertificateId, DatasetId, ModelVersionId, digest
+from tierwright.core.ids import DatasetId, ModelVersionId
 from tierwright.core.model import ModelVersion
 from tierwright.curation.dataset import SplitPlan, build_dataset
+from tierwright.evals.certify import Goal, certificate
 from tierwright.lifecycle.traffic import Reader
 from tierwright.specialists.artifact import Recalibration, read_manifest, recalibrate_artifact
 from tierwright.specialists.linear import Confidence
@@ -116,30 +117,10 @@ def recalibrate(
     made = _written(parts, version, record, line, found)
     parts.store.add_dataset(dataset, examples)
     parts.store.add_version(made)
-    parts.store.add_certificate(_certificate(made, record, found, judged=len(judged)))
+    goal = Goal(risk=Risk.ERROR, level=level, delta=spent, seed=seed)
+    kept = certificate(made, goal, found, n=len(judged), reference=LabelSource.HUMAN, at=made.created_at)
+    parts.store.add_certificate(kept)
     return Recalibrated(version=made, record=record, dataset=dataset, line=line, certified=found, likeness=likeness)
-
-
-def _certificate(version: ModelVersion, record: Recalibration, found: Certified, *, judged: int) -> Certificate:
-    """What was certified of the new version, at the part of delta that it spends."""
-    return Certificate(
-        id=CertificateId(digest(version.id, record.dataset_id, repr(found), length=32)),
-        task_id=version.task_id,
-        dataset_id=version.dataset_id,
-        model_version_id=version.id,
-        created_at=version.created_at,
-        risk=Risk.ERROR,
-        level=record.level,
-        delta=record.spent,
-        threshold=found.threshold,
-        n=judged,
-        seed=version.seed,
-        reference=LabelSource.HUMAN,
-        coverage=found.coverage,
-        realised_risk=found.realised_risk,
-        labels_needed=found.labels_needed,
-        reason=found.reason,
-    )
 
 
 def _of_series(version: ModelVersion, origin: str) -> bool:

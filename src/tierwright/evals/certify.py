@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tierwright.core.dataset import Dataset, Example
+    from tierwright.core.dataset import Dataset, Example, LabelSource
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.stats.inputs import Groups
     from tierwright.stats.risk_control import Certified
@@ -156,10 +156,17 @@ def certify_version(
         unlabelled=rest,
     )
     found, n = certify_threshold(material, goal)
+    return certificate(version, goal, found, n=n, reference=arms.reference, at=at)
+
+
+def certificate(
+    version: ModelVersion, goal: Goal, found: Certified, *, n: int, reference: LabelSource, at: datetime
+) -> Certificate:
+    """What was found of a version by n independent examples of its dataset."""
     return Certificate(
-        id=CertificateId(digest(version.id, dataset.id, repr(goal), at.isoformat(), repr(found), length=32)),
-        task_id=dataset.task_id,
-        dataset_id=dataset.id,
+        id=CertificateId(digest(version.id, version.dataset_id, repr(goal), at.isoformat(), repr(found), length=32)),
+        task_id=version.task_id,
+        dataset_id=version.dataset_id,
         model_version_id=version.id,
         created_at=at,
         risk=goal.risk,
@@ -168,7 +175,7 @@ def certify_version(
         threshold=found.threshold,
         n=n,
         seed=goal.seed,
-        reference=arms.reference,
+        reference=reference,
         coverage=found.coverage,
         realised_risk=found.realised_risk,
         labels_needed=found.labels_needed,

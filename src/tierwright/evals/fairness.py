@@ -112,33 +112,22 @@ def fairness(
     found = []
     for (rate, _, bad, (dimension, named)), both in zip(asked, sized, strict=True):
         names, sizes = (named[0][0], named[1][0]), (both[0].size, both[1].size)
-        if min(sizes) < max(min_n, 1):
-            found.append(
-                Gap(
-                    rate=rate,
-                    dimension=dimension,
-                    groups=names,
-                    sizes=sizes,
-                    rates=None,
-                    gap=None,
-                    verdict=Fair.TOO_FEW,
-                )
-            )
-            continue
-        shares = [_share(bad, places, clusters, each) for places in both]
-        if shares[1].value > shares[0].value:
-            shares.reverse()
-            names, sizes = (names[1], names[0]), (sizes[1], sizes[0])
-        gap = share_gap(*shares)
+        rates_of, gap, verdict = None, None, Fair.TOO_FEW
+        if min(sizes) >= max(min_n, 1):
+            first, second = (_share(bad, places, clusters, each) for places in both)
+            if second.value > first.value:
+                first, second, names, sizes = second, first, names[::-1], sizes[::-1]
+            rates_of, gap = (first, second), share_gap(first, second)
+            verdict = _verdict(gap, max_gap)
         found.append(
             Gap(
                 rate=rate,
                 dimension=dimension,
                 groups=names,
                 sizes=sizes,
-                rates=(shares[0], shares[1]),
+                rates=rates_of,
                 gap=gap,
-                verdict=_verdict(gap, max_gap),
+                verdict=verdict,
             )
         )
     found.sort(key=lambda one: -1.0 if one.gap is None else one.gap.value, reverse=True)

@@ -208,7 +208,8 @@ class Exchange:
             await self.frontier.answer(
                 Errand(call=call, asked=asked, model=target.model, role=role, sticky=_sticky(call.headers))
             )
-        if found is not None:
+        shadow = None if found is None else snapshot.shadows.get(found.task.id)
+        if found is not None and (shadow is not None or self.second.audits):
             self.second.after(
                 Answered(
                     trail=trail,
@@ -218,7 +219,7 @@ class Exchange:
                     model=target.model,
                     has_frontier=not target.is_alone and self.catalogue.serves(target.model),
                     deployment=None if live is None else live.deployment,
-                    shadow=snapshot.shadows.get(found.task.id),
+                    shadow=shadow,
                 )
             )
 

@@ -119,6 +119,11 @@ class SecondDesk:
         self._shadows.allow(config.shadow)
         self._audits.allow(config.audit)
 
+    @property
+    def audits(self) -> bool:
+        """Whether any answer can be drawn for an audit."""
+        return self._config.audit_share > 0
+
     def state(self) -> SecondState:
         """The counters of this moment."""
         return SecondState(lanes={CallRole.SHADOW: self._shadows.state(), CallRole.AUDIT: self._audits.state()})

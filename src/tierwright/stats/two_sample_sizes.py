@@ -27,6 +27,8 @@ from scipy.stats import rankdata
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.estimate import Estimate
 from tierwright.stats.inputs import check_level, outcomes
+from tierwright.stats.intervals import wilson_ends
+from tierwright.stats.two_samples import gap_ends
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -102,12 +104,13 @@ def difference_of_shares(hits: ArrayLike, design: Design, *, name: str, level: f
         variances, freedom = _variances(residual, design)
         critical = _quantile(level, freedom)
         sizes = [_effective(*of) for of in zip(shares, sizes, variances, strict=True)]
-    ends = [_wilson(share, size, critical) for share, size in zip(shares, sizes, strict=True)]
-    (late, early), (of_late, of_early) = shares, ends
+    (late, early) = shares
+    of_late, of_early = (wilson_ends(of * size, size, critical) for of, size in zip(shares, sizes, strict=True))
+    low, high = gap_ends(late, of_late, early, of_early)
     return Estimate(
         value=late - early,
-        ci_low=late - early - float(np.hypot(late - of_late[0], of_early[1] - early)),
-        ci_high=late - early + float(np.hypot(of_late[1] - late, early - of_early[0])),
+        ci_low=low,
+        ci_high=high,
         level=level,
         n=design.late_blocks.size,
         method=f"{name}, Newcombe hybrid score" + ("" if design.by_itself else ", blocks"),
@@ -133,10 +136,3 @@ def _effective(share: float, size: float, variance: float) -> float:
 
 def _quantile(level: float, freedom: float) -> float:
     return float(stdtrit(freedom, 0.5 + level / 2))
-
-
-def _wilson(share: float, n: float, critical: float) -> tuple[float, float]:
-    square = critical**2
-    centre = (share * n + square / 2) / (n + square)
-    half = critical / (n + square) * float(np.sqrt(max(0.0, n * share * (1 - share)) + square / 4))
-    return (0.0 if share <= 0 else max(0.0, centre - half)), (1.0 if share >= 1 else min(1.0, centre + half))

@@ -34,16 +34,24 @@ def share_gap(first: Estimate, second: Estimate) -> Estimate:
     if first.level != second.level:
         raise InputError(f"the intervals have levels {first.level} and {second.level}; take both at one level")
     value = first.value - second.value
-    below = math.hypot(first.value - first.ci_low, second.ci_high - second.value)
-    above = math.hypot(first.ci_high - first.value, second.value - second.ci_low)
+    low, high = gap_ends(first.value, (first.ci_low, first.ci_high), second.value, (second.ci_low, second.ci_high))
     method = "Newcombe hybrid score"
     if first.method != "Wilson score" or second.method != "Wilson score":
         method += f", from {first.method} and {second.method}"
     return Estimate(
         value=value,
-        ci_low=max(-1.0, value - below),
-        ci_high=min(1.0, value + above),
+        ci_low=max(-1.0, low),
+        ci_high=min(1.0, high),
         level=first.level,
         n=min(first.n, second.n),
         method=method,
     )
+
+
+def gap_ends(
+    first: float, of_first: tuple[float, float], second: float, of_second: tuple[float, float]
+) -> tuple[float, float]:
+    """The ends of the interval of a difference, first minus second, from two shares and the ends of their intervals."""
+    below = math.hypot(first - of_first[0], of_second[1] - second)
+    above = math.hypot(of_first[1] - first, second - of_second[0])
+    return first - second - below, first - second + above

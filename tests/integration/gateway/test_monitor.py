@@ -218,7 +218,7 @@ def test_a_monitor_that_fails_costs_nothing(gateway: Running, caplog: pytest.Log
     put_live(gateway, Permutable())
     store = Broken(gateway.store)
     watching = Watch(
-        store,  # type: ignore[arg-type]
+        store,  # type: ignore[arg-type]  # the little of a store that is needed
         MonitorSection(patience=2),
         clock=lambda: datetime.now(UTC),
         entropy=lambda: os.urandom(16),

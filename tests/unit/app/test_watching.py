@@ -43,7 +43,7 @@ class Tasks(Memory):
 def a_watch(store: Memory, **changes: Any) -> Watch:
     """What looks after a store."""
     return Watch(
-        store,  # type: ignore[arg-type]
+        store,  # type: ignore[arg-type]  # the little of a store that is needed
         MonitorSection(**changes),
         clock=lambda: after(100),
         entropy=lambda: bytes(range(16)),

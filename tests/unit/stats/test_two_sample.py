@@ -196,7 +196,7 @@ def test_parts_share_no_block() -> None:
 def test_impossible_input_is_refused(make: object, what: str) -> None:
     """What makes no sense is an InputError that says so."""
     with pytest.raises(InputError, match=what):
-        make()  # type: ignore[operator]
+        make()  # type: ignore[operator]  # parametrised as object
 
 
 @pytest.mark.parametrize(
@@ -212,4 +212,4 @@ def test_impossible_input_is_refused(make: object, what: str) -> None:
 def test_too_little_is_refused(make: object, what: str) -> None:
     """What is right but too little is NotEnoughData."""
     with pytest.raises(NotEnoughData, match=what):
-        make()  # type: ignore[operator]
+        make()  # type: ignore[operator]  # parametrised as object

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,7 +47,7 @@ def watch(
         watching = Watch(parts.store, section, clock=parts.clock, entropy=parts.entropy)
         if once:
             found = watching.look()
-            show(_look_json(found), as_json=as_json, text=lambda console: _tell(console, found))
+            show(_look_json(found), as_json=as_json, text=partial(_tell, found))
             if found.incidents:
                 raise typer.Exit(GateError.exit_code)
             return
@@ -54,7 +55,7 @@ def watch(
         while True:
             seen = watching.look_safely()
             if seen is not None and seen.incidents:
-                show(_look_json(seen), as_json=as_json, text=lambda console, seen=seen: _tell(console, seen))  # type: ignore[misc]
+                show(_look_json(seen), as_json=as_json, text=partial(_tell, seen))
             time.sleep(section.period_s)
 
 
@@ -184,7 +185,7 @@ def _incident_json(incident: Incident, task: str) -> dict[str, Any]:
     }
 
 
-def _tell(console: Console, look: Look) -> None:
+def _tell(look: Look, console: Console) -> None:
     for incident in look.incidents:
         console.print(f"taken off: {incident.summary}")
     if not look.incidents:
@@ -225,7 +226,9 @@ def _tell_standing(console: Console, standing: Standing, arms: Realised) -> None
 
 
 def _cells(found: Comparison, form: str) -> tuple[str, str, str]:
-    means = ("-" if mean is None else form.format(mean) for mean in (found.specialist, found.frontier))
-    difference = found.difference
-    ends = () if difference is None else (difference.value, difference.ci_low, difference.ci_high)
-    return (*means, "{} ({} to {})".format(*map(form.format, ends)) if ends else "-")  # type: ignore[return-value]
+    specialist, frontier = ("-" if mean is None else form.format(mean) for mean in (found.specialist, found.frontier))
+    gap = found.difference
+    if gap is None:
+        return specialist, frontier, "-"
+    value, low, high = (form.format(number) for number in (gap.value, gap.ci_low, gap.ci_high))
+    return specialist, frontier, f"{value} ({low} to {high})"
