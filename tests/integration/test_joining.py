@@ -52,7 +52,7 @@ def test_reworded_prompt_joins_between_audits(store: Store) -> None:
     pairs = tickets(420, 21)
     store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
     found = audit(store, seed=1)
-    joiner = Joiner(store, since=found.until, seed=1)
+    joiner = Joiner(store, since=found.period.until, seed=1)
     reworded = asked(pairs[300:], TOPIC_PROMPT_2, start=300, user="Message: {}")
 
     store.append(reworded[: MIN_NEW_INPUTS - 1])
@@ -129,7 +129,7 @@ def test_specialist_s_answers_are_no_evidence(store: Store) -> None:
         for n, (text, _) in enumerate(tickets(600, 25))
     ]
     store.append(own)
-    joiner = Joiner(store, since=found.until, seed=1)
+    joiner = Joiner(store, since=found.period.until, seed=1)
     store.append(asked(pairs[300:], TOPIC_PROMPT_2, start=5000))
     assert [one.task.id for one in joiner.look()] == [found.tasks[0].task.id]
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,4 +24,16 @@ class Estimate:
     #: Number of independent observations behind it.
     n: int
     #: The method, as its paper calls it.
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsdEstimate:
+    """An amount of money that is not known exactly, in US dollars; fields as those of `Estimate`."""
+
+    value: Decimal
+    ci_low: Decimal
+    ci_high: Decimal
+    level: float = 0.95
+    n: int
     method: str

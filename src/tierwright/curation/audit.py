@@ -5,17 +5,15 @@ Owns the order of the steps and what is reported of each task; reads and writes 
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
-from tierwright.core.estimate import Estimate
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
@@ -25,6 +23,8 @@ from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
 from tierwright.curation.observation import observe
 from tierwright.curation.recurrence import MIN_INPUTS
+from tierwright.curation.task_traffic import SAMPLE, AuditPeriod, SampledRequest
+from tierwright.curation.traffic_table import TrafficTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,35 +34,19 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.curation.frames import FrameGroup
     from tierwright.curation.observation import Observation
-
-_DAYS_PER_MONTH = 365.25 / 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
-    """Latency of the answering calls, in milliseconds."""
-
-    p50: float
-    p95: float
+    from tierwright.curation.task_traffic import TaskTraffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFinding:
-    """What the audit found out about one task."""
+    """A task and its traffic."""
 
     task: Task
     requests: int
     #: Of all requests looked at, in [0, 1].
     share: float
-    monthly_requests: Estimate
-    #: US dollars of the calls that have a price, scaled to a month; None: none has.
-    monthly_cost_usd: Decimal | None
-    #: Calls of the task without a price.
-    unpriced_calls: int
-    #: None: the log holds no latencies.
-    latency_ms: Percentiles | None
     distinct_outputs: int
-    clients: int
+    traffic: TaskTraffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +55,18 @@ class Audit:
 
     #: All inferences looked at.
     requests: int
-    #: Of them, in no task.
-    unassigned: int
-    #: First and last request.
-    since: datetime
-    until: datetime
+    period: AuditPeriod
     #: Most requests first.
     tasks: tuple[TaskFinding, ...]
+    #: What is in no task.
+    long_tail: TaskTraffic
     #: The task of every inference looked at, in order of time; None: none.
     assignments: Mapping[InferenceId, TaskId | None]
+
+    @property
+    def unassigned(self) -> int:
+        """Requests in no task."""
+        return self.long_tail.requests
 
 
 class AuditStore(InferenceStore, TaskStore, Protocol):
@@ -93,11 +80,11 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
     is, and what its people's labels say of its answers is kept where its traffic is found. Raises NotEnoughData where
     there is no traffic, or nothing in it recurs.
     """
-    facts: dict[InferenceId, _Facts] = {}
+    table = TrafficTable()
     before: dict[InferenceId, TaskId] = {}
     progress("reading the traffic")
-    observations = list(observe(_noting(store.scan(), facts, before)))
-    if not facts:
+    observations = list(observe(_noting(store.scan(), table, before)))
+    if not table:
         raise NotEnoughData(
             "there is no traffic to audit: import a log with `tierwright traffic import FILE`, "
             "or send requests through `tierwright serve`"
@@ -106,7 +93,7 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
     jobs = join_jobs(find_frames(observations, is_closed=is_closed, seed=seed), seed=seed)
     if not jobs:
         raise NotEnoughData(
-            f"no recurring task in {len(facts)} requests: a task needs a prompt that is the same in at least "
+            f"no recurring task in {len(table)} requests: a task needs a prompt that is the same in at least "
             f"{MIN_INPUTS} requests with different inputs; nothing was changed"
         )
     progress("describing the tasks")
@@ -118,38 +105,18 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
     # A task made from labelled history has no wording to be found by: who named it meant it.
     by_name = {task.id for task in known if not task.frames}
     named = {inference_id: task_id for inference_id, task_id in before.items() if task_id in by_name}
-    assignments = {inference_id: assigned.get(inference_id, named.get(inference_id)) for inference_id in facts}
+    assignments = {inference_id: assigned.get(inference_id, named.get(inference_id)) for inference_id in table.row_of}
     _keep(store, tasks)
     store.assign(assignments.items())
-    return _report(tasks, jobs, facts, assignments)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Facts:
-    """What the report needs of an inference."""
-
-    at: datetime
-    client_id: str
-    cost_usd: Decimal | None
-    unpriced: int
-    latency_ms: float | None
+    return _report(tasks, jobs, table, assignments, seed=seed)
 
 
 def _noting(
-    inferences: Iterable[Inference], facts: dict[InferenceId, _Facts], before: dict[InferenceId, TaskId]
+    inferences: Iterable[Inference], table: TrafficTable, before: dict[InferenceId, TaskId]
 ) -> Iterator[Inference]:
     """Passes the inferences on and notes what the report needs of each."""
     for inference in inferences:
-        # What was asked a second time belongs to those who run the gateway, and is not what the job costs.
-        calls = [call for call in inference.calls if not call.role.is_second]
-        priced = [call.cost_usd for call in calls if call.cost_usd is not None]
-        facts[inference.id] = _Facts(
-            at=inference.created_at,
-            client_id=inference.client_id,
-            cost_usd=sum(priced, Decimal(0)) if priced else None,
-            unpriced=len(calls) - len(priced),
-            latency_ms=inference.latency_ms,
-        )
+        table.note(inference)
         if inference.task_id is not None:
             before[inference.id] = inference.task_id
         yield inference
@@ -232,67 +199,47 @@ def _members(job: Sequence[FrameGroup]) -> list[tuple[Observation, str]]:
 def _report(
     tasks: Sequence[Task],
     jobs: Sequence[Sequence[FrameGroup]],
-    facts: Mapping[InferenceId, _Facts],
+    table: TrafficTable,
     assignments: Mapping[InferenceId, TaskId | None],
+    *,
+    seed: int,
 ) -> Audit:
-    since, until = min(fact.at for fact in facts.values()), max(fact.at for fact in facts.values())
-    by_task: dict[TaskId, list[_Facts]] = defaultdict(list)
+    by_task: dict[TaskId | None, list[InferenceId]] = defaultdict(list)
     for inference_id, task_id in assignments.items():
-        if task_id is not None:
-            by_task[task_id].append(facts[inference_id])
-    findings = [
-        _finding(task, job, by_task[task.id], len(facts), (since, until)) for task, job in zip(tasks, jobs, strict=True)
-    ]
+        by_task[task_id].append(inference_id)
+    findings: list[TaskFinding] = []
+    for task, job in zip(tasks, jobs, strict=True):
+        texts = {member.id: (given, task.contract.canonical(member.answer)) for member, given in _members(job)}
+        ids = by_task[task.id]
+        traffic = table.traffic(ids, texts, _sample(job, seed=seed))
+        findings.append(
+            TaskFinding(
+                task=task,
+                requests=len(ids),
+                share=len(ids) / len(table),
+                distinct_outputs=len({said for _, said in texts.values()}),
+                traffic=traffic,
+            )
+        )
+    everything = table.traffic(list(assignments), {}, ())
     return Audit(
-        requests=len(facts),
-        unassigned=sum(task_id is None for task_id in assignments.values()),
-        since=since,
-        until=until,
+        requests=len(table),
+        period=AuditPeriod(
+            since=datetime.fromtimestamp(everything.at[0], UTC), until=datetime.fromtimestamp(everything.at[-1], UTC)
+        ),
         tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
+        long_tail=table.traffic(by_task[None], {}, ()),
         assignments=assignments,
     )
 
 
-def _finding(
-    task: Task, job: Sequence[FrameGroup], facts: Sequence[_Facts], total: int, period: tuple[datetime, datetime]
-) -> TaskFinding:
-    outputs = {task.contract.canonical(member.answer) for group in job for member in group.members}
-    latencies = sorted(fact.latency_ms for fact in facts if fact.latency_ms is not None)
-    costs = [fact.cost_usd for fact in facts if fact.cost_usd is not None]
-    days = max((period[1] - period[0]).total_seconds() / 86_400, 1.0)
-    return TaskFinding(
-        task=task,
-        requests=len(facts),
-        share=len(facts) / total,
-        monthly_requests=_per_month([fact.at for fact in facts], period),
-        monthly_cost_usd=sum(costs, Decimal(0)) * Decimal(_DAYS_PER_MONTH / days) if costs else None,
-        unpriced_calls=sum(fact.unpriced for fact in facts),
-        latency_ms=_percentiles(latencies),
-        distinct_outputs=len(outputs),
-        clients=len({fact.client_id for fact in facts}),
-    )
-
-
-def _per_month(instants: Sequence[datetime], period: tuple[datetime, datetime]) -> Estimate:
-    """Requests per month from the daily counts of the period; the interval is that of their mean.
-
-    Less than two days tell nothing of how days differ: then the interval is that of a Poisson count.
-    """
-    first, last = period[0].date().toordinal(), period[1].date().toordinal()
-    per_day = Counter(instant.date().toordinal() for instant in instants)
-    days = max((period[1] - period[0]).total_seconds() / 86_400, 1.0)
-    value = len(instants) * _DAYS_PER_MONTH / days
-    counts = [per_day[day] for day in range(first, last + 1)]
-    if len(counts) > 2:
-        half = 1.96 * statistics.stdev(counts) / math.sqrt(len(counts)) * _DAYS_PER_MONTH
-        method = "mean of daily counts, normal interval"
-    else:
-        half = 1.96 * math.sqrt(len(instants)) * _DAYS_PER_MONTH / days
-        method = "Poisson count, normal interval"
-    return Estimate(value=value, ci_low=max(0.0, value - half), ci_high=value + half, n=len(counts), method=method)
-
-
-def _percentiles(ordered: Sequence[float]) -> Percentiles | None:
-    if not ordered:
-        return None
-    return Percentiles(p50=ordered[len(ordered) // 2], p95=ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))])
+def _sample(job: Sequence[FrameGroup], *, seed: int) -> list[SampledRequest]:
+    found = [
+        SampledRequest(at=member.at, request=member.request, input=given, answer=member.answer, frame=number)
+        for number, group in enumerate(job)
+        for member, given in zip(group.members, group.inputs, strict=True)
+    ]
+    if len(found) > SAMPLE:
+        chosen = np.random.default_rng(seed).choice(len(found), size=SAMPLE, replace=False)
+        found = [found[i] for i in chosen]
+    return sorted(found, key=lambda one: one.at)

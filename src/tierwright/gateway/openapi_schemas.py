@@ -245,7 +245,7 @@ _ANSWERS: Mapping[str, _Schema] = {
         settings_error=_said(_MAYBE_TEXT, "Why the last change of the settings was refused; null: it was not."),
         capture=_OBJECT,
         specialists=_OBJECT,
-        monitor=_OBJECT,
+        monitor=_said({"type": ["object", "null"]}, "null: this process does not watch what is live."),
     ),
     "Error": _object(
         ("error",),

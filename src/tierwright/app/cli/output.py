@@ -23,7 +23,7 @@ import typer
 from tierwright.app.settings import FILE_NAME, load_settings
 from tierwright.app.wiring import Parts, open_parts
 from tierwright.core.errors import InputError, ServiceError, TierwrightError
-from tierwright.core.estimate import Estimate
+from tierwright.core.estimate import Estimate, UsdEstimate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -154,6 +154,8 @@ def _plain(value: object) -> object:
     """Values that JSON has no type for."""
     if isinstance(value, Estimate):
         return estimate_json(value)
+    if isinstance(value, UsdEstimate):
+        return asdict(value)
     if isinstance(value, Decimal):
         return float(value)
     if isinstance(value, datetime):

@@ -11,13 +11,11 @@ from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
-    estimate_json,
     opened,
     say,
     show,
     table,
     unwritable,
-    usd,
 )
 from tierwright.app.settings import MAX_SEED
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
     from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.task import Task
-    from tierwright.curation.audit import Audit, TaskFinding
 
 app = typer.Typer(no_args_is_help=True, help="The recurring jobs in the traffic.")
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Its name or id.")]
@@ -51,7 +48,8 @@ def audit(
     if new:
         _join(config, days=days, seed=seed, as_json=as_json)
         return
-    from tierwright.curation.audit import audit as run  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.cli.audit import audit_json, audit_table  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.curation.audit import audit as run  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = run(parts.store, seed=seed, progress=say)
@@ -129,57 +127,6 @@ def _join(config: Path, *, days: int, seed: int, as_json: bool) -> None:
 
     document = [{"task": one.task.name, "frame": one.frame.id, "requests": one.requests} for one in joined]
     show({"joined": document}, as_json=as_json, text=tell)
-
-
-def audit_json(found: Audit) -> dict[str, Any]:
-    """The document of `task audit --json`."""
-    return {
-        "requests": found.requests,
-        "unassigned": found.unassigned,
-        "period": {"since": found.since, "until": found.until},
-        "tasks": [_finding_json(finding) for finding in found.tasks],
-    }
-
-
-def audit_table(console: Console, found: Audit) -> None:
-    """The audit for people."""
-    rows = [
-        (
-            finding.task.name,
-            finding.task.contract.kind.value,
-            f"{finding.requests:,}",
-            f"{100 * finding.share:.1f} %",
-            f"{finding.monthly_requests.value:,.0f}",
-            usd(finding.monthly_cost_usd),
-            f"{finding.latency_ms.p50:,.0f} ms" if finding.latency_ms else "-",
-            f"{finding.distinct_outputs:,}",
-            len(finding.task.frames),
-        )
-        for finding in found.tasks
-    ]
-    columns = ("task", "contract", ">requests", ">share", ">a month", ">cost a month", ">p50", ">answers", ">prompts")
-    table(
-        console, f"Tasks in {found.requests:,} requests, {found.since:%d %b} to {found.until:%d %b %Y}", columns, rows
-    )
-    console.print(f"{found.unassigned:,} requests belong to no recurring task.")
-
-
-def _finding_json(finding: TaskFinding) -> dict[str, Any]:
-    latency = finding.latency_ms
-    return {
-        "id": finding.task.id,
-        "name": finding.task.name,
-        "contract": finding.task.contract.kind.value,
-        "requests": finding.requests,
-        "share": finding.share,
-        "monthly_requests": estimate_json(finding.monthly_requests),
-        "monthly_cost_usd": finding.monthly_cost_usd,
-        "unpriced_calls": finding.unpriced_calls,
-        "latency_ms": {"p50": latency.p50, "p95": latency.p95} if latency else None,
-        "distinct_outputs": finding.distinct_outputs,
-        "clients": finding.clients,
-        "prompt_versions": len(finding.task.frames),
-    }
 
 
 def _task_json(task: Task) -> dict[str, Any]:

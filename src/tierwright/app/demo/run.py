@@ -149,7 +149,7 @@ def _ring(
         turns = [turn(parts, task, progress=stages.say) for task in _by_volume(parts, found)]
         _await_specialists(parts)
     with stages.stage("live", f"sending the last {len(log.live):,} requests with the specialists live"):
-        joiner = Joiner(parts.store, since=found.until, seed=options.seed)
+        joiner = Joiner(parts.store, since=found.period.until, seed=options.seed)
         driven, joined = _live(driver, log, parts, joiner, progress)
     with stages.stage("score", "scoring"):
         begin, end = log.live[0].recorded_at, log.live[-1].recorded_at + timedelta(seconds=1)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from tests.fakes import NOON, a_contract, a_task, after, an_estimate, an_inference
+from tests.fakes import NOON, a_contract, a_task, after, an_inference
+from tests.traffic import task_traffic
 from tierwright.app.demo.driver import Driven
 from tierwright.app.demo.labels import KeyEntry
 from tierwright.app.demo.score import score
@@ -17,6 +18,7 @@ from tierwright.app.ring import Turn
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.ids import InferenceId, TaskId
 from tierwright.curation.audit import Audit, TaskFinding
+from tierwright.curation.task_traffic import AuditPeriod
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -92,16 +94,18 @@ def scored(
             task=task,
             requests=100,
             share=0.5,
-            monthly_requests=an_estimate(100.0),
-            monthly_cost_usd=None,
-            unpriced_calls=0,
-            latency_ms=None,
             distinct_outputs=3,
-            clients=1,
+            traffic=task_traffic(100),
         )
         for task in known
     )
-    audit = Audit(requests=200, unassigned=0, since=NOON, until=after(DAY), tasks=findings, assignments={})
+    audit = Audit(
+        requests=200,
+        period=AuditPeriod(since=NOON, until=after(DAY)),
+        tasks=findings,
+        long_tail=task_traffic(0),
+        assignments={},
+    )
     return score(
         cast("Parts", SimpleNamespace(store=store)),
         [Turn(task=task, verdict="superior", reason="") for task in known],

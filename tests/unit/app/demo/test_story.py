@@ -19,11 +19,13 @@ from tests.fakes import (
     an_estimate,
     an_evaluation,
 )
+from tests.traffic import task_traffic
 from tierwright.app.demo.story import Latencies, Outcome, TaskOutcome, document, tell
 from tierwright.app.ring import Turn
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.ids import InferenceId, TaskId
 from tierwright.curation.audit import Audit, TaskFinding
+from tierwright.curation.task_traffic import AuditPeriod
 from tierwright.training.ladder import Rung
 
 NOTHING = Latencies(local_p50=None, local_p95=None, frontier_p50=None, frontier_p95=None)
@@ -36,12 +38,8 @@ def a_finding(**changes: Any) -> TaskFinding:
         "task": a_task(name="proposed-by-audit"),
         "requests": 700,
         "share": 0.7,
-        "monthly_requests": an_estimate(700.0, ci_low=600.0, ci_high=800.0),
-        "monthly_cost_usd": Decimal("1.5"),
-        "unpriced_calls": 0,
-        "latency_ms": None,
         "distinct_outputs": 9,
-        "clients": 2,
+        "traffic": task_traffic(700),
     }
     return TaskFinding(**fields | changes)
 
@@ -96,9 +94,8 @@ def an_outcome(**changes: Any) -> Outcome:
         "live_days": 10,
         "audit": Audit(
             requests=800,
-            unassigned=40,
-            since=NOON,
-            until=after(86_400),
+            period=AuditPeriod(since=NOON, until=after(86_400)),
+            long_tail=task_traffic(40),
             tasks=(a_finding(), a_finding(task=OPEN, requests=60, share=0.06)),
             assignments={InferenceId("i1"): TaskId("task-1")},
         ),
