@@ -70,7 +70,7 @@ def test_another_job_does_not_join(store: Store) -> None:
     """A new prompt about the same texts with other answers joins nothing and founds nothing."""
     pairs = tickets(420, 22)
     store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
-    joiner = Joiner(store, since=audit(store, seed=1).until, seed=1)
+    joiner = Joiner(store, since=audit(store, seed=1).period.until, seed=1)
     other = "Say how the customer feels. Answer with one word: calm, cross or neutral. Nothing but the word."
     moods = [(text, ("calm", "cross", "neutral")[n % 3]) for n, (text, _) in enumerate(pairs[300:])]
     store.append(asked(moods, other, start=300))
