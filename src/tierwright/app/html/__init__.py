@@ -1,0 +1,1 @@
+"""Reports as single HTML files: no script, nothing fetched, fit for printing."""
