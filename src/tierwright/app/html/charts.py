@@ -88,38 +88,47 @@ def columns(title: str, values: Sequence[float], labels: Sequence[str], *, width
 def lines(
     title: str, series: Sequence[Line], *, x_shown: Callable[[float], str], y_shown: Callable[[float], str]
 ) -> str:
-    """Lines over a logarithmic x axis, from 0 upwards; what is not above 0 on the x axis is left out."""
+    """Lines over two logarithmic axes; points that are not above 0 on both are left out."""
     drawn = [
-        Line(name=one.name, points=[(x, y) for x, y in one.points if x > 0 and math.isfinite(y)]) for one in series
+        Line(name=one.name, points=[(x, y) for x, y in one.points if x > 0 and y > 0 and math.isfinite(y)])
+        for one in series
     ]
     drawn = [one for one in drawn if one.points]
     if not drawn:
         return ""
-    height, left, bottom, right = 300, 90, 40, 20
-    xs = [math.log10(x) for one in drawn for x, _ in one.points]
-    first, last = min(xs), max(xs)
-    top = max(y for one in drawn for _, y in one.points) or 1.0
-
-    def place(x: float, y: float) -> str:
-        across = (math.log10(x) - first) / ((last - first) or 1.0)
-        return f"{left + (_WIDTH - left - right) * across:.1f} {(height - bottom) * (1 - y / top) + 10:.1f}"
-
-    marks = [f'<path class="axis" d="M{left} 10V{height - bottom + 10}H{_WIDTH - right}"/>']
-    for at in range(5):
-        y = top * at / 4
-        marks.append(_small(left - 6, float(place(10**first, y).split()[1]) + 4, y_shown(y), "end"))
-    for exponent in range(math.ceil(first), math.floor(last) + 1):
-        x = float(place(10.0**exponent, 0).split()[0])
-        marks.append(_small(x, height - 8, x_shown(10.0**exponent), "middle"))
+    height, left, bottom, right, top = 300, 90, 30, 40, 10
+    across = _Scale([x for one in drawn for x, _ in one.points], left, _WIDTH - right)
+    upwards = _Scale([y for one in drawn for _, y in one.points], height - bottom, top)
+    marks = [f'<path class="axis" d="M{left} {top}V{height - bottom}H{_WIDTH - right}"/>']
+    marks += [_small(left - 6, upwards(y) + 4, y_shown(y), "end") for y in upwards.powers]
+    marks += [_small(across(x), height - 8, x_shown(x), "middle") for x in across.powers]
     for at, one in enumerate(drawn):
         colour, dashes = _STROKES[at % len(_STROKES)]
         stroke = f'class="line" style="stroke:var({colour})" stroke-dasharray="{dashes}"'
-        path = "L".join(place(x, max(y, 0.0)) for x, y in one.points)
+        path = "L".join(f"{across(x):.1f} {upwards(y):.1f}" for x, y in one.points)
         marks.append(
             f'<path {stroke} d="M{path}"/><path {stroke} d="M{left + 14} {24 + 18 * at}h34"/>'
             f'<text x="{left + 56}" y="{28 + 18 * at}">{escape(one.name)}</text>'
         )
     return _svg(title, "".join(marks), height=height)
+
+
+class _Scale:
+    """A logarithmic axis from the power of ten below the values to the one above, between two places."""
+
+    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
+        self._low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+        self._high = max(high, self._low + 1)
+        self._start, self._end = start, end
+
+    def __call__(self, value: float) -> float:
+        part = (math.log10(value) - self._low) / (self._high - self._low)
+        return self._start + (self._end - self._start) * part
+
+    @property
+    def powers(self) -> list[float]:
+        """The powers of ten on the axis."""
+        return [10.0**exponent for exponent in range(self._low, self._high + 1)]
 
 
 def _small(x: float, y: float, text: str, anchor: str) -> str:

@@ -63,12 +63,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
-    """Figures that stand out, each over its name."""
-    return (
-        '<div class="facts">'
-        + "".join(f"<div><b>{escape(figure)}</b><span>{escape(name)}</span></div>" for name, figure in pairs)
-        + "</div>\n"
-    )
+    """Figures that stand out, each over its name; an interval in brackets behind one stands out less."""
+    return f'<div class="facts">{"".join(_fact(name, figure) for name, figure in pairs)}</div>\n'
+
+
+def _fact(name: str, figure: str) -> str:
+    value, bracket, interval = figure.partition(" (")
+    shown = f"<b>{escape(value)}</b>" + (f"<span>({escape(interval)}</span><br>" if bracket else "")
+    return f"<div>{shown}<span>{escape(name)}</span></div>"
 
 
 def listing(lines: Sequence[str]) -> str:
