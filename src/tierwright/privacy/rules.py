@@ -1,0 +1,235 @@
+"""What a number, a token or an address in a text is, and whether that is personal.
+
+Owns the rules; refuses to know encodings (`views`) and how a whole text is gone through (`detector`).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from tierwright.privacy.digits import MOST
+from tierwright.privacy.finding import Found
+from tierwright.privacy.identifiers import ALONE_LENGTHS, labelled, luhn, matching_mixed, unlabelled
+from tierwright.privacy.words import Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tierwright.privacy.digits import Number
+    from tierwright.privacy.words import Labels
+
+#: First digits and lengths of payment cards (ISO/IEC 7812 ranges of the large schemes).
+_CARDS: Final = (
+    (re.compile(r"4"), frozenset({13, 16, 19})),
+    (re.compile(r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720"), frozenset({16})),
+    (re.compile(r"3[47]"), frozenset({15})),
+    (re.compile(r"3[0689]"), frozenset({14, 15, 16, 17, 18, 19})),
+    (re.compile(r"35|2131|1800"), frozenset({15, 16, 17, 18, 19})),
+    (re.compile(r"6"), frozenset({13, 16, 17, 18, 19})),
+    (re.compile(r"50|5[6-9]"), frozenset(range(12, 20))),
+)
+_CARD_LENGTHS = range(12, 20)
+#: Digits of the numbers that a checksum tells without a label.
+CHECKED_LENGTHS: Final = frozenset(_CARD_LENGTHS) | ALONE_LENGTHS
+#: E.164: digits of a telephone number at most; what people write is six at least.
+_PHONE_LENGTHS = range(6, 16)
+#: A day in figures, with what may stand between.
+_DATE = re.compile(
+    r"(?:19|20)\d\d([./ -])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)"
+    r"|(?:(?:0?[1-9]|[12]\d|3[01])([./ -])(?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])([./ -])(?:0?[1-9]|[12]\d|3[01]))"
+    r"(?:\2|\3)(?:19|20)?\d\d(?!\d|\2\d|\3\d)"
+)
+_YEARS = re.compile(r"(?:19|20)\d\d ?[-/ ] ?(?:19|20)\d\d")
+_AMOUNT = re.compile(r"[$\u20ac\u00a3\u00a5\u20b9\u20a9#%] ?\Z|\d[.,]\Z")
+#: What stands before the later groups of a date or of another number.
+_PART_OF_MORE = re.compile(r"\d[./: -]?\Z|\d, ?\Z")
+_GOES_ON = re.compile(r"[./: -]?\d")
+#: An extension behind a telephone number.
+_EXTENSION = re.compile(r"\s{0,2}(?:x|ext\.?|extension|#|poste|Durchwahl|-)\s?\d{1,6}(?!\d)", re.IGNORECASE)
+#: Groups of telephone numbers of few digits, as they are written where they have no more.
+_SHORT = frozenset(
+    {
+        (3, 4),
+        (4, 4),
+        (2, 2, 2, 2),
+        (2, 6),
+        (3, 2, 2),
+        (2, 3, 3),
+        (1, 3, 4),
+        (2, 3, 2),
+        (3, 5),
+        (4, 3),
+        (3, 3, 3),
+        (3, 2, 3),
+        (2, 2, 2),
+    }
+)
+_IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
+#: Characters of an IBAN at most (ISO 13616), and digits that even the one with the most letters (Malta) has.
+_LONGEST_IBAN, _IBAN_DIGITS = 34, 7
+#: Labels whose numbers are personal whatever their form, with the type they give.
+_LABELS: Final = (
+    (Topic.HEALTH, "health_id"),
+    (Topic.PERSON, "national_id"),
+    (Topic.ACCOUNT, "account"),
+    (Topic.FILE, "file_number"),
+)
+#: Kinds of numbers that a label of health speaks of.
+_HEALTH: Final = frozenset({"us.npi", "gb.nhs", "nz.nhi"})
+
+
+def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) -> Iterator[Found]:
+    """What one number may be; nothing where it is an amount, a date or a count.
+
+    `settled`: it begins inside a number that was recognised, so that only a checksum is evidence for another one.
+    """
+    digits, start, end, sizes = number
+    if len(digits) > MOST or not digits.strip("0"):
+        return
+    if len(digits) in _CARD_LENGTHS:
+        yield from _card(number, labels)
+    if not settled:
+        yield from _phone(text, number, labels)
+    if _AMOUNT.search(text, max(0, start - 2), start):
+        return
+    kind = unlabelled(digits, sizes)
+    if kind is not None:
+        yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
+    if settled:
+        return
+    written = text[start:end]
+    # A social security number's hyphens are as telling as a label.
+    if sizes == (3, 2, 4) and digits[:3] not in {"000", "666"} and digits[0] != "9":
+        yield Found(type="us_ssn", start=start, end=end, detector="us.ssn", validated=False)
+    if not is_date(written, sizes):
+        yield from _labelled(digits, start, end, labels)
+
+
+def _labelled(digits: str, start: int, end: int, labels: Labels) -> Iterator[Found]:
+    """A number that a label says is somebody's, whatever its checksum says."""
+    for topic, kind_type in _LABELS:
+        if labels.near(start, end, topic):
+            kinds = [kind.name for kind in labelled(digits) if (kind.name in _HEALTH) == (topic is Topic.HEALTH)]
+            known = bool(kinds) and topic in {Topic.HEALTH, Topic.PERSON}
+            yield Found(type=kind_type, start=start, end=end, detector=kinds[0] if known else "label", validated=known)
+            return
+
+
+def is_date(written: str, sizes: tuple[int, ...]) -> bool:
+    """Whether a number is a day or a span of years."""
+    if len(sizes) > 4 or (len(set(re.sub(r"\d", "", written))) == 1 and len(sizes) > 3):
+        return False
+    return _DATE.match(written) is not None or _YEARS.match(written) is not None
+
+
+def _card(number: Number, labels: Labels) -> Iterator[Found]:
+    digits = number.digits
+    known = any(begin.match(digits) and len(digits) in lengths for begin, lengths in _CARDS)
+    if known and luhn(digits) and len(set(digits)) > 1:
+        yield Found(type="card", start=number.start, end=number.end, detector="luhn", validated=True)
+    elif labels.near(number.start, number.end, Topic.CARD):
+        yield Found(type="card", start=number.start, end=number.end, detector="label", validated=False)
+
+
+def _phone(text: str, number: Number, labels: Labels) -> Iterator[Found]:
+    digits, start, end, sizes = number
+    if len(digits) not in _PHONE_LENGTHS:
+        return
+    opening = text[max(0, start - 2) : start]
+    start -= len(opening) - len(opening.rstrip("(+"))
+    if "+" in opening or (digits.startswith("00") and len(digits) >= 10):
+        known = _possible(f"+{digits.removeprefix('00')}")
+        yield Found(type="phone", start=start, end=_extended(text, end), detector="e164", validated=known)
+        return
+    written = text[number.start : end]
+    if is_date(written, sizes) or _AMOUNT.search(opening):
+        return
+    alone = _PART_OF_MORE.search(opening) is None and _GOES_ON.match(text, end) is None
+    if _looks_like_phone(sizes, digits, opening, written, alone=alone) or labels.near(start, end, Topic.PHONE):
+        yield Found(type="phone", start=start, end=_extended(text, end), detector="form", validated=False)
+
+
+def _extended(text: str, end: int) -> int:
+    """Where a number ends with its extension."""
+    found = _EXTENSION.match(text, end)
+    return end if found is None else found.end()
+
+
+def _looks_like_phone(sizes: tuple[int, ...], digits: str, before: str, written: str, *, alone: bool) -> bool:
+    """Whether the groups are those of a telephone number as it is written in its country."""
+    if len(sizes) == 1:
+        return False
+    if "(" in before or "(" in written:
+        return 8 <= len(digits) <= 13 and max(sizes) <= 8
+    if sizes in {(3, 3, 4), (1, 3, 3, 4)}:
+        return digits[-10] not in "01" or digits[0] == "0" or sizes == (3, 3, 4)
+    if sizes in _SHORT:
+        return alone
+    return digits[0] == "0" and 9 <= len(digits) <= 12 and sizes[0] >= 2 and len(set(written)) > 3
+
+
+@lru_cache(maxsize=1024)
+def _possible(number: str) -> bool:
+    """Whether a number in international form has a length its country gives out."""
+    import phonenumbers  # noqa: PLC0415 - a sixth of a second, and few texts hold such a number
+
+    try:
+        return bool(phonenumbers.is_possible_number(phonenumbers.parse(number, None)))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def mixed_rules(text: str, start: int, end: int, labels: Labels) -> Iterator[Found]:
+    """What a token of letters and digits may be."""
+    token = text[start:end]
+    for kind in matching_mixed(token):
+        yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
+        return
+    digits = sum(map(str.isdigit, token))
+    if (digits >= 5 and len(token) <= 24) or (digits >= 2 and token.isupper() and 6 <= len(token) <= 12):
+        for topic, kind_type in _LABELS:
+            if labels.near(start, end, topic):
+                yield Found(type=kind_type, start=start, end=end, detector="label", validated=False)
+                return
+
+
+def iban(text: str, start: int, end: int, labels: Labels) -> Iterator[Found]:
+    """An IBAN that begins at a place (ISO 13616); its end is where its country says."""
+    written = text[start:end]
+    compact = re.sub(r"[ .-]", "", written).upper()[:_LONGEST_IBAN]
+    if sum(map(str.isdigit, compact)) < _IBAN_DIGITS or not _IBAN.match(compact):
+        return
+    from stdnum.iban import is_valid  # noqa: PLC0415 - late, with the tables it reads
+
+    for length in range(len(compact), 14, -1):
+        if is_valid(compact[:length]):
+            reach = start + _extent(written, length)
+            yield Found(type="iban", start=start, end=reach, detector="iban", validated=True)
+            return
+    if labels.near(start, end, Topic.ACCOUNT):
+        yield Found(type="iban", start=start, end=end, detector="label", validated=False)
+
+
+def _extent(written: str, letters: int) -> int:
+    """Characters of the text that hold so many letters and digits."""
+    seen = 0
+    for place, character in enumerate(written):
+        seen += character not in " .-"
+        if seen == letters:
+            return place + 1
+    return len(written)
+
+
+def address(text: str, start: int, end: int, _labels: Labels) -> Iterator[Found]:
+    """An IP address; nothing where it is a version, a time or a row of letters."""
+    token = text[start:end].strip(".:").split("%", 1)[0]
+    start = text.index(token, start)
+    try:
+        found = ipaddress.ip_address(token)
+    except ValueError:
+        return
+    if any(character.isdigit() for character in token):
+        yield Found(type="ip", start=start, end=start + len(token), detector=f"ipv{found.version}", validated=True)

@@ -1,0 +1,150 @@
+"""Words that say what the number beside them is, in many languages.
+
+Owns the lists and the look around a place; refuses to know what numbers look like.
+"""
+
+# ruff: noqa: RUF001 - words of other languages are written in letters that look like Latin ones
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Characters before and after a number that are looked at.
+_BEFORE, _AFTER = 48, 24
+
+
+class Topic(StrEnum):
+    """What a label speaks of."""
+
+    CARD = "card"
+    PHONE = "phone"
+    #: Bank accounts, and whatever else an account is kept under.
+    ACCOUNT = "account"
+    #: Numbers that a state gives to a person: identity, tax, social insurance, passport, licence.
+    PERSON = "person"
+    #: Numbers of patients, charts, prescriptions and health insurance.
+    HEALTH = "health"
+    #: Numbers of somebody's contract, case or membership.
+    FILE = "file"
+    #: Passwords, keys and codes.
+    SECRET = "secret"  # noqa: S105 - the name of a topic
+
+
+#: Languages in order: English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, then others.
+_WORDS: Final[dict[Topic, str]] = {
+    Topic.CARD: """credit card|debit card|card number|card no|card|visa|mastercard|amex|american express|cvv|maestro
+        |kreditkarte|kartennummer|karte|carte bancaire|numéro de carte|carte|tarjeta|carta di credito|carta
+        |cartão|creditcard|kaart|karta|karty|kreditkort|kort|luottokortti|карта|карты|kredi kartı|卡号
+        |信用卡|カード|카드|بطاقة""",
+    Topic.PHONE: """phone|telephone|tel|mobile|cell|call|fax|sms|text me|whatsapp|reach me|dial|ring|contact number
+        |contact|telefon|telefonnummer|handy|mobil|rufnummer|anrufen|ruf|téléphone|tél|portable|appelez
+        |teléfono|móvil|celular|llame|llamar|telefono|cellulare|chiamare|telefone|telemóvel|ligue|telefoon
+        |mobiel|bellen|komórka|zadzwoń|telefonu|puhelin|puhelinnumero|телефон|тел|电话|手机|電話|전화|هاتف|جوال""",
+    Topic.ACCOUNT: """account|acct|routing|aba|sort code|iban|bic|swift|bank|konto|kontonummer|bankverbindung|compte|rib
+        |cuenta|conto|conta|agência|rekening|rekeningnummer|konta|bankkonto|tili|tilinumero|счет|счёт|hesap|账号|账户
+        |口座|계좌|حساب""",
+    Topic.PERSON: """ssn|social security|social insurance|sin|itin|ein|tin|tax id|tax number|tax file|taxpayer|tfn|abn
+        |national id|national insurance|nino|identity number|identity card|id number|id no|id card|identification
+        |passport|driver's license|driver license|driver's licence|driving licence|driving license|licence number
+        |license number|green card|visa number|alien number|voter|utr|steuer-id|steueridentifikationsnummer
+        |steuernummer|sozialversicherungsnummer|sozialversicherung|ausweis|ausweisnummer|personalausweis|reisepass
+        |reisepassnummer|passnummer|führerschein|idnr|ahv|svnr|sécurité sociale|nir|numéro fiscal|carte d'identité
+        |passeport|permis de conduire|registre national|dni|nie|nif|cif|seguridad social|documento|pasaporte|cedula
+        |cédula|curp|rfc|rut|run|cuit|cuil|nit|codice fiscale|partita iva|carta d'identità|passaporto|patente
+        |cpf|cnpj|contribuinte|cartão de cidadão|passaporte|rg|bsn|burgerservicenummer|sofinummer|paspoort
+        |rijbewijs|rijksregister|pesel|nip|dowód|paszport|prawo jazdy|personnummer|fødselsnummer|fodselsnummer
+        |cpr|henkilötunnus|hetu|kennitala|isikukood|asmens kodas|personas kods|rodné číslo|rodne cislo|oib|egn
+        |егн|cnp|emso|emšo|jmbg|személyi|adóazonosító|amka|αμκα|αφμ|afm|tc kimlik|kimlik|pps|ppsn|aadhaar|aadhar|pan
+        |nric|fin|nik|ktp|npwp|инн|снилс|паспорт|рнокпп|身份证|身分證|身分証|护照|マイナンバー|個人番号|旅券|주민등록번호|주민번호
+        |주민|여권|teudat|תעודת זהות|דרכון|الرقم القومي|هوية|جواز""",
+    Topic.HEALTH: """mrn|medical record|patient|chart|npi|dea|mbi|medicare|medicaid|health plan|health insurance|nhs
+        |beneficiary|prescription|rx|patientennummer|krankenversicherung|versichertennummer|krankenkasse|dossier médical
+        |carte vitale|mutuelle|historia clínica|paciente|tarjeta sanitaria|tessera sanitaria|paziente|prontuário
+        |cartão sus|patiënt|patiëntnummer|zorgverzekering|pacjent|pacjenta|пациент|полис|病历号|患者|환자""",
+    Topic.FILE: """policy|member|membership|claim|case|customer|client|subscriber|insured|employee|staff|student|docket
+        |versicherungsnummer|police|policennummer|mitgliedsnummer|mitglied|kundennummer|aktenzeichen|vertragsnummer
+        |vorgangsnummer|personalnummer|police d'assurance|dossier|adhérent|numéro client|sinistre|póliza|expediente
+        |socio|cliente|siniestro|polizza|pratica|tessera|apólice|processo|polis|polisnummer|dossiernummer|klantnummer
+        |polisa|polisy|sprawa|klienta""",
+    Topic.SECRET: """password|passwd|passcode|pwd|pin|secret|api key|api_key|apikey|token|passwort|kennwort|mot de passe
+        |contraseña|clave|senha|wachtwoord|hasło|пароль|密码|パスワード|비밀번호""",
+}
+
+
+#: What may be glued to a label.
+_GLUED: Final = ("nummer", "number", "num", "nr", "no", "er", "e", "n", "s", "#", "")
+
+
+def _table() -> dict[str, frozenset[Topic]]:
+    table: dict[str, set[Topic]] = {}
+    for topic, words in _WORDS.items():
+        for word in words.split("|"):
+            table.setdefault(" ".join(word.split()), set()).add(topic)
+    return {word: frozenset(topics) for word, topics in table.items()}
+
+
+_TOPICS: Final = _table()
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_LATIN = re.compile(r"[a-z\u00c0-\u04ff']")
+#: What ends a sentence or an item: a label before it speaks of something else.
+_BREAK = re.compile(r"[!?;]\s|\.\s+(?=[A-Z\u00c0-\u00dd])|\n\s*\n")
+
+
+class Labels:
+    """Where the labels of a text are; they are looked for once, with the first question."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._places: list[tuple[int, int, frozenset[Topic]]] | None = None
+        self._starts: list[int] = []
+
+    def near(self, start: int, end: int, topic: Topic) -> bool:
+        """Whether a label of the topic stands shortly before a place, in the same sentence, or right behind it."""
+        if self._places is None:
+            self._places = list(_labels(self._text))
+            self._starts = [place[0] for place in self._places]
+        first = bisect_left(self._starts, start - _BEFORE)
+        for at in range(first, len(self._places)):
+            low, high, topics = self._places[at]
+            if low >= end + _AFTER:
+                return False
+            if topic in topics and (high <= start or low >= end):
+                between = self._text[high:start] if high <= start else self._text[end:low]
+                if _BREAK.search(between) is None:
+                    return True
+        return False
+
+
+def _labels(text: str) -> Iterator[tuple[int, int, frozenset[Topic]]]:
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = "".join(c if len(c.lower()) != 1 else c.lower() for c in text)
+    for match in _finder().finditer(_SURROGATE.sub("\ufffd", lowered)):
+        word, start, end = match.group(), match.start(), match.end()
+        if _LATIN.match(word) and (lowered[start - 1 : start].isalpha() or lowered[end : end + 1].isalpha()):
+            continue
+        yield start, end, _topics(word)
+
+
+@lru_cache(maxsize=4096)
+def _topics(word: str) -> frozenset[Topic]:
+    found = (_TOPICS.get(word.removesuffix(tail)) for tail in _GLUED if word.endswith(tail))
+    return next((topics for topics in found if topics is not None), frozenset())
+
+
+@lru_cache(maxsize=1)
+def _finder() -> Any:
+    import re2  # noqa: PLC0415 - not before the first text that holds a number
+
+    options = re2.Options()
+    options.longest_match = True
+    tails = "|".join(re2.escape(tail) for tail in _GLUED if tail)
+    words = "|".join(re2.escape(word) for word in sorted(_TOPICS))
+    return re2.compile(f"(?:{words})(?:{tails})?", options)
