@@ -96,9 +96,10 @@ def main() -> None:
     for row in rows:
         print(
             f"n={row['requests']:>9,} audit {row['audit_s']:6.1f} s "
-            f"({row['requests'] / row['audit_s']:,.0f} requests/s), processor {row['processor_s']:6.1f} s, peak {row['peak_mb']:,.0f} MiB, tasks={row['tasks']} "
-            f"ARI={row['adjusted_rand_index']:.4f} long tail assigned={row['long_tail_assigned']:,} of "
-            f"{row['long_tail']:,}; filled in {row['fill_s']:.0f} s, load {row['load']:.1f}"
+            f"({row['requests'] / row['audit_s']:,.0f} requests/s), processor {row['processor_s']:6.1f} s, "
+            f"peak {row['peak_mb']:,.0f} MiB, tasks={row['tasks']} ARI={row['adjusted_rand_index']:.4f} "
+            f"long tail assigned={row['long_tail_assigned']:,} of {row['long_tail']:,}; "
+            f"filled in {row['fill_s']:.0f} s, load {row['load']:.1f}"
         )
     if slope:
         print(

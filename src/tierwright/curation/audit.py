@@ -18,6 +18,7 @@ from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore, TrafficStore
 from tierwright.core.task import Task
 from tierwright.curation.contracts import infer_contract, widen
+from tierwright.curation.discovery import SAMPLE as DISCOVERY_SAMPLE
 from tierwright.curation.discovery import Discovery
 from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
@@ -82,12 +83,15 @@ class AuditStore(InferenceStore, TrafficStore, TaskStore, Protocol):
     """What an audit reads and writes."""
 
 
-def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None) -> Audit:
+def audit(
+    store: AuditStore, *, seed: int, progress: Progress = lambda *_: None, sample: int = DISCOVERY_SAMPLE
+) -> Audit:
     """Finds the tasks in all captured traffic, keeps them, and says of each inference which it belongs to.
 
     A task found before keeps its id, and its name where a person chose it; one made from labelled history stays as it
     is, and what its people's labels say of its answers is kept where its traffic is found. A wording of a known task
-    that is not found again stays with it. Raises NotEnoughData where there is no traffic, or nothing in it recurs.
+    that is not found again stays with it. Frames are looked for in `sample` requests at a time at most, and recognised
+    in all of them. Raises NotEnoughData where there is no traffic, or nothing in it recurs.
     """
     table = _read(store, progress)
     if not len(table):
@@ -95,7 +99,7 @@ def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None)
             "there is no traffic to audit: import a log with `tierwright traffic import FILE`, "
             "or send requests through `tierwright serve`"
         )
-    discovery = Discovery(store, table, seed=seed, progress=progress)
+    discovery = Discovery(store, table, seed=seed, progress=progress, sample=sample)
     rest = discovery.look()
     if not discovery.frames:
         raise NotEnoughData(

@@ -21,6 +21,7 @@ from tierwright.curation.contracts import LABEL_CHARACTERS, infer_contract, is_c
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import prompt_of
 from tierwright.curation.observation import ObservationReader, Refusal, read_texts
+from tierwright.curation.traffic_table import text_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,13 +70,24 @@ class FoundFrame:
     #: Answers given outside the sample and how often, where they come from a closed set; at most 2,000 different ones.
     others: Counter[str] = field(default_factory=Counter)
 
+    def count(self, answer: str) -> None:
+        """Counts an answer from outside the sample, if it may be made of members of closed sets."""
+        heads = len(self.contract.heads)
+        if heads and (answer in self.others or len(self.others) < _ANSWERS):
+            said = answer.strip()
+            if len(said) <= 2 * LABEL_CHARACTERS * heads:
+                self.others[said] += 1
+
 
 class Discovery:
     """Looks for frames in the traffic of a table and marks there which request has which."""
 
-    def __init__(self, store: TrafficStore, table: TrafficTable, *, seed: int, progress: Progress) -> None:
+    def __init__(
+        self, store: TrafficStore, table: TrafficTable, *, seed: int, progress: Progress, sample: int = SAMPLE
+    ) -> None:
+        """`sample`: requests of a round's sample at most."""
         self._store, self._table, self._progress = store, table, progress
-        self._seed = seed
+        self._seed, self._most = seed, sample
         #: By the numbers that the table holds.
         self.frames: list[FoundFrame] = []
         #: The sampled requests that have a frame, by row.
@@ -110,6 +122,7 @@ class Discovery:
     ) -> NDArray[np.int64]:
         """Marks which of the rows have one of these frames, numbered from `first`; returns those that have none."""
         index = FrameIndex(frame for frame, _ in frames)
+        keys = [AnswerKeys(contract) for _, contract in frames]
         for done, (row, content) in enumerate(self._contents(rows)):
             if done % _WORD_EVERY == 0:
                 self._progress(stage, done, len(rows))
@@ -121,25 +134,25 @@ class Discovery:
             found = index.find(request)
             if found is not None:
                 place, given = found
-                contract = frames[place][1]
-                self._table.mark(row, first + place, given, answer_form(contract, answer))
-                if contract.heads and first + place < len(self.frames):
-                    _count(self.frames[first + place].others, answer.strip(), contract)
+                self._table.mark(row, first + place, given, keys[place].of(answer))
+                if first + place < len(self.frames):
+                    self.frames[first + place].count(answer)
         self._progress(stage, len(rows), len(rows))
         return self._without_frame(rows)
 
     def _drawn(self, pending: NDArray[np.int64], rng: np.random.Generator, number: int) -> dict[int, Observation]:
         """A uniform sample of the rows, as far as they can be read, ascending; rows that can't are refused."""
-        wanted = min(SAMPLE, len(pending))
+        wanted = min(self._most, len(pending))
         stage = f"reading {wanted:,} of {len(pending):,} requests, round {number}"
         order = pending if wanted == len(pending) else rng.permutation(pending)
         found: dict[int, Observation] = {}
         size = 0
-        for start in range(0, len(order), _DRAWN_AT_ONCE):
-            if len(found) >= SAMPLE or size >= _SAMPLE_BYTES:
-                break
-            self._progress(stage, min(len(found), wanted), wanted)
-            for row, content in self._contents(np.sort(order[start : start + _DRAWN_AT_ONCE])):
+        at = 0
+        while at < len(order) and len(found) < self._most and size < _SAMPLE_BYTES:
+            self._progress(stage, len(found), wanted)
+            some = order[at : at + min(_DRAWN_AT_ONCE, self._most - len(found))]
+            at += len(some)
+            for row, content in self._contents(np.sort(some)):
                 one = self._observation(row, content)
                 if one is not None:
                     found[row] = one
@@ -187,14 +200,33 @@ class Discovery:
         for group in groups:
             number, contract = len(self.frames), _contract(group)
             self.frames.append(FoundFrame(group=group, contract=contract))
+            keys = AnswerKeys(contract)
             for member, given in zip(group.members, group.inputs, strict=True):
                 row = row_of[member.id]
                 self._sampled[row] = member
-                self._table.mark(row, number, given, answer_form(contract, member.answer))
+                self._table.mark(row, number, given, keys.of(member.answer))
 
     def _without_frame(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of the rows that can be read and have no frame."""
         return rows[(self._table.frames()[rows] < 0) & self._table.is_readable()[rows]]
+
+
+class AnswerKeys:
+    """Keys of the answers of one frame, equal where `answer_form` is; what is said often is worked out once."""
+
+    def __init__(self, contract: OutputContract) -> None:
+        self._contract = contract
+        self._known: dict[str, int] = {}
+
+    def of(self, answer: str) -> int:
+        """The key."""
+        key = self._known.get(answer)
+        if key is None:
+            key = text_key(answer_form(self._contract, answer))
+            # Free texts hardly recur, and would fill the memory.
+            if self._contract.heads and len(self._known) < _ANSWERS:
+                self._known[answer] = key
+        return key
 
 
 def answer_form(contract: OutputContract, answer: str) -> str:
@@ -211,12 +243,6 @@ def _contract(group: FrameGroup) -> OutputContract:
     step = max(1, len(group.members) // _KIND_SAMPLE)
     answers = [member.answer for member in group.members[::step]]
     return infer_contract(group.inputs[::step], answers, prompt_of(group.frame))
-
-
-def _count(answers: Counter[str], answer: str, contract: OutputContract) -> None:
-    """Counts an answer that may be made of members of closed sets."""
-    if answer in answers or (len(answers) < _ANSWERS and len(answer) <= 2 * LABEL_CHARACTERS * len(contract.heads)):
-        answers[answer] += 1
 
 
 def _well_seen(groups: Sequence[FrameGroup]) -> list[FrameGroup]:

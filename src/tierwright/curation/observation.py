@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tierwright.core.chat import decode_answer, decode_request, read_answer, read_request
+from tierwright.core.chat import decode_answer, decode_request, read_answer_text, read_request
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _request(raw: bytes) -> ChatRequest:
 
 def _answer_text(raw: bytes) -> str | None:
     payload = _decoded(raw)
-    return (decode_answer(raw) if payload is None else read_answer(payload)).text
+    return decode_answer(raw).text if payload is None else read_answer_text(payload)
 
 
 def _decoded(raw: bytes) -> object:

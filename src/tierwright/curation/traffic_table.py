@@ -80,11 +80,11 @@ class TrafficTable:
             self._names.append(task_id)
         return code
 
-    def mark(self, row: int, frame: int, given: str, answer: str) -> None:
-        """Says which frame a request has, with its input and the form of its answer that is compared."""
+    def mark(self, row: int, frame: int, given: str, answer_key: int) -> None:
+        """Says which frame a request has, with its input and the key of its answer's form."""
         self._frame[row] = frame
         self._input[row] = text_key(given)
-        self._answer[row] = text_key(answer)
+        self._answer[row] = answer_key
 
     def at(self, row: int) -> float:
         """When it was asked, in seconds since 1970, UTC."""

@@ -35,6 +35,19 @@ _PAGE = 10_000
 _CONTENTS_AT_ONCE = 1_000
 
 
+#: The columns that a row has of its inference.
+_COLUMNS = (
+    inferences.c.id,
+    inferences.c.created_at_us,
+    inferences.c.client_id,
+    inferences.c.task_id,
+    inferences.c.error_code,
+    inferences.c.latency_ms,
+    inferences.c.content,
+)
+_OWN = len(_COLUMNS)
+
+
 class SqlTraffic:
     """The `TrafficStore` part of the store."""
 
@@ -44,7 +57,7 @@ class SqlTraffic:
     def traffic(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[TrafficRow]:
         """As `TrafficStore.traffic`; each page is read in a transaction of its own: a slow reader blocks nobody."""
         place = (inferences.c.created_at_us, inferences.c.id)
-        page = select(inferences).order_by(*place).limit(_PAGE)
+        page = select(*_COLUMNS).order_by(*place).limit(_PAGE)
         if since is not None:
             page = page.where(inferences.c.created_at_us >= to_us(since))
         if until is not None:
@@ -123,22 +136,12 @@ def _row(calls: Sequence[Any]) -> TrafficRow:
     )
 
 
-#: Columns of a row that are the inference's own.
-_OWN = 7
-
-
 def _with_calls(page: Select[Any]) -> Select[Any]:
     """A row for each call of the inferences of a page."""
     one, call = page.subquery("one"), model_calls.c
     return (
         select(
-            one.c.id,
-            one.c.created_at_us,
-            one.c.client_id,
-            one.c.task_id,
-            one.c.error_code,
-            one.c.latency_ms,
-            one.c.content,
+            *one.c,
             call.role,
             call.cost_pico_usd,
             call.answered,
