@@ -2,8 +2,9 @@
 
 Owns the rounds. What a frame is and how it is recognised is not its business (frames.py, `core.frame_index`). A round
 draws a uniform sample of what has no frame yet, looks for frames in it, and recognises them in all of it; what is then
-still without goes into the next round, where the frequent is gone and the rare has a larger share. Traffic that fits
-the sample is looked at whole, in one round.
+still without goes into the next round, where the frequent is gone and the rare has a larger share; from the second
+round on each system message that recurs is in the sample often enough to be found. Traffic that fits the sample is
+looked at whole, in one round.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tierwright.curation.contracts import LABEL_CHARACTERS, infer_contract, is_c
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import prompt_of
 from tierwright.curation.observation import ObservationReader, Refusal, read_texts
+from tierwright.curation.recurrence import MIN_INPUTS
 from tierwright.curation.traffic_table import text_key
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from tierwright.core.chat import ChatRequest
     from tierwright.core.contract import OutputContract
     from tierwright.core.protocols import TrafficStore
     from tierwright.core.task import Frame
@@ -93,6 +96,8 @@ class Discovery:
         #: The sampled requests that have a frame, by row.
         self._sampled: dict[int, Observation] = {}
         self._reader = ObservationReader()
+        #: A key of the system message and shape of rows that were read and have no frame; 0: there is no message.
+        self._prompts = np.zeros(len(table), dtype=np.uint64)
 
     def look(self) -> NDArray[np.int64]:
         """Looks until nothing new is found; returns the rows that can be read and have no frame."""
@@ -105,11 +110,12 @@ class Discovery:
             self._progress(_searching(len(sample), len(pending), number), 0, None)
             groups = find_frames(sample.values(), is_closed=is_closed, seed=self._seed)
             if not whole and number < ROUNDS:
-                groups = _well_seen(groups)
+                groups = _well_seen(groups, prompts_known=number > 1)
             first = len(self.frames)
             self._take(groups, sample)
             pending = self._without_frame(pending)
-            if whole or not groups:
+            # The first round's pass over everything also counts the system messages, for the second to draw by.
+            if whole or (not groups and number > 1):
                 break
             wanted = [(found.group.frame, found.contract) for found in self.frames[first:]]
             pending = self.recognise(pending, wanted, first=first, stage=f"recognising requests, round {number}")
@@ -132,7 +138,9 @@ class Discovery:
                 continue
             request, answer = texts
             found = index.find(request)
-            if found is not None:
+            if found is None:
+                self._prompts[row] = _prompt_key(request)
+            else:
                 place, given = found
                 self._table.mark(row, first + place, given, keys[place].of(answer))
                 if first + place < len(self.frames):
@@ -144,7 +152,7 @@ class Discovery:
         """A uniform sample of the rows, as far as they can be read, ascending; rows that can't are refused."""
         wanted = min(self._most, len(pending))
         stage = f"reading {wanted:,} of {len(pending):,} requests, round {number}"
-        order = pending if wanted == len(pending) else rng.permutation(pending)
+        order = pending if wanted == len(pending) else self._recurring_first(rng.permutation(pending))
         found: dict[int, Observation] = {}
         size = 0
         at = 0
@@ -159,6 +167,17 @@ class Discovery:
                     size += len(content.request or b"") + len(content.response or b"")
         self._progress(stage, wanted, wanted)
         return dict(sorted(found.items()))
+
+    def _recurring_first(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows, with some of each recurring system message brought forward, to half of the sample in all."""
+        keys = self._prompts[rows]
+        _, group, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        by_group = np.argsort(group, kind="stable")
+        rank = np.empty(len(rows), dtype=np.int64)
+        rank[by_group] = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+        forward = (keys != 0) & (counts[group] >= MIN_INPUTS) & (rank < _WELL_SEEN)
+        forward[np.flatnonzero(forward)[self._most // 2 :]] = False
+        return np.concatenate([rows[forward], rows[~forward]])
 
     def observations(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, Observation]]:
         """The requests of some rows, those of the samples first; what can't be read is left out."""
@@ -245,17 +264,29 @@ def _contract(group: FrameGroup) -> OutputContract:
     return infer_contract(group.inputs[::step], answers, prompt_of(group.frame))
 
 
-def _well_seen(groups: Sequence[FrameGroup]) -> list[FrameGroup]:
+def _prompt_key(request: ChatRequest) -> int:
+    system = request.system
+    return text_key("\0".join((system, request.response_format or "", *request.tools))) if system else 0
+
+
+def _well_seen(groups: Sequence[FrameGroup], *, prompts_known: bool) -> list[FrameGroup]:
     """The groups that are taken from a sample of more traffic; all of them where most would be left.
+
+    Where the sample was drawn by system message, a group with one has as many members as it can have.
 
     One that is left must still be there in the next round: where the frames that are taken would recognise its
     requests, it is taken too.
     """
-    taken = [group for group in groups if len(group.members) >= _WELL_SEEN]
+
+    def is_seen(group: FrameGroup) -> bool:
+        system = group.frame.system
+        return len(group.members) >= _WELL_SEEN or (prompts_known and system.slots == 0 and system.literals != ("",))
+
+    taken = [group for group in groups if is_seen(group)]
     if 2 * sum(len(group.members) for group in taken) < sum(len(group.members) for group in groups):
         return list(groups)
     index = FrameIndex(group.frame for group in taken)
-    rare = [group for group in groups if len(group.members) < _WELL_SEEN]
+    rare = [group for group in groups if not is_seen(group)]
     lost = [group for group in rare if any(index.find(member.request) is not None for member in group.members)]
     return [*taken, *lost]
 

@@ -85,10 +85,10 @@ def moods(count: int) -> list[tuple[str, str]]:
 
 
 def strangers(count: int) -> list[tuple[str, str]]:
-    """Requests of which no two have anything in common."""
+    """Requests of which no two have anything in common, with answers that have nothing in common with them."""
     rng = np.random.default_rng(3)
     words = ["".join(rng.choice(list("bdfgklmnprst"), 6)) for _ in range(count * 12)]
-    return [(" ".join(words[12 * n : 12 * n + 12]), words[12 * n]) for n in range(count)]
+    return [(" ".join(words[12 * n : 12 * n + 12]), words[12 * n][::-1] + "?") for n in range(count)]
 
 
 def test_frames_of_a_sample_are_recognised_in_everything() -> None:
@@ -109,6 +109,14 @@ def test_the_rare_is_found_in_a_later_round() -> None:
     assert len(found["t"]) == len(found["m"]) == 1
     assert found["t"].isdisjoint(found["m"])
     assert rest == []
+
+
+def test_a_rare_system_message_is_found_among_what_is_no_task() -> None:
+    """A prompt with a system message is found although a sample of the strange requests around it holds too few."""
+    given = [*asked(strangers(600), "", "x"), *asked(moods(20), RARE_PROMPT, "m")]
+    _, table, rest, _ = looked(given, sample=80)
+    assert frames_by_prefix(table) == {"m": {0}, "x": {-1}}
+    assert len(rest) == 600
 
 
 def test_what_fits_the_sample_is_read_once() -> None:
