@@ -145,16 +145,22 @@ def read_answer(payload: object) -> ChatAnswer:
         return ChatAnswer(id=None, model=None, text=None, finish_reason=None, usage=None)
     choices = payload.get("choices")
     first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
-    message = first.get("message") if isinstance(first, Mapping) else None
-    content = message.get("content") if isinstance(message, Mapping) else None
     finish_reason = first.get("finish_reason") if isinstance(first, Mapping) else None
     return ChatAnswer(
         id=_text_or_none(payload.get("id")),
         model=_text_or_none(payload.get("model")),
-        text=_answer_text(content),
+        text=read_answer_text(payload),
         finish_reason=_text_or_none(finish_reason),
         usage=read_usage(payload.get("usage"), payload.get("service_tier")),
     )
+
+
+def read_answer_text(payload: object) -> str | None:
+    """The `text` of `read_answer`, for those who read millions and need nothing else."""
+    choices = payload.get("choices") if isinstance(payload, Mapping) else None
+    first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
+    message = first.get("message") if isinstance(first, Mapping) else None
+    return _answer_text(message.get("content")) if isinstance(message, Mapping) else None
 
 
 def read_usage(payload: object, service_tier: object = None) -> Usage | None:

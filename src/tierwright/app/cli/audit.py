@@ -24,6 +24,7 @@ def audit_json(found: Audit) -> dict[str, Any]:
         "requests": found.requests,
         "unassigned": found.unassigned,
         "period": {"since": found.period.since, "until": found.period.until},
+        "refused": found.refused,
         "tasks": [_finding_json(finding, _volume(finding, found)) for finding in found.tasks],
     }
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from tests.fakes import an_estimate
-from tierwright.app.cli.output import Ticker, estimate_json, percent, show, table, unwritable, usd
+from tierwright.app.cli.output import Stages, Ticker, estimate_json, percent, show, table, unwritable, usd
 from tierwright.core.deployment import Stage
 
 
@@ -143,3 +143,22 @@ def test_progress_of_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     now = 20.0
     ticker(0, 0)
     assert capsys.readouterr().err.splitlines() == ["reading: 0 of 5, 0 s left", "reading: 0 of 0, 0 s left"]
+
+
+def test_stages_are_shown_one_after_another(capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage that is counted says how long it still takes; one that is not says that it began."""
+    now = [0.0]
+    stages = Stages(timer=lambda: now[0])
+    stages("reading", 0, 100)
+    now[0] = 10.0
+    stages("reading", 50, 100)
+    stages("looking", 0, None)
+    stages("looking", 0, None)
+    stages("assigning", 0, 10)
+    now[0] = 20.0
+    stages("assigning", 5, 10)
+    assert capsys.readouterr().err.splitlines() == [
+        "reading: 50 of 100, 10 s left",
+        "looking",
+        "assigning: 5 of 10, 10 s left",
+    ]
