@@ -25,9 +25,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prompt_variations import VARIATIONS, Wording, renamed_labels, replaced, wording_of
 from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
 
+from prompt_variations import VARIATIONS, Wording, renamed_labels, replaced, wording_of
 from tierwright.curation.audit import audit
 from tierwright.gateway.log_import import import_log
 from tierwright.store.connection import open_store
@@ -116,9 +116,7 @@ def varied(
             yield task, record
             continue
         wording, draw = prompts.wordings[task, version], rng.random()
-        if mode == "all":
-            wording = fixed[task, version, 0]
-        elif mode == "half" and draw < 1 / 2:
+        if mode == "all" or (mode == "half" and draw < 1 / 2):
             wording = fixed[task, version, 0]
         elif mode == "thirds" and draw < 2 / 3:
             wording = fixed[task, version, int(draw < 1 / 3)]
@@ -147,7 +145,7 @@ def relabelled(
         if (answer := answer_of(record)) in dropped[task]:
             continue
         wording = prompts.wordings[task, version]
-        gone = {label: "" for label in dropped[task]}
+        gone = dict.fromkeys(dropped[task], "")
         pieces = {
             name: replaced(replaced(getattr(wording, name), names[task]), gone) for name in ("system", "head", "tail")
         }
@@ -219,10 +217,9 @@ def main() -> None:
                 rng = random.Random(f"{kind} {mode} {seed}")
                 chosen = sampled(every, given.requests, rng)
                 prompts = Prompts(chosen)
-                made = relabelled if kind == "labels" else varied
                 changed = (
                     relabelled(chosen, prompts, mode, rng)
-                    if made is relabelled
+                    if kind == "labels"
                     else varied(chosen, prompts, kind, mode, rng)
                 )
                 row = {"kind": kind, "mode": mode, "seed": seed, **score(list(changed), explain=given.explain)}

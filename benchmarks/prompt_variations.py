@@ -13,13 +13,45 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 #: Share of the words of a prompt that rewording changes.
 REWORDED = 0.2
 #: What a word is reworded to where no other word of the prompt is taken.
-_FILLERS = """kindly thus below here each single given such exact relevant provided strictly following always just
-clearly one any whole proper now simply please also then this that these those whichever appropriate suitable""".split()
+_FILLERS = [
+    "kindly",
+    "thus",
+    "below",
+    "here",
+    "each",
+    "single",
+    "given",
+    "such",
+    "exact",
+    "relevant",
+    "provided",
+    "strictly",
+    "following",
+    "always",
+    "just",
+    "clearly",
+    "one",
+    "any",
+    "whole",
+    "proper",
+    "now",
+    "simply",
+    "please",
+    "also",
+    "then",
+    "this",
+    "that",
+    "these",
+    "those",
+    "whichever",
+    "appropriate",
+    "suitable",
+]
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _ITEM_LINE = re.compile(r"[ \t]*(?:[-*•]|\d+[.)])[ \t]+\S.*")
 _COMMAS = re.compile(r"[^,:;.\n\"()]+(?:, [^,:;.\n\"()]+){2,}")
@@ -99,9 +131,7 @@ def reordered(wording: Wording, _pairs: Sequence[Pair], rng: random.Random) -> W
         text = "\n".join(result[:-1])
         return _COMMAS.sub(lambda found: _mixed(found[0], rng), text)
 
-    return replace(
-        wording, system=shuffled(wording.system), head=shuffled(wording.head), tail=shuffled(wording.tail)
-    )
+    return replace(wording, system=shuffled(wording.system), head=shuffled(wording.head), tail=shuffled(wording.tail))
 
 
 def _mixed(items: str, rng: random.Random) -> str:
