@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,40 +17,10 @@ if TYPE_CHECKING:
 #: Share of the words of a prompt that rewording changes.
 REWORDED = 0.2
 #: What a word is reworded to where no other word of the prompt is taken.
-_FILLERS = [
-    "kindly",
-    "thus",
-    "below",
-    "here",
-    "each",
-    "single",
-    "given",
-    "such",
-    "exact",
-    "relevant",
-    "provided",
-    "strictly",
-    "following",
-    "always",
-    "just",
-    "clearly",
-    "one",
-    "any",
-    "whole",
-    "proper",
-    "now",
-    "simply",
-    "please",
-    "also",
-    "then",
-    "this",
-    "that",
-    "these",
-    "those",
-    "whichever",
-    "appropriate",
-    "suitable",
-]
+_FILLERS = (
+    "kindly", "thus", "below", "here", "each", "single", "given", "such", "exact", "relevant", "provided", "strictly",
+    "following", "always", "just", "clearly", "one", "any", "whole", "proper", "now", "simply", "please", "also",
+)  # fmt: skip
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _ITEM_LINE = re.compile(r"[ \t]*(?:[-*•]|\d+[.)])[ \t]+\S.*")
 _COMMAS = re.compile(r"[^,:;.\n\"()]+(?:, [^,:;.\n\"()]+){2,}")
@@ -92,13 +61,19 @@ def wording_of(messages: Sequence[Sequence[Mapping[str, str]]]) -> tuple[Wording
     """The prompt that requests of one task and version share, and the input of each."""
     system = messages[0][0]["content"] if messages[0][0]["role"] == "system" else ""
     asked = [found[-1]["content"] for found in messages]
-    head = commonprefix(asked)
-    tail = commonprefix([text[::-1] for text in asked])[::-1]
+    head = _beginning(asked)
+    tail = _beginning([text[::-1] for text in asked])[::-1]
     if head.startswith("{") or not _WORD.search(head):  # a JSON document is an input as a whole
         head, tail = "", ("" if head.startswith("{") else tail)
     if not (_WORD.search(tail) or "\n" in tail):
         tail = ""
     return Wording(system=system, head=head, tail=tail), [t[len(head) : len(t) - len(tail)] for t in asked]
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """What all the texts begin with."""
+    first, last = min(texts), max(texts)
+    return first[: next((n for n, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
 
 
 def reworded(wording: Wording, _pairs: Sequence[Pair], rng: random.Random, share: float = REWORDED) -> Wording:

@@ -8,6 +8,7 @@ tested directly: a model that has learned the answers of one must predict those 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ import numpy as np
 from scipy.stats import chi2_contingency
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.naive_bayes import ComplementNB
-from sklearn.preprocessing import normalize
 from sklearn.svm import LinearSVC
 
 from tierwright.core.contract import ContractKind, fold_label
@@ -48,7 +48,7 @@ _EQUAL_WORDING = 0.9
 _SAME_SET = 0.8
 #: Divisions by chance that are tried.
 _DIVISIONS = 5
-#: Occurrences that are expected of a label that is never given, from which it is missing: once in 3,000 by chance.
+#: Occurrences that are expected where there are none, from which that is no chance: once in 3,000.
 _MISSED = 8.0
 #: Share of the labels that may be missing: a version of the prompt may have a few more or less.
 _MOST_MISSING = 0.1
@@ -58,8 +58,12 @@ _SHARED = 0.3
 _SAME_FUNCTION = 0.6
 #: The same where the wording is nearly equal, so that less has to be proven.
 _SAME_FUNCTION_IF_EQUAL = 0.4
+#: The same where few requests leave much in doubt.
+_LEAST_FUNCTION = 0.35
 #: Share of a frame's inputs that hold a word, from which it tells nothing: a list, examples, names of attributes.
 _CONSTANT = 0.9
+#: Share of all words that such words are at least for them to be left out, and inputs that are looked at for it.
+_MUCH, _LOOKED_AT = 0.3, 200
 #: Agreement beyond chance below which answers can't be learned, so that learning proves nothing.
 _LEARNABLE = 0.15
 #: Labels of a set up to which the slower and better learner is used.
@@ -157,7 +161,9 @@ class Profile:
         self.given, self.said = [inputs[i] for i in chosen], [answers[i] for i in chosen]
         self.prompt = prompt
         self.inputs = _VECTORS.transform(self.given)
-        self.telling = _without_constants(self.inputs)
+        rest = _without_constants(self.given)
+        #: The inputs without what nearly all of them hold.
+        self.telling = self.inputs if rest is None else _VECTORS.transform(rest)
         self.texts = _VECTORS.transform(self.said)
         self.wording = _VECTORS.transform([" ".join(words(prompt))])
         half = rng.permutation(len(chosen)) < len(chosen) // 2
@@ -201,15 +207,17 @@ def _parts(contract: OutputContract, said: Sequence[str]) -> list[NDArray[np.obj
     return [np.array([str(value).casefold() for value in column], dtype=object) for column in zip(*rows, strict=True)]
 
 
-def _without_constants(rows: sp.csr_matrix) -> sp.csr_matrix:
-    """The rows without what nearly all of them hold: a list of labels, fixed examples, names of attributes."""
-    held = np.bincount(rows.indices, minlength=rows.shape[1])
-    kept = held < _CONSTANT * rows.shape[0]
-    result: sp.csr_matrix = rows.copy()
-    result.data *= kept[result.indices]
-    result.eliminate_zeros()
-    normalize(result, copy=False)
-    return result
+def _without_constants(given: Sequence[str]) -> list[str] | None:
+    """The inputs without the words that nearly all of them hold, where these are much of the text; else None.
+
+    Such words are a list of labels that comes in another order each time, examples, or names of attributes.
+    """
+    told = [words(text) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
+    held = Counter(word for found in told for word in set(found))
+    constant = {word for word, count in held.items() if count >= _CONSTANT * len(told)}
+    if sum(word in constant for found in told for word in found) < _MUCH * sum(map(len, told)):
+        return None
+    return [" ".join(word for word in words(text) if word not in constant) for text in given]
 
 
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
@@ -297,9 +305,11 @@ def _same_set(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
     labels, coded = np.unique(np.concatenate([one, other]), return_inverse=True)
     size = len(one)
     counts = np.array([np.bincount(part, minlength=len(labels)) for part in (coded[:size], coded[size:])])
-    expected = counts[::-1] * (counts.sum(axis=1) / counts.sum(axis=1)[::-1])[:, None]
-    frequent = (expected >= _MISSED).any(axis=0)
-    missing = ((counts == 0) & (expected >= _MISSED)).any(axis=0)
+    sizes = counts.sum(axis=1, keepdims=True)
+    # By chance all occurrences of a label fall into the other sample with this probability's logarithm, negated.
+    surprise = counts.sum(axis=0) * -np.log1p(-sizes / sizes.sum())
+    frequent = (surprise >= _MISSED).any(axis=0)
+    missing = ((counts == 0) & (surprise >= _MISSED)).any(axis=0)
     if missing.sum() > _MOST_MISSING * frequent.sum():
         return False
     rng = np.random.default_rng(0)
@@ -324,7 +334,9 @@ def _same_function(one: Profile, other: Profile, wording: float) -> bool:
     if own >= _LEARNABLE:
         needed = _SAME_FUNCTION_IF_EQUAL if wording >= _EQUAL_WORDING else _SAME_FUNCTION
         parts = zip(large.answers, small.answers, strict=True)
-        return sum(_agreement(large.telling, theirs, small.telling, ours) for theirs, ours in parts) >= needed * own
+        agreed = sum(_agreement(large.telling, theirs, small.telling, ours) for theirs, ours in parts)
+        doubt = len(small.answers) / np.sqrt(len(small.said))  # about a standard error of the agreement, at most
+        return bool(agreed >= max(needed * own - doubt, _LEAST_FUNCTION * own))
     if wording >= _EQUAL_WORDING:
         return True
     names = {fold_label(answer) for profile in (one, other) for part in profile.answers for answer in part}

@@ -147,9 +147,9 @@ def _shared_pieces(texts: Sequence[str]) -> tuple[str, ...]:
     for other in sample[1:]:
         if not blocks:
             break
-        blocks = _common_blocks(blocks, _ends(tokens(other)))
-    pieces = ("".join(block) for block in blocks)
-    return tuple(piece for piece in pieces if _is_inner_marker(piece))
+        # A block that is no marker has none in it: it would only cost time and lead the alignment astray.
+        blocks = [block for block in _common_blocks(blocks, _ends(tokens(other))) if _is_inner_marker("".join(block))]
+    return tuple("".join(block) for block in blocks)
 
 
 def _is_inner_marker(piece: str) -> bool:
