@@ -7,6 +7,7 @@ tested directly: a model that has learned the answers of one must predict those 
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from copy import copy
@@ -210,14 +211,28 @@ def _parts(contract: OutputContract, said: Sequence[str]) -> list[NDArray[np.obj
 def _without_constants(given: Sequence[str]) -> list[str] | None:
     """The inputs without the words that nearly all of them hold, where these are much of the text; else None.
 
-    Such words are a list of labels that comes in another order each time, examples, or names of attributes.
+    Such words are a list of labels that comes in another order each time, examples, or names of attributes. As many
+    occurrences are left out as nearly all inputs have, so that a label's name in the text itself stays.
     """
-    told = [words(text) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
-    held = Counter(word for found in told for word in set(found))
-    constant = {word for word, count in held.items() if count >= _CONSTANT * len(told)}
-    if sum(word in constant for found in told for word in found) < _MUCH * sum(map(len, told)):
+    told = [Counter(words(text)) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
+    rank = len(told) - math.ceil(_CONSTANT * len(told))
+    held = Counter(word for found in told for word in found)
+    usual = {
+        word: sorted(found[word] for found in told)[rank] for word, count in held.items() if count >= len(told) - rank
+    }
+    if sum(usual.values()) * len(told) < _MUCH * sum(found.total() for found in told):
         return None
-    return [" ".join(word for word in words(text) if word not in constant) for text in given]
+    result = []
+    for text in given:
+        left = dict(usual)
+        rest = []
+        for word in words(text):
+            if left.get(word, 0):
+                left[word] -= 1
+            else:
+                rest.append(word)
+        result.append(" ".join(rest))
+    return result
 
 
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
