@@ -37,6 +37,8 @@ _STRONG_END = 4
 _PROMPT_WORDS = 6
 #: Share of a group's answers that must be known to the rest of its family for the group to be no frame of its own.
 _SAME_ANSWERS = 0.9
+#: Templates behind one system message from which it belongs to an application and not to a task.
+_SEVERAL = 2
 #: Fixed words and different inputs by which it is one if the answers come from a closed set.
 _WEAK_WORDS, _WEAK_INPUTS = 3, 20
 
@@ -144,7 +146,9 @@ def _frames_of_family(system: Template, members: list[Observation], is_closed: I
     taken = {text for _, texts in found for text in texts}
     rest = {text: same for text, same in by_user.items() if text not in taken}
     prompt = "\n".join(system.literals)
-    if rest and (specific or _answers_closed(rest, whole(), prompt, is_closed)):
+    # Behind a message that several templates share, what is left is no task of its own account.
+    several = specific and len({template.literals for template, _ in found}) >= _SEVERAL
+    if rest and ((specific and not several) or _answers_closed(rest, whole(), prompt, is_closed)):
         if not specific:
             found = [pair for pair in found if not _belongs(pair[1], rest, by_user)]
             taken = {text for _, texts in found for text in texts}

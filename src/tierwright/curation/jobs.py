@@ -7,6 +7,10 @@ tested directly: a model that has learned the answers of one must predict those 
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,10 +45,26 @@ _EQUAL, _ENOUGH = 0.9, 25
 _SAME_WORDING = 0.3
 #: Cosine from which they are one prompt with another value of a variable.
 _EQUAL_WORDING = 0.9
-#: Share of the answers of one that must be known to the other, of what its size lets expect.
+#: Share of the answers of one that must be known to the other, of what a division by chance lets expect.
 _SAME_SET = 0.8
+#: Divisions by chance that are tried.
+_DIVISIONS = 5
+#: Occurrences that are expected where there are none, from which that is no chance: once in 3,000.
+_MISSED = 8.0
+#: Share of the labels that may be missing: a version of the prompt may have a few more or less.
+_MOST_MISSING = 0.1
+#: Share of the answers of one that stand among the other's as they are, from which a common contract is looked for.
+_SHARED = 0.3
 #: Agreement beyond chance with the other's answers, as a share of the agreement with one's own.
 _SAME_FUNCTION = 0.6
+#: The same where the wording is nearly equal, so that less has to be proven.
+_SAME_FUNCTION_IF_EQUAL = 0.4
+#: The same where few requests leave much in doubt.
+_LEAST_FUNCTION = 0.35
+#: Share of a frame's inputs that hold a word, from which it tells nothing: a list, examples, names of attributes.
+_CONSTANT = 0.9
+#: Share of all words that such words are at least for them to be left out, and inputs that are looked at for it.
+_MUCH, _LOOKED_AT = 0.3, 200
 #: Agreement beyond chance below which answers can't be learned, so that learning proves nothing.
 _LEARNABLE = 0.15
 #: Labels of a set up to which the slower and better learner is used.
@@ -87,27 +107,50 @@ def prompt_of(frame: Frame) -> str:
 
 def same_job(one: Profile, other: Profile) -> bool:
     """Whether two frames ask for the same thing."""
-    if one.contract.kind is not other.contract.kind or _names(one.contract) != _names(other.contract):
+    if one.closed != other.closed:
+        together = _judged_together(one, other)
+        if together is None:
+            return False
+        one, other = together
+    if one.closed and (one.contract.kind is not other.contract.kind or _names(one.contract) != _names(other.contract)):
         return False
-    inputs = _similarity(one.inputs, other.inputs)
+    names = {_names(profile.contract) for profile in (one, other)} - {()}
+    if len(names) > 1:
+        return False
+    # What nearly all inputs hold may be a list that moved into them, or all that two notations have in common.
+    inputs = max(_similarity(one.inputs, other.inputs), _similarity(one.telling, other.telling))
     wording = _cosine(one.wording, other.wording)
-    closed = one.contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}
     if inputs < _SAME_INPUTS:
         # Other texts under one prompt: what learned from the ones can't be asked about the others.
-        return wording >= _EQUAL_WORDING and (not closed or _same_set(one.answers, other.answers))
-    if closed:
-        return _same_set(one.answers, other.answers) and _same_function(one, other, wording)
+        return wording >= _EQUAL_WORDING and (not one.closed or _same_sets(one, other))
+    if one.closed:
+        return _same_sets(one, other) and _same_function(one, other, wording)
     return wording >= _EQUAL_WORDING or _same_texts(one, other, inputs, wording)
+
+
+def _judged_together(one: Profile, other: Profile) -> tuple[Profile, Profile] | None:
+    """Both under the closed set that their answers make together; None where they make none.
+
+    A frame of few answers may not show by itself that they come from a closed set.
+    """
+    small, large = sorted((one, other), key=lambda profile: len(profile.said))
+    known = set(large.said)
+    if sum(answer in known for answer in small.said) < _SHARED * len(small.said):
+        return None
+    contract = infer_contract([*one.given, *other.given], [*one.said, *other.said], f"{one.prompt}\n{other.prompt}")
+    if contract.kind not in _CLOSED:
+        return None
+    return one.under(contract), other.under(contract)
 
 
 def _same_texts(one: Profile, other: Profile, inputs: float, wording: float) -> bool:
     """Whether open answers are of the same kind, given how alike inputs and wording are."""
     answers = _similarity(one.texts, other.texts)
-    if one.contract.kind is ContractKind.SPANS:
+    if one.contract.kind is other.contract.kind is ContractKind.SPANS:
         return wording >= _SAME_WORDING or answers >= _SAME_ANSWERS
     if wording >= _SAME_WORDING:
         return answers >= _SAME_ANSWERS
-    return min(inputs, answers) >= _EQUAL and min(len(one.answers), len(other.answers)) >= _ENOUGH
+    return min(inputs, answers) >= _EQUAL and min(len(one.said), len(other.said)) >= _ENOUGH
 
 
 class Profile:
@@ -116,25 +159,83 @@ class Profile:
     def __init__(self, inputs: Sequence[str], answers: Sequence[str], prompt: str, *, seed: int) -> None:
         rng = np.random.default_rng(seed)
         chosen = np.sort(rng.choice(len(inputs), size=min(len(inputs), _SAMPLE), replace=False)).tolist()
-        given, said = [inputs[i] for i in chosen], [answers[i] for i in chosen]
-        self.contract: OutputContract = infer_contract(given, said, prompt)
-        self.inputs = _VECTORS.transform(given)
-        self.texts = _VECTORS.transform(said)
-        self.answers = np.array([self.contract.canonical(answer).casefold() for answer in said], dtype=object)
+        self.given, self.said = [inputs[i] for i in chosen], [answers[i] for i in chosen]
+        self.prompt = prompt
+        self.inputs = _VECTORS.transform(self.given)
+        rest = _without_constants(self.given)
+        #: The inputs without what nearly all of them hold.
+        self.telling = self.inputs if rest is None else _VECTORS.transform(rest)
+        self.texts = _VECTORS.transform(self.said)
         self.wording = _VECTORS.transform([" ".join(words(prompt))])
         half = rng.permutation(len(chosen)) < len(chosen) // 2
         self._halves = half, ~half
-        self._own: float | None = None
+        self._own: tuple[float, ...] | None = None
+        self.read_by(infer_contract(self.given, self.said, prompt))
 
     @property
-    def learnable(self) -> float:
-        """Agreement beyond chance of one half's answers with a model of the other half's."""
+    def closed(self) -> bool:
+        """Whether the answers come from a closed set."""
+        return self.contract.kind in _CLOSED
+
+    @property
+    def learnable(self) -> tuple[float, ...]:
+        """Of each part of the answer: agreement beyond chance of one half with a model of the other half's."""
         if self._own is None:
             seen, held = self._halves
-            self._own = _agreement(self.inputs[seen], self.answers[seen], self.inputs[held], self.answers[held])
+            self._own = tuple(
+                _agreement(self.telling[seen], part[seen], self.telling[held], part[held]) for part in self.answers
+            )
         return self._own
 
+    def under(self, contract: OutputContract) -> Profile:
+        """The same requests with their answers read by another contract."""
+        result = copy(self)
+        result.read_by(contract)
+        return result
 
+    def read_by(self, contract: OutputContract) -> None:
+        """Reads the answers by a contract."""
+        self.contract: OutputContract = contract
+        self.answers = _parts(contract, self.said)
+        self._own = None
+
+
+def _parts(contract: OutputContract, said: Sequence[str]) -> list[NDArray[np.object_]]:
+    """The answers, in one array; of fields one array each, and of an answer that breaks the contract as it is."""
+    if contract.kind is not ContractKind.FIELDS:
+        return [np.array([contract.canonical(answer).casefold() for answer in said], dtype=object)]
+    rows = [contract.parse(answer) or (answer,) * len(contract.fields) for answer in said]
+    return [np.array([str(value).casefold() for value in column], dtype=object) for column in zip(*rows, strict=True)]
+
+
+def _without_constants(given: Sequence[str]) -> list[str] | None:
+    """The inputs without the words that nearly all of them hold, where these are much of the text; else None.
+
+    Such words are a list of labels that comes in another order each time, examples, or names of attributes. As many
+    occurrences are left out as nearly all inputs have, so that a label's name in the text itself stays.
+    """
+    told = [Counter(words(text)) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
+    rank = len(told) - math.ceil(_CONSTANT * len(told))
+    held = Counter(word for found in told for word in found)
+    usual = {
+        word: sorted(found[word] for found in told)[rank] for word, count in held.items() if count >= len(told) - rank
+    }
+    if sum(usual.values()) * len(told) < _MUCH * sum(found.total() for found in told):
+        return None
+    result = []
+    for text in given:
+        left = dict(usual)
+        rest = []
+        for word in words(text):
+            if left.get(word, 0):
+                left[word] -= 1
+            else:
+                rest.append(word)
+        result.append(" ".join(rest))
+    return result
+
+
+_CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 _VECTORS = HashingVectorizer(
     n_features=1 << 16,
     ngram_range=(1, 2),
@@ -178,30 +279,85 @@ def _mixed(rows: sp.csr_matrix) -> sp.csr_matrix:
     return rows[np.random.default_rng(0).permutation(rows.shape[0])]
 
 
+def _same_sets(one: Profile, other: Profile) -> bool:
+    """Whether all parts of the answers come from the same sets."""
+    return all(
+        _same_set(*parts) and not _offers_others(one.prompt, other.prompt, *parts)
+        for parts in zip(one.answers, other.answers, strict=True)
+    )
+
+
+def _offers_others(one_prompt: str, other_prompt: str, one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
+    """Whether one prompt offers more than a few labels that the other neither offers nor gets.
+
+    Each may be too rare to be missed; together they are not. A prompt that was cut short goes on getting its labels.
+    """
+    labels, coded = np.unique(np.concatenate([one, other]), return_inverse=True)
+    offered = np.array([_offered(labels.tolist(), prompt) for prompt in (one_prompt, other_prompt)])
+    counts = np.array([np.bincount(p, minlength=len(labels)) for p in (coded[: len(one)], coded[len(one) :])])
+    sizes = counts.sum(axis=1)
+    for more, fewer in ((0, 1), (1, 0)):
+        extra = offered[more] & ~offered[fewer]
+        expected = counts[more, extra].sum() * sizes[fewer] / sizes[more]
+        got = counts[fewer, extra].sum()
+        if extra.sum() > _MOST_MISSING * len(labels) and expected >= _MISSED and got <= _MOST_MISSING * expected:
+            return True
+    return False
+
+
+def _offered(labels: Sequence[str], prompt: str) -> list[bool]:
+    """Which labels stand in a prompt as words of their own."""
+    folded = prompt.casefold()
+    return [re.search(rf"(?<!\w){re.escape(label)}(?!\w)", folded) is not None for label in labels]
+
+
 def _same_set(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
-    small, large = sorted((one, other), key=len)
-    known = np.isin(small, np.unique(large)).mean()
-    labels, counts = np.unique(large, return_counts=True)
-    share = counts / counts.sum()
-    expected = float((share * (1 - (1 - share) ** len(small))).sum())
-    covered = float(share[np.isin(labels, np.unique(small))].sum())
-    return bool(known >= _SAME_SET and covered >= _SAME_SET * expected)
+    """Whether two samples of answers come from one set.
+
+    As many of the answers must be known to the other sample as where all are divided by chance, and no more than a few
+    labels may be missing from one that are too frequent in the other to be missing by chance.
+    """
+    labels, coded = np.unique(np.concatenate([one, other]), return_inverse=True)
+    size = len(one)
+    counts = np.array([np.bincount(part, minlength=len(labels)) for part in (coded[:size], coded[size:])])
+    sizes = counts.sum(axis=1, keepdims=True)
+    # By chance all occurrences of a label fall into the other sample with this probability's logarithm, negated.
+    surprise = counts.sum(axis=0) * -np.log1p(-sizes / sizes.sum())
+    frequent = (surprise >= _MISSED).any(axis=0)
+    missing = ((counts == 0) & (surprise >= _MISSED)).any(axis=0)
+    if missing.sum() > _MOST_MISSING * frequent.sum():
+        return False
+    rng = np.random.default_rng(0)
+    mixed = (rng.permutation(coded) for _ in range(_DIVISIONS))
+    by_chance = np.mean([_known(part[:size], part[size:]) for part in mixed], axis=0)
+    return bool(np.all(_known(coded[:size], coded[size:]) >= _SAME_SET * by_chance))
+
+
+def _known(one: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of the one's answers that are known to the other, and of the other's that are known to the one."""
+    return np.array([np.isin(one, other).mean(), np.isin(other, one).mean()])
 
 
 def _same_function(one: Profile, other: Profile, wording: float) -> bool:
     """Whether a model of one's answers predicts the other's nearly as well as its own.
 
-    Where there is nothing to learn, equal answers for like inputs are evidence if they fit not just any question.
+    Of several fields, those that can't be learned count little. Where there is nothing to learn, equal answers for like
+    inputs are evidence if they fit not just any question.
     """
-    large, small = sorted((one, other), key=lambda profile: -len(profile.answers))
-    if large.learnable >= _LEARNABLE:
-        agreed = _agreement(large.inputs, large.answers, small.inputs, small.answers)
-        return agreed >= _SAME_FUNCTION * large.learnable
+    large, small = sorted((one, other), key=lambda profile: -len(profile.said))
+    own = sum(large.learnable)
+    if own >= _LEARNABLE:
+        needed = _SAME_FUNCTION_IF_EQUAL if wording >= _EQUAL_WORDING else _SAME_FUNCTION
+        parts = zip(large.answers, small.answers, strict=True)
+        agreed = sum(_agreement(large.telling, theirs, small.telling, ours) for theirs, ours in parts)
+        doubt = len(small.answers) / np.sqrt(len(small.said))  # about a standard error of the agreement, at most
+        return bool(agreed >= max(needed * own - doubt, _LEAST_FUNCTION * own))
     if wording >= _EQUAL_WORDING:
         return True
-    names = {fold_label(answer) for answer in (*large.answers, *small.answers)}
+    names = {fold_label(answer) for profile in (one, other) for part in profile.answers for answer in part}
     telling = len(names) >= _TELLING_SET or any(len(name) > 1 and name not in _ANY_QUESTION for name in names)
-    return _same_shares(one.answers, other.answers) and (telling or wording >= _SAME_WORDING)
+    same = all(_same_shares(*parts) for parts in zip(one.answers, other.answers, strict=True))
+    return same and (telling or wording >= _SAME_WORDING)
 
 
 def _same_shares(one: NDArray[np.object_], other: NDArray[np.object_]) -> bool:
@@ -217,7 +373,7 @@ def _agreement(
     """Cohen's kappa between the wanted answers and those of a model that learned the seen ones."""
     if len(np.unique(answers)) < 2:
         return 0.0
-    if len(np.unique(answers)) > _FEW_LABELS:
+    if len(np.unique(answers)) > min(_FEW_LABELS, len(answers) // 2):
         said = ComplementNB().fit(seen, answers.astype(str)).predict(unseen)
     else:
         weights = TfidfTransformer(sublinear_tf=True).fit(seen)

@@ -30,6 +30,8 @@ _NAMED = re.compile(r"[\n|;,(/•·\u2014\u2013-]\s*\w[^\n:\uff1a]*[:\uff1a]")
 _ATTRIBUTE_LINES = 3
 #: Words of the longest value in a list of two lines, from which they are sentences in a template.
 _VALUE_WORDS = 5
+#: A whole string value in a piece of JSON, and the words from which it is a sentence.
+_VALUE, _SENTENCE_WORDS = re.compile(r':\s*"((?:[^"\\]|\\.)*)"'), 5
 #: Texts aligned to find the pieces; more hardly change the outcome.
 _ALIGNED = 24
 #: Tokens of a text that are aligned at most, from each end.
@@ -68,11 +70,12 @@ def mine(texts: Sequence[str], *, inner: bool = True) -> Template:
 
     `texts` are distinct; at least two. Pieces that could be shared by chance are left to the slots: a piece counts if
     it holds two words or more, or is a marker such as `Title:` or a delimiter line. With `inner` also pieces between
-    the first and the last are looked for. JSON documents are taken as a whole: their punctuation is no boilerplate.
+    the first and the last are looked for. JSON documents are taken as a whole, unless they hold the
+    instructions: their punctuation is no boilerplate.
     """
-    if are_attributes(texts):
-        return whole()
     prefix, suffix = _shared_ends(texts)
+    if are_attributes(texts):
+        return _loosened((prefix, suffix)) if _instructs(prefix) or _instructs(suffix) else whole()
     if prefix and are_attributes([text[len(prefix) :] for text in texts]):
         suffix = ""
     prefix, suffix = _spare_structure(prefix, suffix, texts)
@@ -82,6 +85,11 @@ def mine(texts: Sequence[str], *, inner: bool = True) -> Template:
     if all(template.match(text) is not None for text in texts):
         return template
     return _loosened((prefix, suffix))
+
+
+def _instructs(piece: str) -> bool:
+    """Whether what JSON documents share holds a sentence as a value: instructions are sent beside the input."""
+    return any(word_count(value) >= _SENTENCE_WORDS for value in _VALUE.findall(piece))
 
 
 def _loosened(literals: tuple[str, ...]) -> Template:
@@ -147,9 +155,9 @@ def _shared_pieces(texts: Sequence[str]) -> tuple[str, ...]:
     for other in sample[1:]:
         if not blocks:
             break
-        blocks = _common_blocks(blocks, _ends(tokens(other)))
-    pieces = ("".join(block) for block in blocks)
-    return tuple(piece for piece in pieces if _is_inner_marker(piece))
+        # A block that is no marker has none in it: it would only cost time and lead the alignment astray.
+        blocks = [block for block in _common_blocks(blocks, _ends(tokens(other))) if _is_inner_marker("".join(block))]
+    return tuple("".join(block) for block in blocks)
 
 
 def _is_inner_marker(piece: str) -> bool:

@@ -263,3 +263,25 @@ def test_attributes_in_another_notation() -> None:
         prefix="s",
     )
     assert len(found(one + other)) == 1
+
+
+def test_instructions_beside_the_input_in_json() -> None:
+    """A JSON message that holds the instructions as one value and the input as another is a frame."""
+    pairs = [(text, f"{topic} since {text[-20:]}") for text, topic in tickets(60, 44)]
+    user = '{"do": "say in one sentence what the customer wants", "message": "{}"}'
+    groups = find_frames(seen(pairs, user=user), is_closed=is_closed, seed=0)
+    assert [len(group.members) for group in groups] == [60]
+    assert groups[0].inputs[0].removesuffix('"}') == pairs[0][0]
+
+
+def test_long_tail_behind_an_application_of_two_tasks() -> None:
+    """Where two templates stand behind one system message, other requests behind it are no third task."""
+    rng = random.Random(45)
+    vocabulary = [f"word{n}" for n in range(400)]
+    tail = [(" ".join(rng.choices(vocabulary, k=15)), " ".join(rng.choices(vocabulary, k=30))) for _ in range(30)]
+    system = "Ti si koristan pomoćnik naše firme. Odgovaraj kratko, ljubazno i tačno."
+    topics = seen(tickets(100, 46), system=system, user="Koja je tema ove poruke kupca:\n{}")
+    money = [(text, "da" if topic == "billing" else "ne") for text, topic in tickets(100, 47)]
+    asked = seen(money, system=system, user="Poruka: {}\n\nRadi li se o novcu? da/ne", prefix="s")
+    groups = find_frames([*topics, *asked, *seen(tail, system=system, prefix="t")], is_closed=is_closed, seed=0)
+    assert sorted(len(group.members) for group in groups) == [100, 100]
