@@ -184,11 +184,13 @@ def _field(
 ) -> FieldLearnability:
     labels = run.labels[:, place]
     hits, constant, what = predicted[:, place] == labels, _is_majority(labels), "always the most frequent value"
+    follows = False
     if before:
         followed = run.followed(predicted, place, before) == labels
         fixed = float((run.followed(run.labels, place, before) == labels).mean())
-        # A field that the others fix, but for a few slips, is as learnable as they are.
-        if followed.mean() > constant.mean() and 1 - fixed >= _SLIPS * (1 - float(constant.mean())):
+        # A field that learnable ones fix, but for a few slips, is learned with them.
+        follows = 1 - fixed < _SLIPS * (1 - float(constant.mean()))
+        if not follows and followed.mean() > constant.mean():
             constant, what = followed, "the most frequent value for what the probe says of other fields"
     difference = clustered_difference(hits, constant, clusters)
     left = 1 - float(constant.mean())
@@ -208,7 +210,7 @@ def _field(
         agreement=_said(clustered_share(hits, clusters), _METHOD),
         majority=_said(clustered_share(constant, clusters), what),
         skill=skill,
-        learnable=skill.ci_low > 0 and skill.value >= LEAST_SKILL,
+        learnable=skill.value > 0 if follows else skill.ci_low > 0 and skill.value >= LEAST_SKILL,
     )
 
 
