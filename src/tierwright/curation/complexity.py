@@ -50,7 +50,7 @@ _UNSPACED_MARKER = re.compile(
 )
 _FULL_MARKERS = 3
 #: What an instruction opens with: a bullet or a number, or the end of the sentence before it.
-_INSTRUCTION = re.compile(r"(?:^|\n)\s*(?:[-*•]|\d+[.)])\s+\S|[^\W\d_][.!?。！？](?:\s|$)")  # noqa: RUF001 - CJK marks
+_INSTRUCTION = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d+[.)])[ \t]+\S|[^\W\d_][.!?。！？](?:\s|$)")  # noqa: RUF001 - CJK marks
 _FULL_INSTRUCTIONS = 30
 _MATHS_OR_CODE = re.compile(
     r"```|\$\$?[^$\n]+\$|\\(?:frac|sum|int|sqrt)\b|\d\s*[-+*/^=\u00d7\u00f7]\s*\d|[=<>]=|!=|&&|\|\||"

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 _NEARLY_SAME = 0.8
 #: Inputs whose language is looked at, at most, and characters of each.
 _LANGUAGES_OF, _LOOKED_AT = 1000, 1000
+#: Characters of an input in which personal data is looked for.
+_SEARCHED = 10_000
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 
 
@@ -103,7 +105,7 @@ def profile(finding: TaskFinding, period: AuditPeriod, *, total: int, means: Pro
         determinism=agreement,
         learnability=probe(inputs, parsed, groups, task.contract, means.learner, seed=seed),
         complexity=complexity(task, sample, entropy_bits=entropy, determinism=agreement, languages=languages),
-        sensitive_share=clustered_share([float(bool(types_in(text))) for text in inputs], clusters),
+        sensitive_share=clustered_share([float(bool(types_in(text[:_SEARCHED]))) for text in inputs], clusters),
         tool_share=sum(map(uses_tools, sample)) / len(sample),
         multi_turn_share=sum(map(has_history, sample)) / len(sample),
         languages=languages,

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from tierwright.core.task import Task
     from tierwright.curation.task_traffic import SampledRequest
 
-#: What opens a line and names what follows: up to four words, a colon, then text on this line or the next.
-_CUE = re.compile(r"^[ \t>*#\-•]*(?:\d+[.)]\s*)?([^\W\d_](?:[\w'-]*[ \t]?){1,5}?)\s*\d*\s*[*_]*[:\uff1a]", re.MULTILINE)
-_CUE_CHARACTERS = 40
+#: Characters and words of what opens a line and names what follows, up to its colon, at most.
+_CUE_CHARACTERS, _CUE_WORDS = 40, 4
+#: What may stand before a cue: a bullet, a heading, a number; and after its name: another number, an emphasis.
+_BEFORE, _AFTER = " \t>*#-\u2022.)0123456789", " \t0123456789*_"
 _ARROWS = ("->", "=>", "\u2192", "\u21d2", "\u27f6")
 _TAGGED = re.compile(r"<(example|sample|shot|exemple|beispiel|ejemplo)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 #: Repetitions of a form from which it is an example and no coincidence.
@@ -37,7 +38,7 @@ _OFFERED = 0.9
 
 def few_shot(text: str) -> tuple[int, int]:
     """How many examples there are in a fixed text, and how many of its characters they take."""
-    tagged = [match.span() for match in _TAGGED.finditer(text)]
+    tagged = [match.span() for match in _TAGGED.finditer(text)] if "</" in text else []
     if len(tagged) >= _LEAST:
         return len(tagged), sum(end - begin for begin, end in tagged)
     best = max(_by_cues(text), _by_arrows(text), key=lambda spans: (len(spans), sum(e - b for b, e in spans)))
@@ -58,13 +59,22 @@ def _by_arrows(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def _cues(text: str) -> list[tuple[int, str]]:
+    """Where a line begins with a few words and a colon, and these words."""
+    found: list[tuple[int, str]] = []
+    begin = 0
+    for line in text.splitlines(keepends=True):
+        head, there, _ = line[: _CUE_CHARACTERS + len(_BEFORE)].replace("\uff1a", ":").partition(":")
+        name = head.lstrip(_BEFORE).rstrip(_AFTER)
+        if there and name[:1].isalpha() and len(name) <= _CUE_CHARACTERS and len(name.split()) <= _CUE_WORDS:
+            found.append((begin, " ".join(name.casefold().split())))
+        begin += len(line)
+    return found
+
+
 def _by_cues(text: str) -> list[tuple[int, int]]:
     """The stretches that hold a pair of cues which occurs several times, in this order and without a third between."""
-    found = [
-        (match.start(), " ".join(match[1].casefold().split()))
-        for match in _CUE.finditer(text)
-        if len(match[1]) <= _CUE_CHARACTERS
-    ]
+    found = _cues(text)
     pairs = Counter((one[1], other[1]) for one, other in pairwise(found) if one[1] != other[1])
     most = max(pairs.values(), default=0)
     if most < _LEAST:
@@ -141,18 +151,20 @@ def unparsed(
     else:
         broken = [not one.answer.strip() for one in sample]
     if contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}:
-        offered = [
-            values is not None and _offers(prompts[one.frame], values)
-            for one, values in zip(sample, parsed, strict=True)
-        ]
+        folded = [prompt.casefold() for prompt in prompts]
+        offers: dict[tuple[int, tuple[FieldValue, ...]], bool] = {}
+        for one, values in zip(sample, parsed, strict=True):
+            if values is not None and (one.frame, values) not in offers:
+                offers[one.frame, values] = _offers(folded[one.frame], values)
+        offered = [values is not None and offers[one.frame, values] for one, values in zip(sample, parsed, strict=True)]
         strict = sum(offered) >= _OFFERED * len(sample)
         for place, values in enumerate(parsed):
             broken[place] = broken[place] or values is None or (strict and not offered[place])
     return broken
 
 
-def _offers(prompt: str, values: Sequence[FieldValue]) -> bool:
-    folded = prompt.casefold()
+def _offers(folded: str, values: Sequence[FieldValue]) -> bool:
+    """Whether a case-folded prompt names all values that are texts."""
     return all(fold_label(value) in folded for value in values if isinstance(value, str))
 
 

@@ -44,8 +44,9 @@ def test_examples_take_the_characters_they_take() -> None:
 
 
 def test_a_long_line_without_end_costs_no_time() -> None:
-    """A megabyte on one line, full of dashes and capital words, is read once."""
-    assert few_shot("Aa bb cc - " * 100_000) == (0, 0)
+    """A megabyte on one line, of words, of one word, of ends of lines or of tags, is read once."""
+    for text in ("Aa bb cc - " * 100_000, "a" * 1_000_000, "\n" * 1_000_000, "<example>" * 100_000, "a:" * 500_000):
+        assert few_shot(text) == (0, 0)
 
 
 def test_shares_are_of_all_characters_of_a_request() -> None:
