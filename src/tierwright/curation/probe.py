@@ -192,25 +192,30 @@ def _field(
         follows = 1 - fixed < _SLIPS * (1 - float(constant.mean()))
         if not follows and followed.mean() > constant.mean():
             constant, what = followed, "the most frequent value for what the probe says of other fields"
-    difference = clustered_difference(hits, constant, clusters)
-    left = 1 - float(constant.mean())
-    # A constant answer leaves nothing to learn.
-    value, low, high = (
-        (difference.value / left, difference.ci_low / left, difference.ci_high / left) if left > 0 else (0.0, 0.0, 0.0)
-    )
-    skill = replace(
-        difference,
-        value=min(1.0, value),
-        ci_low=min(1.0, low),
-        ci_high=min(1.0, high),
-        method=f"(agreement - majority) / (1 - majority); {difference.method}",
-    )
+    skill = _skill(hits, constant, clusters)
     return FieldLearnability(
         name=name,
         agreement=_said(clustered_share(hits, clusters), _METHOD),
         majority=_said(clustered_share(constant, clusters), what),
         skill=skill,
         learnable=skill.value > 0 if follows else skill.ci_low > 0 and skill.value >= LEAST_SKILL,
+    )
+
+
+def _skill(hits: NDArray[np.bool_], constant: NDArray[np.bool_], clusters: list[int]) -> Estimate:
+    """Of the constant's misses, the share that the probe avoids; a constant that never misses leaves nothing: 0."""
+    difference = clustered_difference(hits, constant, clusters)
+    left = 1 - float(constant.mean())
+    value, low, high = (
+        min(1.0, found / left) if left > 0 else 0.0
+        for found in (difference.value, difference.ci_low, difference.ci_high)
+    )
+    return replace(
+        difference,
+        value=value,
+        ci_low=low,
+        ci_high=high,
+        method=f"(agreement - majority) / (1 - majority); {difference.method}",
     )
 
 
