@@ -46,7 +46,7 @@ def requests(kind: str, days: int, per_day: float, generator: np.random.Generato
 @pytest.mark.parametrize("kind", ["poisson", "overdispersed", "correlated", "drifting"])
 @pytest.mark.parametrize("per_day", [3.0, 300.0])
 def test_the_held_back_third_is_in_the_interval_of_ninety_percent(kind: str, per_day: float) -> None:
-    """In 200 logs of 30 days, the last ten days' requests lie in the interval in at least 80 of 100, whatever the traffic."""
+    """In 200 logs of 30 days the last ten days' requests lie in the interval in at least 80 of 100."""
     generator = np.random.default_rng(17)
     held = 0
     for _ in range(200):

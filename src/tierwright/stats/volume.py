@@ -102,7 +102,7 @@ class _Grid:
         self.counts = np.bincount(self.count - 1 - back, minlength=self.count).astype(np.float64)
         self.widths = np.ones(self.count)
         self.widths[0] = (self.length - (self.count - 1) * self.step) / self.step
-        self.hour, self.weekday = _places(until - self.step * np.arange(self.count, 0, -1) + self.step / 2)
+        self.hour, self.weekday = _places(until - self.step * (np.arange(self.count, 0, -1, dtype=np.float64) - 0.5))
         self.hour_factor, self.day_factor = np.ones(24), np.ones(7)
         if self.by_hours and self.requests:
             self._learn_cycles()
