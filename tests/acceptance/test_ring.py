@@ -108,6 +108,12 @@ def test_import_takes_every_record(ring: Ring) -> None:
         "already_there": 0,
         "rejected": 0,
         "rejects_path": None,
+        "conflicting": 0,
+        "out_of_order": 0,
+        "estimated": 0,
+        "other_currency": 0,
+        "unpriced": 0,
+        "unpriced_models": {},
     }
 
 

@@ -201,6 +201,14 @@ class TestInferences:
         assert store.owners([]) == {}
         assert len(store.owners([*asked, *(InferenceId(f"n-{number}") for number in range(40_000))])) == 3
 
+    def test_those_there_are_come_whole(self, store: SqlStore) -> None:
+        """By id, with calls and content; what is unknown is left out."""
+        kept = [*inferences(2), an_inference(request=None, response=None)]
+        store.append(kept)
+        asked = [*(inference.id for inference in kept), InferenceId("nowhere")]
+        assert store.found(asked) == {inference.id: inference for inference in kept}
+        assert store.found([]) == {}
+
     def test_an_unknown_id_is_not_found(self, store: SqlStore) -> None:
         """The message names the id."""
         with pytest.raises(NotFound, match="nowhere"):

@@ -191,7 +191,7 @@ def price_list(settings: Settings) -> PriceList:
         optional = {
             name: money(text, f"{where}: {name}")
             for name, text in asdict(section).items()
-            if text and name not in ("model", "input_usd_per_million", "output_usd_per_million")
+            if text and name not in ("model", "currency", "input_usd_per_million", "output_usd_per_million")
         }
         overrides.append(
             PriceOverride(

@@ -124,6 +124,9 @@ class InferenceStore(Protocol):
     def get(self, inference_id: InferenceId) -> Inference:
         """Raises NotFound."""
 
+    def found(self, inference_ids: Sequence[InferenceId]) -> Mapping[InferenceId, Inference]:
+        """Those of them that there are, with their content."""
+
     def scan(
         self,
         *,

@@ -81,6 +81,10 @@ class SqlStore:
         """As `InferenceStore.get`."""
         return self._inferences.get(inference_id)
 
+    def found(self, inference_ids: Sequence[InferenceId]) -> dict[InferenceId, Inference]:
+        """As `InferenceStore.found`."""
+        return self._inferences.found(inference_ids)
+
     def scan(
         self,
         *,
