@@ -166,7 +166,7 @@ def _forecast(grid: _Grid, horizon_s: float, *, whole_weeks: bool, level: float 
     n, horizon = len(counts), horizon_s / stretch_s
     # A mean month begins on no day of the week: it has each as often.
     expected = (
-        grid.hour_factor.mean() * grid.day_factor.mean() * horizon_s / grid.step
+        float(grid.hour_factor.mean() * grid.day_factor.mean()) * horizon_s / grid.step
         if whole_weeks
         else grid.future(horizon_s)
     )
@@ -174,8 +174,10 @@ def _forecast(grid: _Grid, horizon_s: float, *, whole_weeks: bool, level: float 
     if not grid.requests:
         # The upper end of an exact interval for a rate of which nothing was seen.
         none_seen = -math.log(tail) * expected / float(shape.sum())
-        return Estimate(value=0.0, ci_low=0.0, ci_high=math.ceil(none_seen), level=level, n=n, method="none seen")
-    rate = counts.sum() / shape.sum()
+        return Estimate(
+            value=0.0, ci_low=0.0, ci_high=float(math.ceil(none_seen)), level=level, n=n, method="none seen"
+        )
+    rate = float(counts.sum() / shape.sum())
     relative = counts / (rate * shape)
     found = forecast_mean(relative, shape.mean() / shape, horizon=horizon, noise=n / grid.requests, level=level)
     mean = max(found.mean, 0.5 / grid.requests)

@@ -154,5 +154,8 @@ def test_any_traffic_has_a_projection_and_its_order_does_not_matter(
     found = project(at, MONDAY, until)
     assert 0 <= found.monthly.ci_low <= found.monthly.value <= found.monthly.ci_high
     assert sum(found.daily) == len(at)
+    # Not NumPy's: money is multiplied by them, by way of their text.
+    numbers = (found.monthly.value, found.monthly.ci_low, found.monthly.ci_high, found.trend.value, *found.hourly)
+    assert {type(number) for number in numbers} == {float}
     assert (len(found.hourly), len(found.weekly)) == (24, 7)
     assert project(np.random.default_rng(seed).permutation(at), MONDAY, until) == found
