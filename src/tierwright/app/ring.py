@@ -315,7 +315,11 @@ def _spent(parts: Parts, since: datetime | None, until: datetime | None) -> dict
     found: defaultdict[TaskId | None, Spent] = defaultdict(Spent)
     for line in parts.store.expense_sums(since=since, until=until):
         before = found[line.task_id]
-        found[line.task_id] = replace(before, judge_usd=before.judge_usd + line.cost_usd)
+        found[line.task_id] = replace(
+            before,
+            judge_usd=before.judge_usd + line.cost_usd,
+            unpriced_judge_calls=before.unpriced_judge_calls + line.unpriced_calls,
+        )
     # A recalibrated version is the same training as the one it was made of.
     trained = {
         (version.task_id, version.recipe, version.train_seconds): version.train_seconds
@@ -324,7 +328,8 @@ def _spent(parts: Parts, since: datetime | None, until: datetime | None) -> dict
     }
     for (task_id, _, _), seconds in trained.items():
         before = found[task_id]
-        found[task_id] = replace(before, training_usd=before.training_usd + parts.training_machine.cost(seconds))
+        cost = round(parts.training_machine.cost(seconds), 12)
+        found[task_id] = replace(before, training_usd=before.training_usd + cost)
     return dict(found)
 
 

@@ -69,6 +69,8 @@ class Spent:
 
     judge_usd: Decimal = Decimal(0)
     training_usd: Decimal = Decimal(0)
+    #: Judges' calls without a price: in no sum.
+    unpriced_judge_calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +148,8 @@ class Savings:
     monthly_saving_usd: UsdRange
     unpriced_requests: int
     unpriced_calls: int
+    #: Judges' calls without a price: the saving is too high by them.
+    unpriced_judge_calls: int
     #: Calls whose tokens are an estimate of ours: what they cost is one, too.
     estimated_calls: int
     #: Models with calls whose cost is unknown or estimated, the most unpriced first.
@@ -242,6 +246,7 @@ def savings(
         monthly_saving_usd=saving.less(-once).times(DAYS_PER_MONTH / days).less(once),
         unpriced_requests=sum(task.unpriced_requests for task in tasks),
         unpriced_calls=sum(task.unpriced_calls for task in tasks),
+        unpriced_judge_calls=sum(one.unpriced_judge_calls for one in spent.values()),
         estimated_calls=sum(line.estimated_calls for line in lines),
         gaps=tuple(gaps),
         tasks=tuple(sorted(tasks, key=lambda task: (-task.saving_usd.value, task.task_id or ""))),

@@ -229,6 +229,12 @@ def test_asking_in_vain_is_machine_time_too() -> None:
     assert found.saving_usd.value == Decimal("-0.01")
 
 
+def test_judges_without_a_price_are_counted() -> None:
+    """They are in no sum, and the report says how many they are."""
+    found = saved(a_line(), spent={TASK: Spent(unpriced_judge_calls=3), None: Spent(unpriced_judge_calls=4)})
+    assert (found.unpriced_judge_calls, found.deductions.judge_usd) == (7, Decimal(0))
+
+
 def test_a_holdout_that_would_have_lost_costs_nothing() -> None:
     """Where the specialist costs more than the incumbent, what stays on the incumbent is no loss."""
     holdout = an_escalated_line(reason=RouteReason.HOLDOUT, cost_usd=Decimal("0.12"))

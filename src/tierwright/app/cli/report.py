@@ -55,6 +55,7 @@ def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:
         "monthly_saving_usd": _range(found.monthly_saving_usd),
         "unpriced_requests": found.unpriced_requests,
         "unpriced_calls": found.unpriced_calls,
+        "unpriced_judge_calls": found.unpriced_judge_calls,
         "unpriced_models": [
             {"model": gap.model, "calls": gap.unpriced_calls} for gap in found.gaps if gap.unpriced_calls
         ],
@@ -92,6 +93,10 @@ def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) ->
             f"{found.unpriced_requests:,} requests and {found.unpriced_calls:,} calls have no known price "
             "and are in none of these figures; give prices in [[economics.prices]].",
             style="bold",
+        )
+    if found.unpriced_judge_calls:
+        console.print(
+            f"{found.unpriced_judge_calls:,} calls of judges have no known price and are not deducted.", style="bold"
         )
     unpriced = [(gap.model, gap.unpriced_calls) for gap in found.gaps if gap.unpriced_calls]
     if unpriced:
