@@ -74,9 +74,9 @@ def advise(profile: TaskProfile, contract: OutputContract, costs: LocalCosts, *,
 def advise_long_tail(requests: int, share: float) -> Advice:
     """The advice on requests of no task: there is no recurring job in them that anything could be done about."""
     reason = (
-        f"leave it where it is: {requests:,} requests ({_percent(share)}) share neither a prompt nor a form of answer with "
-        "others, so that there is nothing to train, to cache or to shorten; a task needs a prompt that comes back with "
-        "different inputs"
+        f"leave it where it is: {requests:,} requests ({_percent(share)}) share neither a prompt nor a form of answer "
+        "with others, so that there is nothing to train, to cache or to shorten; a task needs a prompt that comes back "
+        "with different inputs"
     )
     return Advice(action=Action.KEEP, reasons=(reason,))
 
