@@ -1,0 +1,178 @@
+"""Whether a task's answers can be told from its inputs, by a quick cross-validated model of the cheapest recipe.
+
+Owns the folds, the baselines, skill and the bound from which a field counts as learnable. The model comes from outside
+(`Learner`). What is measured is agreement with the incumbent, errors of the incumbent's included: no model agrees with
+it more often than it agrees with itself (`determinism`). A better recipe reaches more; what the probe does not find at
+all, the others seldom find.
+
+Inputs that are alike are in one fold, so that nothing is predicted that was learned by heart.
+
+References:
+    Goodman and Kruskal (1954), Measures of association for cross classifications, JASA 49:732-764: lambda, the share of
+        the errors of always guessing the most frequent class that a predictor avoids. Skill is lambda, out of sample.
+    Landis and Koch (1977), The measurement of observer agreement for categorical data, Biometrics 33:159-174: agreement
+        beyond a baseline of 0.2 or less is "slight".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tierwright.core.profile import CurvePoint, FieldLearnability, Learnability
+from tierwright.stats.cluster_robust import clustered_difference, clustered_share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from tierwright.core.contract import FieldValue, OutputContract
+    from tierwright.core.estimate import Estimate
+
+#: Examples of a task at most: more make the interval narrower than any decision needs.
+MOST_EXAMPLES = 3000
+#: Examples, and groups of inputs that are not alike, below which nothing is said.
+FEWEST = 60
+#: Skill whose lower end must lie above it for a field to be learnable.
+LEAST_SKILL = 0.2
+_FOLDS = 3
+#: Sizes of the learning curve at most, each half of the next, and the smallest.
+_SIZES, _SMALLEST = 5, 30
+
+
+class Learner(Protocol):
+    """Some texts, and what can be learned of them again and again."""
+
+    def predict(
+        self,
+        labels: NDArray[np.int64],
+        names: Sequence[str],
+        known: NDArray[np.int64],
+        asked: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """The labels of the texts `asked`, learned from those of the texts `known`; `names` are the labels in words."""
+
+
+def probe(
+    inputs: Sequence[str],
+    parsed: Sequence[tuple[FieldValue, ...] | None],
+    groups: NDArray[np.int64],
+    contract: OutputContract,
+    learner: Callable[[Sequence[str]], Learner],
+    *,
+    seed: int,
+) -> Learnability | None:
+    """How well each field and the whole answer can be told from the input; None: no closed sets, or too few requests.
+
+    `parsed` are the answers' values in the order of `contract.heads`; None where an answer breaks the contract, which
+    is left out here. `groups` says which inputs are alike.
+    """
+    rng = np.random.default_rng(seed)
+    rows = np.array([at for at, values in enumerate(parsed) if values is not None], dtype=np.int64)
+    if not contract.heads or len(rows) < FEWEST or len(np.unique(groups[rows])) < FEWEST:
+        return None
+    if len(rows) > MOST_EXAMPLES:
+        rows = np.sort(rng.choice(rows, size=MOST_EXAMPLES, replace=False))
+    codes = np.unique(groups[rows], return_inverse=True)[1]
+    answers = [values for at in rows.tolist() if (values := parsed[at]) is not None]
+    heads = [_head([values[place] for values in answers]) for place in range(len(contract.heads))]
+    run = _Run(learner([inputs[at] for at in rows.tolist()]), heads, _plan(codes, rng))
+    sizes = run.sizes
+    right = [run.right(size) for size in sizes]
+    clusters = codes.tolist()
+    whole = np.unique(np.stack([labels for labels, _ in heads], axis=1), axis=0, return_inverse=True)[1].ravel()
+    method = f"{_FOLDS}-fold cross-validated n-gram probe, agreement with the incumbent"
+    majority = _said(clustered_share(_is_majority(whole), clusters), "always the most frequent answer")
+    curve = [
+        CurvePoint(examples=size, agreement=_said(clustered_share(hits.all(axis=1), clusters), method))
+        for size, hits in zip(sizes, right, strict=True)
+    ]
+    return Learnability(
+        agreement=curve[-1].agreement,
+        majority=majority,
+        fields=tuple(
+            _field(name, right[-1][:, place], _is_majority(heads[place][0]), clusters, method)
+            for place, name in enumerate(contract.heads)
+        ),
+        curve=tuple(curve),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Texts with a learner, the heads' labels and names, and for each fold whom it asks and whom it learns from."""
+
+    learner: Learner
+    heads: list[tuple[NDArray[np.int64], list[str]]]
+    plan: list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Numbers of examples to learn from, ascending; the last is what every fold has."""
+        largest = min(len(known) for _, known in self.plan)
+        halved = [largest >> step for step in range(_SIZES)]
+        return [size for size in reversed(halved) if size >= _SMALLEST or size == largest]
+
+    def right(self, size: int) -> NDArray[np.bool_]:
+        """Whether each head of each example is predicted right after so many examples, shape (n, heads)."""
+        found = np.zeros((len(self.heads[0][0]), len(self.heads)), dtype=np.bool_)
+        for asked, known in self.plan:
+            for place, (labels, names) in enumerate(self.heads):
+                if len(names) < 2:
+                    found[asked, place] = True
+                    continue
+                predicted = self.learner.predict(labels, names, known[:size], asked)
+                found[asked, place] = predicted == labels[asked]
+        return found
+
+
+def _plan(codes: NDArray[np.int64], rng: np.random.Generator) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """For each fold whom it asks, and whom it learns from, in the order in which they are added."""
+    rank = rng.permutation(int(codes.max()) + 1)
+    fold, order = rank[codes] % _FOLDS, np.argsort(rng.permutation(len(rank))[codes], kind="stable")
+    return [(np.flatnonzero(fold == number), order[fold[order] != number]) for number in range(_FOLDS)]
+
+
+def _head(values: Sequence[FieldValue]) -> tuple[NDArray[np.int64], list[str]]:
+    """The label of each example, and the labels in words."""
+    column = [(type(value).__name__, value) for value in values]  # True is not 1
+    place = {member: number for number, member in enumerate(sorted(set(column), key=repr))}
+    names = [" ".join("".join(c if c.isalnum() else " " for c in str(value)).split()) for _, value in place]
+    return np.array([place[member] for member in column], dtype=np.int64), names
+
+
+def _field(
+    name: str, hits: NDArray[np.bool_], constant: NDArray[np.bool_], clusters: list[int], method: str
+) -> FieldLearnability:
+    difference = clustered_difference(hits, constant, clusters)
+    left = 1 - float(constant.mean())
+    # A constant answer leaves nothing to learn.
+    value, low, high = (
+        (difference.value / left, difference.ci_low / left, difference.ci_high / left) if left > 0 else (0.0, 0.0, 0.0)
+    )
+    skill = replace(
+        difference,
+        value=value,
+        ci_low=low,
+        ci_high=min(1.0, high),
+        method=f"(agreement - majority) / (1 - majority); {difference.method}",
+    )
+    return FieldLearnability(
+        name=name,
+        agreement=_said(clustered_share(hits, clusters), method),
+        majority=_said(clustered_share(constant, clusters), "always the most frequent value"),
+        skill=skill,
+        learnable=skill.ci_low > LEAST_SKILL,
+    )
+
+
+def _is_majority(labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = labels == np.bincount(labels).argmax()
+    return found
+
+
+def _said(estimate: Estimate, method: str) -> Estimate:
+    return replace(estimate, method=f"{method}; {estimate.method}")

@@ -1,0 +1,169 @@
+"""What the traffic shows of one task: every figure the audit scores it by.
+
+Owns the order in which the figures are taken, and those that are plain counts; each of the others has its own module
+(`determinism`, `probe`, `complexity`, `prompt_facts`, `shifts`, `grounding`). docs/audit-scores.md defines them all.
+Refuses to say what to do about the task. Counts are of all requests of a task, readings of texts of its sample: with
+more traffic only the sorting of columns takes longer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tierwright.core.contract import ContractKind
+from tierwright.core.estimate import Estimate, UsdEstimate
+from tierwright.core.profile import Percentiles, TaskProfile
+from tierwright.curation.complexity import complexity, has_history, uses_tools
+from tierwright.curation.determinism import determinism, same_input_pairs
+from tierwright.curation.grounding import retrieval
+from tierwright.curation.near_duplicates import near_duplicate_groups
+from tierwright.curation.probe import probe
+from tierwright.curation.prompt_facts import prompt_facts
+from tierwright.curation.shifts import drift
+from tierwright.curation.triage_pii import types_in
+from tierwright.stats.cluster_robust import clustered_share
+from tierwright.stats.entropy import entropy_bits
+from tierwright.stats.means import student_mean
+from tierwright.stats.volume import project
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from tierwright.core.profile import Volume
+    from tierwright.curation.audit import TaskFinding
+    from tierwright.curation.probe import Learner
+    from tierwright.curation.task_traffic import AuditPeriod, TaskTraffic
+
+#: Likeness from which two inputs are one question: what a dataset leaves out as saying nothing new.
+_SAME_TEXT = 0.92
+_CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileMeans:
+    """What the figures need of other packages."""
+
+    #: The ISO 639-1 code of a text's language, or "other".
+    language_of: Callable[[str], str]
+    #: A quick model of some texts.
+    learner: Callable[[Sequence[str]], Learner]
+    #: How well a classifier tells late texts from early ones: area under the curve.
+    tell_apart: Callable[[Sequence[str], NDArray[np.bool_]], Estimate]
+
+
+def profile(finding: TaskFinding, period: AuditPeriod, *, total: int, means: ProfileMeans, seed: int) -> TaskProfile:
+    """All figures of a task, whose sample must not be empty; `total` is the number of all requests of the audit."""
+    task, traffic = finding.task, finding.traffic
+    sample = traffic.sample
+    inputs = [one.input for one in sample]
+    canonical = {answer: task.contract.canonical(answer) for answer in {one.answer for one in sample}}
+    values = {answer: task.contract.parse(answer) for answer in canonical}
+    parsed = [values[one.answer] for one in sample]
+    groups = near_duplicate_groups(inputs, threshold=_SAME_TEXT, seed=seed)
+    clusters = groups.tolist()
+    closed = task.contract.kind in _CLOSED
+    pairs = same_input_pairs(traffic)
+    volume = project(traffic.at, period.since.timestamp(), period.until.timestamp())
+    entropy = _entropy(traffic)
+    agreement = determinism(pairs, inputs, [canonical[one.answer] for one in sample], groups if closed else None)
+    languages = _languages(inputs, means.language_of)
+    measured = traffic.latency_ms[~np.isnan(traffic.latency_ms)]
+    return TaskProfile(
+        requests=traffic.requests,
+        share=traffic.requests / total,
+        volume=volume,
+        monthly_cost_usd=_monthly_cost(traffic, volume),
+        mean_cost_usd=_mean_cost(traffic),
+        unpriced_calls=traffic.unpriced_calls,
+        latency_ms=_percentiles(measured),
+        prompt_tokens=_mean_tokens(traffic.prompt_tokens),
+        completion_tokens=_mean_tokens(traffic.completion_tokens),
+        clients=traffic.clients,
+        models=traffic.models,
+        distinct_outputs=finding.distinct_outputs,
+        entropy_bits=entropy,
+        determinism=agreement,
+        learnability=probe(inputs, parsed, groups, task.contract, means.learner, seed=seed),
+        complexity=complexity(task, sample, entropy_bits=entropy, determinism=agreement, languages=languages),
+        sensitive_share=clustered_share([float(bool(types_in(text))) for text in inputs], clusters),
+        tool_share=sum(map(uses_tools, sample)) / len(sample),
+        multi_turn_share=sum(map(has_history, sample)) / len(sample),
+        languages=languages,
+        drift=drift(np.array([one.at for one in sample]), inputs, parsed, groups, means.tell_apart, seed=seed),
+        duplicate_share=duplicate_share(traffic),
+        prompt=prompt_facts(task, sample, parsed, clusters),
+        retrieval=retrieval(task.contract, sample, pairs, clusters, means.language_of),
+    )
+
+
+def duplicate_share(traffic: TaskTraffic) -> Estimate:
+    """Share of requests whose input came before: what a cache that forgets nothing would have answered.
+
+    Requests with one input are one cluster; a request whose content is gone is no hit.
+    """
+    keys = traffic.input_key
+    first = np.zeros(len(keys), dtype=np.bool_)
+    first[np.unique(keys, return_index=True)[1]] = True
+    clusters = np.where(keys == 0, np.arange(len(keys), dtype=np.uint64), keys)
+    found = clustered_share((~first & (keys != 0)).astype(float), clusters.tolist())
+    return replace(found, method=f"share of requests that repeat an earlier input; {found.method}")
+
+
+def _entropy(traffic: TaskTraffic) -> Estimate:
+    known = traffic.answer_key[traffic.answer_key != 0]
+    if not len(known):
+        return Estimate(value=0.0, ci_low=0.0, ci_high=float("inf"), n=0, method="not measured: no answer is kept")
+    return entropy_bits(np.unique(known, return_counts=True)[1])
+
+
+def _languages(texts: Sequence[str], language_of: Callable[[str], str]) -> Mapping[str, float]:
+    counts = Counter(map(language_of, texts))
+    return {code: count / len(texts) for code, count in counts.most_common()}
+
+
+def _percentiles(measured: NDArray[np.float32]) -> Percentiles | None:
+    if not len(measured):
+        return None
+    p50, p95 = np.percentile(measured, (50, 95)).tolist()
+    return Percentiles(p50=p50, p95=p95)
+
+
+def _mean_tokens(column: NDArray[np.int64]) -> Estimate | None:
+    said = column[column >= 0]
+    return student_mean(said, low=0.0) if len(said) else None
+
+
+def _mean_cost(traffic: TaskTraffic) -> Decimal | None:
+    priced = int((traffic.cost_nano_usd >= 0).sum())
+    return traffic.cost_usd / priced if traffic.cost_usd is not None and priced else None
+
+
+def _monthly_cost(traffic: TaskTraffic, volume: Volume) -> UsdEstimate | None:
+    """The mean cost of a priced request times the requests of a month; what either is uncertain by, in quadrature."""
+    mean = _mean_cost(traffic)
+    if mean is None:
+        return None
+    costs = traffic.cost_nano_usd[traffic.cost_nano_usd >= 0]
+    monthly, each = volume.monthly, student_mean(costs, low=0.0)
+    cost_off = (each.ci_high - each.ci_low) / 2 / each.value if each.value > 0 and each.n > 1 else 0.0
+    value = mean * Decimal(repr(monthly.value))
+
+    def off(end: float) -> Decimal:
+        relative = abs(end - monthly.value) / monthly.value if monthly.value > 0 else 0.0
+        return value * Decimal(repr(float(np.hypot(relative, cost_off))))
+
+    return UsdEstimate(
+        value=value,
+        ci_low=max(Decimal(0), value - off(monthly.ci_low)),
+        ci_high=value + off(monthly.ci_high),
+        level=monthly.level,
+        n=monthly.n,
+        method=f"mean cost of {len(costs):,} priced requests times the month's requests ({monthly.method})",
+    )

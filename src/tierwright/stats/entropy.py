@@ -1,0 +1,82 @@
+"""How uncertain the next observation of a category is, also where many categories have not been seen yet.
+
+Owns the estimate of Chao and Shen with a jackknifed interval; refuses to know what the categories are. The entropy of
+the observed shares is too low, by about (categories - 1) / 2n nats (Miller and Madow 1955), and by far more where most
+observations are the only ones of their category. Chao and Shen shrink the shares by the coverage of the sample, which
+Good estimates from what was seen once, and weigh each category by the chance that it is seen at all.
+
+References:
+    Chao and Shen (2003), Nonparametric estimation of Shannon's index of diversity when there are unseen species in
+        sample, Environmental and Ecological Statistics 10:429-443.
+    Good (1953), The population frequencies of species and the estimation of population parameters, Biometrika
+        40:237-264.
+    Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 11: the jackknife.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from tierwright.core.errors import InputError, NotEnoughData
+from tierwright.core.estimate import Estimate
+from tierwright.stats.inputs import check_level
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def entropy_bits(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """The entropy in bits of the categories with these counts.
+
+    The interval is normal, from the jackknife over observations; leaving one out of a category matters only by the
+    category's count, so it costs no more than the number of different counts, squared. Raises InputError for negative
+    counts, NotEnoughData where nothing was counted.
+    """
+    check_level(level)
+    found = np.asarray(counts, dtype=np.int64)
+    if (found < 0).any():
+        raise InputError("a category has a negative count; give how often each was seen")
+    sizes, often = np.unique(found[found > 0], return_counts=True)
+    n = int((sizes * often).sum())
+    if n < 1:
+        raise NotEnoughData("there is no observation to estimate an entropy from; at least one is needed")
+    value = _chao_shen(sizes, often)
+    half = 0.0
+    if n > 2:
+        without = np.array([_chao_shen(*_one_less(sizes, often, place)) for place in range(len(sizes))])
+        weight = sizes * often / n
+        spread = (n - 1) * float(weight @ (without - float(weight @ without)) ** 2)
+        half = float(ndtri(0.5 + level / 2)) * math.sqrt(spread)
+    return Estimate(
+        value=value,
+        ci_low=max(0.0, value - half),
+        ci_high=value + half,
+        level=level,
+        n=n,
+        method="entropy in bits, Chao and Shen, jackknife",
+    )
+
+
+def _one_less(
+    sizes: NDArray[np.int64], often: NDArray[np.int64], place: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Counts and how many categories have them, with an observation of a category of this count left out."""
+    less = often.copy()
+    less[place] -= 1
+    return np.append(sizes, sizes[place] - 1), np.append(less, 1)
+
+
+def _chao_shen(sizes: NDArray[np.int64], often: NDArray[np.int64]) -> float:
+    kept = (sizes > 0) & (often > 0)
+    sizes, often = sizes[kept], often[kept]
+    n = int((sizes * often).sum())
+    once = int(often[sizes == 1].sum())
+    # Where everything was seen once the coverage would be 0 and the estimate infinite (Chao and Shen, section 3).
+    coverage = 1 - min(once, n - 1) / n
+    share = coverage * sizes / n
+    seen = -np.expm1(n * np.log1p(-np.minimum(share, 1 - 1e-12)))
+    return max(0.0, float((often * -share * np.log2(share) / seen).sum()))
