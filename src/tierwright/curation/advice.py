@@ -216,7 +216,7 @@ def _hours_paid(case: Case) -> str:
         return ""
     return (
         f"people's time is not in the saving: it pays for {float(saving.value) / 60:.2g} hours a month at $60 an hour; "
-        "say what an hour costs you in [economics.advice] person_hour_usd"
+        "say what an hour costs you in [advice] person_hour_usd"
     )
 
 
