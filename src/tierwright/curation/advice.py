@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tierwright.core.contract import ContractKind
 from tierwright.core.profile import Action, Advice
 from tierwright.curation.criteria import Case
-from tierwright.curation.framework import CONSTANT, FRAMEWORK, NEEDED, fields_by_learnability
+from tierwright.curation.framework import FRAMEWORK, HARMLESS, NEEDED, fields_by_learnability
 from tierwright.economics.action_savings import (
     RUNGS,
     cache_saving,
@@ -118,20 +118,20 @@ def _savings(profile: TaskProfile, rung: str | None, costs: LocalCosts, seed: in
 
 def _reasons(rule: Rule, case: Case, rung: str | None) -> list[str]:
     """The deciding one first, then what can and can't be learned, then the figures, then what to keep in mind."""
-    fields = _fields_in_words(case)
-    if rule.code == "keep":
-        found = [_why_kept(case)]
-    elif rule.action is Action.SPECIALISE:
-        found = [f"{rule.text}, likely by the recipe {rung}: {rule.when}"]
+    found = [f"{rule.when}: {rule.text}"]
+    if rule.action is Action.SPECIALISE:
+        found = [f"{found[0]}, likely by the recipe {rung}"]
     elif rule.action is Action.SMALLER_MODEL:
-        found = [f"{rule.text}: {rule.when} (compared with {case.costs.small_model})"]
-    else:
-        found = [f"{rule.text}: {rule.when}"]
+        found = [f"{found[0]} (compared with {case.costs.small_model})"]
+    elif rule.code == "keep":
+        found = [_why_kept(case)]
     # What can't be learned decides where it keeps a task from a specialist, so it comes at once.
-    found += fields
-    found += [criterion.say(case) for criterion in rule.criteria]
+    found += _fields_in_words(case)
     if rule.action is Action.SPECIALISE:
         found += _about_specialist(case)
+    found += [criterion.say(case) for criterion in rule.criteria]
+    if rule.code not in ("specialise", "keep", "small") and (failed := _failed("specialise", case)):
+        found.append(f"no specialist: {failed}")
     if case.profile.unpriced_calls:
         found.append(
             f"{case.profile.unpriced_calls:,} calls have no price and count for nothing in the sums; give their models "
@@ -142,16 +142,19 @@ def _reasons(rule: Rule, case: Case, rung: str | None) -> list[str]:
 
 def _why_kept(case: Case) -> str:
     """Why neither a specialist nor a smaller model: every criterion that is not met, in words."""
-    by_code = {rule.code: rule for rule in FRAMEWORK}
-    failed = [c.say(case) for c in by_code["specialise"].criteria if not c.met(case)]
-    smaller = [c.say(case) for c in by_code["smaller-model"].criteria if not c.met(case)]
-    text = f"leave it where it is. No specialist: {'; '.join(failed)}"
-    return f"{text}. No smaller model: {'; '.join(smaller)}" if smaller else text
+    text = f"leave it where it is. No specialist: {_failed('specialise', case)}"
+    return f"{text}. No smaller model: {_failed('smaller-model', case)}"
+
+
+def _failed(code: str, case: Case) -> str:
+    """The criteria of a rule that are not met, in words; empty: it holds."""
+    rule = next(rule for rule in FRAMEWORK if rule.code == code)
+    return "; ".join(criterion.say(case) for criterion in rule.criteria if not criterion.met(case))
 
 
 def _fields_in_words(case: Case) -> list[str]:
     """What can be told from the input and what can't, by name."""
-    learned, rest = fields_by_learnability(case)
+    learned, rest = fields_by_learnability(case.profile.learnability)
     if case.contract.kind is ContractKind.LABEL:
         return [_label_in_words(field) for field in (*learned, *rest)]
     if not rest:
@@ -192,7 +195,7 @@ def _about_specialist(case: Case) -> list[str]:
     hours = _hours_paid(case)
     if hours:
         found.append(hours)
-    if profile.determinism is not None and profile.determinism.ci_high < CONSTANT:
+    if profile.determinism is not None and profile.determinism.ci_high < HARMLESS:
         found.append(
             f"the incumbent gives the same answer to the same question in only {_interval(profile.determinism)}: that "
             "bounds what can be learned from its answers, label some of them"

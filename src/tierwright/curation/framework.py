@@ -20,7 +20,7 @@ from tierwright.curation.criteria import Criterion, Relation, Rule, Unit
 
 if TYPE_CHECKING:
     from tierwright.core.estimate import Estimate
-    from tierwright.core.profile import FieldLearnability
+    from tierwright.core.profile import FieldLearnability, Learnability
     from tierwright.curation.criteria import Case
 
 #: Different inputs that a specialist needs: 15 % of them are kept for the test (`curation.dataset.SplitPlan`), and 299
@@ -28,17 +28,16 @@ if TYPE_CHECKING:
 NEEDED = math.ceil(math.ceil(math.log(0.05) / math.log(0.99)) / 0.15)
 #: Months within which they must come in: a quarter, after which a specialist is trained again anyway.
 MOST_MONTHS = 3
-#: Majority from which a field counts as a constant: the error rate that certificates allow by default.
-CONSTANT = 0.95
+#: Agreement from which a field that can't be learned does no harm: certificates allow 5 % of errors by default.
+HARMLESS = 0.95
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
 
 
-def fields_by_learnability(case: Case) -> tuple[list[FieldLearnability], list[FieldLearnability]]:
-    """The fields that can be learned and those that can't; constants are in neither."""
-    found = case.profile.learnability
+def fields_by_learnability(found: Learnability | None) -> tuple[list[FieldLearnability], list[FieldLearnability]]:
+    """The fields that can be learned, and those that can't and matter: in neither are those that hardly ever vary."""
     fields = () if found is None else found.fields
     learned = [field for field in fields if field.learnable]
-    rest = [field for field in fields if not field.learnable and field.majority.value < CONSTANT]
+    rest = [field for field in fields if not field.learnable and field.agreement.value < HARMLESS]
     return learned, rest
 
 
@@ -51,7 +50,7 @@ def months_to_gather(case: Case) -> float:
     return 0.0 if not missing else missing / pace if pace else math.inf
 
 
-def fixed_tokens(case: Case) -> float | None:
+def _fixed_tokens(case: Case) -> float | None:
     """Tokens of a prompt's fixed text, at the lower ends; None: no provider counted."""
     tokens = case.profile.prompt_tokens
     return None if tokens is None else tokens.ci_low * case.profile.prompt.boilerplate_share.ci_low
@@ -60,7 +59,7 @@ def fixed_tokens(case: Case) -> float | None:
 def _learnable(case: Case) -> float | None:
     if case.contract.kind not in _CLOSED and case.profile.learnability is None:
         return None  # the probe does not apply
-    learned, rest = fields_by_learnability(case)
+    learned, rest = fields_by_learnability(case.profile.learnability)
     return float(bool(learned) and not rest)
 
 
@@ -108,7 +107,7 @@ _SMALL = Rule(
     code="small",
     action=Action.KEEP,
     when="too small to touch",
-    text="leave it: too few requests to learn from and too little money to be worth a change",
+    text="leave it, there are too few requests to learn from and too little money to be worth a change",
     criteria=(
         Criterion(
             code="small-volume",
@@ -135,7 +134,7 @@ _CHANGING = Rule(
     code="changing",
     action=Action.RETRIEVE,
     when="answers change with time",
-    text="look the facts up and hand them to the model: the same question is answered differently on another day",
+    text="look the facts up and hand them to the model, since the same question is answered differently later",
     criteria=(
         Criterion(
             code="changing-share",
@@ -153,7 +152,7 @@ _UNGROUNDED = Rule(
     code="ungrounded",
     action=Action.RETRIEVE,
     when="answers rest on what is not in the request",
-    text="look the facts up and hand them to the model: answers name things that stand nowhere in the request",
+    text="look the facts up and hand them to the model, since answers name what stands nowhere in the request",
     criteria=(
         Criterion(
             code="ungrounded-share",
@@ -171,7 +170,7 @@ _REPEATS = Rule(
     code="mostly-repeats",
     action=Action.CACHE,
     when="mostly repeats",
-    text="answer repeated requests from memory, before anything else: nothing has to be trained for it",
+    text="answer repeated requests from memory before anything else, nothing has to be trained for it",
     criteria=(
         Criterion(
             code="mostly-repeats-share",
@@ -202,7 +201,7 @@ _SPECIALISE = Rule(
         ),
         Criterion(
             code="specialise-learnable",
-            text="every field that varies can be told from the input (copied strings and texts are not probed)",
+            text="every field of the answer that varies can be told from the input (where it was probed)",
             figure=_learnable,
             relation=Relation.AT_LEAST,
             number=1.0,
@@ -236,7 +235,7 @@ _UNUSABLE = Rule(
     code="unusable",
     action=Action.PROMPT,
     when="answers that can't be used",
-    text="fix the prompt, or ask for the answer's form by a JSON schema: answers come in a form nobody can read",
+    text="fix the prompt, or ask for the answer's form by a JSON schema",
     criteria=(
         Criterion(
             code="unusable-share",
@@ -254,7 +253,7 @@ _FEW_SHOT = Rule(
     code="few-shot",
     action=Action.PROMPT,
     when="examples fill the prompt",
-    text="take examples out of the prompt, one by one, and measure: each is paid for in every request",
+    text="take examples out of the prompt, one by one, and measure; each is paid for in every request",
     criteria=(
         Criterion(
             code="few-shot-share",
@@ -295,7 +294,7 @@ _BOILERPLATE = Rule(
         Criterion(
             code="boilerplate-tokens",
             text="tokens of fixed text in a request, lower ends",
-            figure=fixed_tokens,
+            figure=_fixed_tokens,
             relation=Relation.AT_LEAST,
             number=1024,
             unit=Unit.COUNT,
@@ -339,12 +338,12 @@ _SMALLER = Rule(
         ),
         Criterion(
             code="smaller-model-learnable",
-            text="every field that varies can be told from the input (where probed)",
+            text="every field of the answer that varies can be told from the input (where it was probed)",
             figure=_learnable,
             relation=Relation.AT_LEAST,
             number=1.0,
             unit=Unit.TRUTH,
-            why="where the answer is not in the input there is no telling whether a small model is good enough",
+            why="else there is no telling whether a small model is good enough",
             if_unknown=True,
         ),
         Criterion(
@@ -385,7 +384,7 @@ FRAMEWORK = (
 
 def framework_table() -> str:
     """The framework as the table of docs/decision-framework.md, in Markdown."""
-    lines = ["| | rule | advice | criterion | asked | why this number |", "|---|---|---|---|---|---|"]
+    lines = ["| | rule | advice | criterion | asked | why |", "|---|---|---|---|---|---|"]
     for number, rule in enumerate(FRAMEWORK, start=1):
         head = f"| {number} | {rule.when} | `{rule.action.value}` |"
         for criterion in rule.criteria:

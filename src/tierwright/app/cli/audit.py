@@ -13,6 +13,7 @@ import numpy as np
 from tierwright.app.cli.output import table, usd
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Action
+from tierwright.curation.framework import fields_by_learnability
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,10 +105,10 @@ def _learnable(profile: TaskProfile | None) -> str:
         return "-"
     found = profile.learnability
     share = f"{found.agreement.value:.0%}"
-    if found.learnable:
-        return share
-    known = [field.name for field in found.fields if field.learnable]
-    return f"{', '.join(known)} only" if known else "no"
+    known, rest = fields_by_learnability(found)
+    if not rest:
+        return share if known else "constant"
+    return f"{', '.join(field.name for field in known)} only" if known else "no"
 
 
 def _money(amount: UsdEstimate | None) -> str:
