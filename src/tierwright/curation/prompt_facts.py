@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: What opens a line and names what follows: up to four words, a colon, then text on this line or the next.
 _CUE = re.compile(r"^[\s>*#\-•]*(?:\d+[.)]\s*)?([^\W\d_](?:[\w'-]*[ \t]?){1,5}?)\s*\d*\s*[*_]*[:\uff1a]", re.MULTILINE)
 _CUE_CHARACTERS = 40
-_ARROW = re.compile(r"^[ \t]*\S.*\S[ \t]*(?:->|=>|→|⇒|⟶)[ \t]*\S.*$", re.MULTILINE)
+_ARROWS = ("->", "=>", "\u2192", "\u21d2", "\u27f6")
 _TAGGED = re.compile(r"<(example|sample|shot|exemple|beispiel|ejemplo)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 #: Repetitions of a form from which it is an example and no coincidence.
 _LEAST = 2
@@ -45,7 +45,17 @@ def few_shot(text: str) -> tuple[int, int]:
 
 
 def _by_arrows(text: str) -> list[tuple[int, int]]:
-    return [match.span() for match in _ARROW.finditer(text)]
+    """The lines with an arrow that has something on both sides."""
+    found: list[tuple[int, int]] = []
+    begin = 0
+    for line in text.splitlines(keepends=True):
+        for arrow in _ARROWS:
+            before, there, after = line.partition(arrow)
+            if there and before.strip() and after.strip():
+                found.append((begin, begin + len(line)))
+                break
+        begin += len(line)
+    return found
 
 
 def _by_cues(text: str) -> list[tuple[int, int]]:
