@@ -36,6 +36,8 @@ _MANY_CLASSES = 20
 _STILL_RISING = 0.02
 #: Share of the inputs in English from which the encoder that comes along, which is English, is worth a rung.
 _ENGLISH = 0.5
+#: An hour of a person, for comparison only: it is deducted from nothing.
+_HOUR_USD = 60
 #: What is worth saying beside the advice: new answers, and personal data.
 _MANY_NEW, _SENSITIVE = 0.05, 0.1
 
@@ -129,6 +131,8 @@ def _reasons(rule: Rule, case: Case, rung: str | None) -> list[str]:
     found += _fields_in_words(case)
     if rule.action is Action.SPECIALISE:
         found += _about_specialist(case)
+    if hours := _hours_paid(rule, case):
+        found.append(hours)
     found += [criterion.say(case) for criterion in rule.criteria]
     if rule.code not in ("specialise", "keep", "small") and (failed := _failed("specialise", case)):
         found.append(f"no specialist: {failed}")
@@ -192,9 +196,6 @@ def _about_specialist(case: Case) -> list[str]:
             f"expected to answer {_interval(case.local_share)} of the requests itself, if it passes the gate "
             f"({case.local_share.method}); the rest goes on to the incumbent"
         )
-    hours = _hours_paid(case)
-    if hours:
-        found.append(hours)
     if profile.determinism is not None and profile.determinism.ci_high < HARMLESS:
         found.append(
             f"the incumbent gives the same answer to the same question in only {_interval(profile.determinism)}: that "
@@ -212,13 +213,14 @@ def _about_specialist(case: Case) -> list[str]:
     return found
 
 
-def _hours_paid(case: Case) -> str:
+def _hours_paid(rule: Rule, case: Case) -> str:
     """People's time beside the saving, where it is not counted in it."""
-    given, saving = case.costs.assumptions, case.savings["specialise"]
-    if saving is None or given.person_hour_usd:
+    saving = case.savings.get(rule.code)
+    if saving is None or case.costs.assumptions.person_hour_usd:
         return ""
+    minutes = float(saving.value) * 60 / _HOUR_USD
     return (
-        f"people's time is not in the saving: it pays for {float(saving.value) / 60:.2g} hours a month at $60 an hour; "
+        f"people's time is not in the saving, which pays for {minutes:,.3g} minutes a month at ${_HOUR_USD} an hour; "
         "say what an hour costs you in [advice] person_hour_usd"
     )
 

@@ -49,7 +49,7 @@ class Unit(StrEnum):
         if self is Unit.SHARE:
             return f"{100 * number:.3g} %"
         if self is Unit.USD:
-            return f"${number:,.2f}"
+            return f"{'-' if number < 0 else ''}${abs(number):,.2f}"
         if self is Unit.TRUTH:
             return "yes" if number else "no"
         return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.3g}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tierwright.app.cli.output import table, usd
+from tierwright.app.cli.output import usd
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Action
 from tierwright.curation.framework import fields_by_learnability
@@ -63,13 +63,12 @@ def audit_table(console: Console, report: TaskAudit) -> None:
             _learnable(task.profile),
             f"{task.profile.complexity.score.value:.2f}" if task.profile else "-",
             task.advice.action.value if task.advice else "-",
-            _money(task.advice.monthly_saving_usd if task.advice else None),
+            _briefly(task.advice.monthly_saving_usd if task.advice else None),
         )
         for task in report.tasks
     ]
-    columns = ("task", "answers", ">a month", ">cost", "learnable", ">complexity", "advice", ">saves a month")
     period = f"{found.period.since:%d %b} to {found.period.until:%d %b %Y}"
-    table(console, f"Tasks in {found.requests:,} requests, {period}", columns, rows)
+    _table(console, f"Tasks in {found.requests:,} requests, {period}; requests, cost and saving are a month's", rows)
     for task in report.tasks[:_TOLD]:
         if task.advice is not None:
             _tell(console, task.finding.task.name, task.advice)
@@ -77,6 +76,23 @@ def audit_table(console: Console, report: TaskAudit) -> None:
         console.print(f"{len(report.tasks) - _TOLD} more tasks: their reasons are in --json")
     _tell(console, "long tail", report.long_tail.advice)
     _tell_totals(console, report)
+
+
+def _table(console: Console, title: str, rows: list[tuple[str, ...]]) -> None:
+    """A table in which only names are folded, so that it fits a hundred columns."""
+    from rich.box import SIMPLE  # noqa: PLC0415 - as in `output.table`
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    shown = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    shown.add_column("task", overflow="fold", min_width=12)
+    for column in ("answers", ">requests", ">cost", "learnable", ">complex", "advice", ">saves"):
+        right = column.startswith(">")
+        shown.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
 
 
 def _tell(console: Console, name: str, advice: Advice) -> None:
@@ -108,7 +124,9 @@ def _learnable(profile: TaskProfile | None) -> str:
     known, rest = fields_by_learnability(found)
     if not rest:
         return share if known else "constant"
-    return f"{', '.join(field.name for field in known)} only" if known else "no"
+    if not known:
+        return "no"
+    return f"{known[0].name} only" if len(known) == 1 else f"{len(known)} of {len(found.fields)}"
 
 
 def _money(amount: UsdEstimate | None) -> str:
@@ -116,6 +134,14 @@ def _money(amount: UsdEstimate | None) -> str:
     if amount is None:
         return "-"
     return f"{usd(amount.value)} ({usd(amount.ci_low)} to {usd(amount.ci_high)})"
+
+
+def _briefly(amount: UsdEstimate | None) -> str:
+    """The same in two digits."""
+    if amount is None:
+        return "-"
+    value, low, high = (float(f"{float(end):.2g}") for end in (amount.value, amount.ci_low, amount.ci_high))
+    return f"{'-' if value < 0 else ''}${abs(value):,g} ({low:,g} to {high:,g})"
 
 
 def _task_json(task: AuditedTask) -> dict[str, Any]:
