@@ -16,6 +16,8 @@ from tierwright.core.profile import Action
 from tierwright.curation.framework import fields_by_learnability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
     from tierwright.app.task_audit import AuditedTask, TaskAudit
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Tasks whose reasons are printed for people, and reasons of each; the document has them all.
 _TOLD, _REASONS = 8, 4
+#: US dollars up to which a table shows cents.
+_CENTS_UP_TO = 1000
 
 
 def audit_json(report: TaskAudit) -> dict[str, Any]:
@@ -59,7 +63,7 @@ def audit_table(console: Console, report: TaskAudit) -> None:
             task.finding.task.name,
             task.finding.task.contract.kind.value,
             f"{task.volume.monthly.value:,.0f}",
-            usd(task.monthly_cost_usd.value if task.monthly_cost_usd else None),
+            _cost(task.monthly_cost_usd),
             _learnable(task.profile),
             f"{task.profile.complexity.score.value:.2f}" if task.profile else "-",
             task.advice.action.value if task.advice else "-",
@@ -78,7 +82,7 @@ def audit_table(console: Console, report: TaskAudit) -> None:
     _tell_totals(console, report)
 
 
-def _table(console: Console, title: str, rows: list[tuple[str, ...]]) -> None:
+def _table(console: Console, title: str, rows: Sequence[Sequence[str]]) -> None:
     """A table in which only names are folded, so that it fits a hundred columns."""
     from rich.box import SIMPLE  # noqa: PLC0415 - as in `output.table`
     from rich.table import Table  # noqa: PLC0415 - as above
@@ -89,7 +93,7 @@ def _table(console: Console, title: str, rows: list[tuple[str, ...]]) -> None:
     shown.add_column("task", overflow="fold", min_width=12)
     for column in ("answers", ">requests", ">cost", "learnable", ">complex", "advice", ">saves"):
         right = column.startswith(">")
-        shown.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=True)
+        shown.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=column != "learnable")
     for row in rows:
         shown.add_row(*row)
     console.print(shown)
@@ -136,12 +140,29 @@ def _money(amount: UsdEstimate | None) -> str:
     return f"{usd(amount.value)} ({usd(amount.ci_low)} to {usd(amount.ci_high)})"
 
 
+def _cost(amount: UsdEstimate | None) -> str:
+    """Without cents where they don't matter."""
+    if amount is None or abs(amount.value) < _CENTS_UP_TO:
+        return usd(None if amount is None else amount.value)
+    return f"${amount.value:,.0f}"
+
+
 def _briefly(amount: UsdEstimate | None) -> str:
     """The same in two digits."""
     if amount is None:
         return "-"
-    value, low, high = (float(f"{float(end):.2g}") for end in (amount.value, amount.ci_low, amount.ci_high))
-    return f"{'-' if value < 0 else ''}${abs(value):,g} ({low:,g} to {high:,g})"
+    value, low, high = (_two_digits(float(end)) for end in (amount.value, amount.ci_low, amount.ci_high))
+    sign = "-" if value.startswith("-") else ""
+    return f"{sign}${value.removeprefix('-')} ({low} to {high})"
+
+
+def _two_digits(number: float) -> str:
+    """With k and M for thousands and millions."""
+    rounded = float(f"{number:.2g}")
+    for size, suffix in ((1_000_000, "M"), (1000, "k")):
+        if abs(rounded) >= size:
+            return f"{rounded / size:g}{suffix}"
+    return f"{rounded:g}"
 
 
 def _task_json(task: AuditedTask) -> dict[str, Any]:
