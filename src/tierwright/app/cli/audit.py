@@ -88,7 +88,7 @@ def _table(console: Console, title: str, rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415 - as above
 
     shown = Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
+        title=title, title_justify="left", title_style="bold", box=SIMPLE, show_edge=False, padding=(0, 1, 0, 0)
     )
     shown.add_column("task", overflow="fold", min_width=12)
     for column in ("answers", ">requests", ">cost", "learnable", ">complex", "advice", ">saves"):
