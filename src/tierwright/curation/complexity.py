@@ -16,6 +16,7 @@ import numpy as np
 from tierwright.core.contract import ContractKind
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Complexity, Signal
+from tierwright.curation.prompt_facts import fixed_texts
 from tierwright.stats.means import student_mean
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def complexity(
     A sign of single requests is a mean over the sample; the interval is Student's of the sample's weighted sums, with
     what entropy and determinism are uncertain by added in quadrature.
     """
-    prompts = ["\n".join((*frame.system.literals, *frame.user.literals)) for frame in task.frames]
+    prompts = ["\n".join(pieces) for pieces in fixed_texts(task, sample)]
     thinking = [min(1.0, markers(prompt) / _FULL_MARKERS) for prompt in prompts]
     orders = [min(1.0, len(_INSTRUCTION.findall(prompt)) / _FULL_INSTRUCTIONS) for prompt in prompts]
     by_request = {

@@ -70,12 +70,13 @@ def determinism(
                 nearly.append((group, before[1] == answer))
             last[group] = (plain, answer)
     clusters = [str(cluster_of.get(key, f"k{key}")) for key in pairs.input_key.tolist()]
-    agree = np.concatenate([pairs.agree, np.array([same for _, same in nearly], dtype=np.bool_)])
     clusters += [str(group) for group, _ in nearly]
+    alike = np.array([same for _, same in nearly], dtype=np.bool_)
+    agree = np.concatenate([pairs.agree, alike])
     if len(agree) < FEWEST_PAIRS:
         return None
     found = clustered_share(agree, clusters)
-    said = f"{len(pairs.agree):,} pairs of equal inputs"
+    said = f"{int(pairs.agree.sum()):,} of {len(pairs.agree):,} pairs of equal inputs"
     if groups is not None:
-        said += f" and {len(nearly):,} of nearly equal ones"
-    return replace(found, method=f"share of {said} with the same answer; {found.method}")
+        said += f" and {int(alike.sum()):,} of {len(alike):,} of nearly equal ones"
+    return replace(found, method=f"share with the same answer: {said}; {found.method}")

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 2400
 #: Examples, and groups of inputs that are not alike, below which nothing is said.
 FEWEST = 60
-#: Skill whose lower end must lie above it for a field to be learnable.
+#: Skill from which a field counts as learnable, if it is above 0 by more than noise. Agreement beyond a baseline of up
+#: to 0.2 is slight; half of that is enough for the weakest rung, with 1,600 examples at most and no calibration.
 LEAST_SKILL = 0.1
 _FOLDS = 3
 #: Sizes of the learning curve at most, each a third of the next, and the smallest.
@@ -190,7 +191,7 @@ def _field(name: str, run: _Run, predicted: NDArray[np.int64], place: int, clust
         agreement=_said(clustered_share(hits, clusters), _METHOD),
         majority=_said(clustered_share(constant, clusters), what),
         skill=skill,
-        learnable=skill.ci_low > LEAST_SKILL,
+        learnable=skill.ci_low > 0 and skill.value >= LEAST_SKILL,
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwright.core.contract import ContractKind
+from tierwright.core.errors import NotEnoughData
 from tierwright.core.estimate import Estimate, UsdEstimate
 from tierwright.core.profile import Percentiles, TaskProfile
 from tierwright.curation.complexity import complexity, has_history, uses_tools
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from tierwright.curation.probe import Learner
     from tierwright.curation.task_traffic import AuditPeriod, TaskTraffic
 
-#: Likeness from which two inputs are one question: what a dataset leaves out as saying nothing new.
-_SAME_TEXT = 0.92
+#: Likeness from which two inputs are nearly the same: the one that keeps them in one part of a dataset.
+_NEARLY_SAME = 0.8
 #: Inputs whose language is looked at, at most, and characters of each.
 _LANGUAGES_OF, _LOOKED_AT = 1000, 1000
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})
@@ -61,14 +62,22 @@ class ProfileMeans:
 
 
 def profile(finding: TaskFinding, period: AuditPeriod, *, total: int, means: ProfileMeans, seed: int) -> TaskProfile:
-    """All figures of a task, whose sample must not be empty; `total` is the number of all requests of the audit."""
+    """All figures of a task; `total` is the number of all requests of the audit.
+
+    Raises NotEnoughData where no request of the task has its texts.
+    """
     task, traffic = finding.task, finding.traffic
     sample = traffic.sample
+    if not sample:
+        raise NotEnoughData(
+            f"no request of the task {task.name!r} is kept with its content, so nothing can be said of it: audit "
+            "before the retention deletes it, or keep it longer"
+        )
     inputs = [one.input for one in sample]
     canonical = {answer: task.contract.canonical(answer) for answer in {one.answer for one in sample}}
     values = {answer: task.contract.parse(answer) for answer in canonical}
     parsed = [values[one.answer] for one in sample]
-    groups = near_duplicate_groups(inputs, threshold=_SAME_TEXT, seed=seed)
+    groups = near_duplicate_groups(inputs, threshold=_NEARLY_SAME, seed=seed)
     clusters = groups.tolist()
     closed = task.contract.kind in _CLOSED
     pairs = same_input_pairs(traffic)
@@ -121,7 +130,7 @@ def duplicate_share(traffic: TaskTraffic) -> Estimate:
 def _entropy(traffic: TaskTraffic) -> Estimate:
     known = traffic.answer_key[traffic.answer_key != 0]
     if not len(known):
-        return Estimate(value=0.0, ci_low=0.0, ci_high=float("inf"), n=0, method="not measured: no answer is kept")
+        return Estimate(value=0.0, ci_low=0.0, ci_high=64.0, n=0, method="not measured: no answer is kept")
     return entropy_bits(np.unique(known, return_counts=True)[1])
 
 
@@ -140,7 +149,7 @@ def _percentiles(measured: NDArray[np.float32]) -> Percentiles | None:
 
 def _mean_tokens(column: NDArray[np.int64]) -> Estimate | None:
     said = column[column >= 0]
-    return student_mean(said, low=0.0) if len(said) else None
+    return student_mean(said, low=0.0) if len(said) > 1 else None
 
 
 def _mean_cost(traffic: TaskTraffic) -> Decimal | None:

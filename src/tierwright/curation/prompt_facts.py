@@ -18,10 +18,10 @@ from tierwright.stats.cluster_robust import clustered_share
 from tierwright.stats.means import student_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tierwright.core.contract import OutputContract
-    from tierwright.core.task import Frame, Task
+    from tierwright.core.task import Task
     from tierwright.curation.task_traffic import SampledRequest
 
 #: What opens a line and names what follows: up to four words, a colon, then text on this line or the next.
@@ -103,8 +103,8 @@ def prompt_facts(
     `parsed` are the answers' values, `clusters` the groups of like inputs. Earlier fixed turns count as boilerplate
     only as far as the frame holds them.
     """
-    fixed = [_fixed(frame) for frame in task.frames]
-    shots = [tuple(map(sum, zip(*(few_shot(piece) for piece in pieces), strict=True))) for pieces in fixed]
+    fixed = fixed_texts(task, sample)
+    shots = [_sum(few_shot(piece) for piece in pieces) for pieces in fixed]
     totals = [max(1, sum(len(message.text) for message in one.request.messages)) for one in sample]
     lengths = [sum(map(len, pieces)) for pieces in fixed]
     boilerplate = [min(1.0, lengths[one.frame] / total) for one, total in zip(sample, totals, strict=True)]
@@ -114,15 +114,24 @@ def prompt_facts(
         characters=sum(totals) / len(totals),
         boilerplate_share=student_mean(boilerplate, low=0.0, high=1.0),
         few_shot_share=student_mean(examples, low=0.0, high=1.0),
-        few_shot_examples=int(shots[latest][0]),
+        few_shot_examples=shots[latest][0],
         unparsed_share=clustered_share(
             [float(slip) for slip in unparsed(task.contract, sample, parsed, ["\n".join(p) for p in fixed])], clusters
         ),
     )
 
 
-def _fixed(frame: Frame) -> list[str]:
-    return [*frame.system.literals, *frame.user.literals]
+def fixed_texts(task: Task, sample: Sequence[SampledRequest]) -> list[list[str]]:
+    """The fixed pieces of each frame that the sample refers to; none for a task that is known by something else."""
+    found = [[*frame.system.literals, *frame.user.literals] for frame in task.frames]
+    return found + [[] for _ in range(1 + max(one.frame for one in sample) - len(found))]
+
+
+def _sum(pairs: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    one = other = 0
+    for first, second in pairs:
+        one, other = one + first, other + second
+    return one, other
 
 
 def unparsed(

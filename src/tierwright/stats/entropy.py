@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def entropy_bits(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
-    """The entropy in bits of the categories with these counts.
+def entropy_bits(counts: ArrayLike, *, most_bits: float = 64.0, level: float = 0.95) -> Estimate:
+    """The entropy in bits of the categories with these counts, which is known not to exceed `most_bits`.
 
     The interval is normal, from the jackknife over observations; leaving one out of a category matters only by the
-    category's count, so it costs no more than the number of different counts, squared. Raises InputError for negative
-    counts, NotEnoughData where nothing was counted.
+    category's count, so it costs no more than the number of different counts, squared. Where no category was seen twice
+    nothing bounds the entropy from above; from below, no two of so many being equal tells that equal ones are rare:
+    with probability `level` the collision entropy, which Shannon's is not below, is at least log2(pairs / -ln(1 -
+    level)). Raises InputError for negative counts, NotEnoughData where nothing was counted.
     """
     check_level(level)
     found = np.asarray(counts, dtype=np.int64)
@@ -44,7 +46,13 @@ def entropy_bits(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     n = int((sizes * often).sum())
     if n < 1:
         raise NotEnoughData("there is no observation to estimate an entropy from; at least one is needed")
-    value = _chao_shen(sizes, often)
+    value = min(most_bits, _chao_shen(sizes, often))
+    if sizes[-1] == 1:
+        pairs = n * (n - 1) / 2
+        least = math.log2(pairs / -math.log(1 - level)) if pairs > 0 else 0.0
+        method = "entropy in bits, Chao and Shen; nothing was seen twice, lower end by collisions"
+        low = min(value, max(0.0, least))
+        return Estimate(value=value, ci_low=low, ci_high=most_bits, level=level, n=n, method=method)
     half = 0.0
     if n > 2:
         without = np.array([_chao_shen(*_one_less(sizes, often, place)) for place in range(len(sizes))])
@@ -54,7 +62,7 @@ def entropy_bits(counts: ArrayLike, *, level: float = 0.95) -> Estimate:
     return Estimate(
         value=value,
         ci_low=max(0.0, value - half),
-        ci_high=value + half,
+        ci_high=min(most_bits, value + half),
         level=level,
         n=n,
         method="entropy in bits, Chao and Shen, jackknife",
