@@ -53,7 +53,7 @@ def advise(profile: TaskProfile, contract: OutputContract, costs: LocalCosts, *,
         profile=profile,
         contract=contract,
         costs=costs,
-        local_share=None if rung is None else local_share(profile, costs, seed=seed),
+        local_share=None if rung is None else _local_share(profile, costs, seed=seed),
         savings=_savings(profile, rung, costs, seed),
     )
     holding = [rule for rule in FRAMEWORK if rule.holds(case)]
@@ -102,6 +102,11 @@ def likely_rung(profile: TaskProfile, contract: OutputContract) -> str | None:
     curve = profile.learnability.curve if profile.learnability else ()
     rising = len(curve) > 1 and curve[-1].agreement.value - curve[-2].agreement.value >= _STILL_RISING
     return "encoder-head" if classes >= _MANY_CLASSES or rising else "ngram"
+
+
+def _local_share(profile: TaskProfile, costs: LocalCosts, *, seed: int) -> Estimate:
+    agreement = profile.learnability.agreement if profile.learnability else None
+    return local_share(agreement, profile.determinism, costs.assumptions, seed=seed)
 
 
 def _savings(profile: TaskProfile, rung: str | None, costs: LocalCosts, seed: int) -> dict[str, UsdEstimate | None]:

@@ -10,7 +10,8 @@ agreement a with the incumbent and the incumbent's agreement d with itself:
 
 1. a / d of the answers are right as far as anything can be; the rest are wrong.
 2. Confidence is binormal: that of wrong answers is N(0, 1), that of right ones N(m, 1), where m = sqrt(2) z(AUROC).
-   The AUROC is drawn from `ranking`, which `benchmarks/advice.py` measures on public data sets.
+   The AUROC is drawn from `ranking`. `benchmarks/advice.py` holds the whole rule against recorded answers of frontier
+   models, none of which was looked at before.
 3. Of the differing answers given locally the share that counts against the specialist is drawn from U(0, 1): 1 where
    the incumbent is right whenever they differ, 0 where each is as often right as the other.
 4. The threshold is the one at which what counts against it makes up `margin` of all requests, which is what the gate
@@ -76,7 +77,7 @@ class Assumptions:
     hours_per_month: float = 1.0
     #: What is really paid, as a share of the list price, from and to: discounts, cached prompts, and prices that fall.
     price: tuple[float, float] = (0.8, 1.0)
-    #: How well confidence tells right answers from wrong ones (AUROC), from and to: see `benchmarks/advice.py`.
+    #: How well confidence tells right answers from wrong ones (AUROC), from and to; fixed before it was measured.
     ranking: tuple[float, float] = (0.75, 0.95)
     #: Factor on the seconds that an answer keeps the machine busy, from and to: machines differ.
     machine: tuple[float, float] = (0.5, 2.0)
@@ -144,17 +145,18 @@ class LocalCosts:
     prompt_usd: Decimal | None = None
 
 
-def local_share(profile: TaskProfile, costs: LocalCosts, *, seed: int) -> Estimate:
-    """The share of requests a specialist is expected to answer itself, if it passes the gate; see the module."""
-    rng = np.random.default_rng(seed)
-    probed = profile.learnability is not None
+def local_share(agreement: Estimate | None, determinism: Estimate | None, given: Assumptions, *, seed: int) -> Estimate:
+    """The share of requests a specialist is expected to answer itself, if it passes the gate; see the module.
+
+    From the probe's agreement with the incumbent (None: not probed) and the incumbent's with itself (None: not known,
+    taken for 1).
+    """
+    method = "binormal confidence at the probe's agreement" if agreement else "not probed: uniform from 0 to 1"
     return Estimate(
-        **_middle(_local_share(profile, costs.assumptions, rng)),
+        **_middle(_local_share(agreement, determinism, given, np.random.default_rng(seed))),
         level=_LEVEL,
-        n=profile.learnability.agreement.n if profile.learnability else profile.requests,
-        method=(
-            "binormal confidence at the probe's agreement, Monte Carlo" if probed else "not probed: uniform from 0 to 1"
-        ),
+        n=agreement.n if agreement else 0,
+        method=f"{method}, median of {_DRAWS} Monte Carlo draws",
     )
 
 
@@ -169,7 +171,8 @@ def specialise_saving(profile: TaskProfile, rung: RungCost, costs: LocalCosts, *
         return None
     rng, volume, price = found
     given, assumed = costs.assumptions, costs.machine
-    share = _local_share(profile, given, rng)
+    agreement = profile.learnability.agreement if profile.learnability else None
+    share = _local_share(agreement, profile.determinism, given, rng)
     second = float(assumed.cost(1.0))
     busy = rung.busy_s * rng.uniform(*given.machine, _DRAWS) * second
     served = volume * (1.0 - given.holdout_share)
@@ -236,11 +239,13 @@ def _common(profile: TaskProfile, costs: LocalCosts, seed: int) -> tuple[np.rand
     return rng, volume, float(profile.mean_cost_usd) * rng.uniform(*costs.assumptions.price, _DRAWS)
 
 
-def _local_share(profile: TaskProfile, given: Assumptions, rng: np.random.Generator) -> Draws:
-    if profile.learnability is None:
+def _local_share(
+    agreement: Estimate | None, determinism: Estimate | None, given: Assumptions, rng: np.random.Generator
+) -> Draws:
+    if agreement is None:
         return rng.uniform(0.0, 1.0, _DRAWS)
-    ceiling = 1.0 if profile.determinism is None else max(profile.determinism.value, 1e-9)
-    right = np.minimum(_share(profile.learnability.agreement, rng) / ceiling, 1.0)
+    ceiling = 1.0 if determinism is None else max(determinism.value, 1e-9)
+    right = np.minimum(_share(agreement, rng) / ceiling, 1.0)
     wrong = 1.0 - right
     apart = np.sqrt(2.0) * ndtri(np.minimum(rng.uniform(*given.ranking, _DRAWS), 1.0 - 1e-9))
     # What counts against it, of the differing answers; never 0, so that the margin allows a finite number of them.

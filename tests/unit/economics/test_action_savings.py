@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.profiles import a_field, a_profile, a_prompt, a_volume, learned, near
+from tests.profiles import a_profile, a_prompt, a_volume, learned, near
 from tierwright.core.errors import SettingsError
 from tierwright.economics.action_savings import (
     RUNGS,
@@ -105,31 +105,31 @@ def test_the_share_grows_with_agreement(agreement: float) -> None:
     """A better probe means more answers given locally, and what is missing to 1 is uncertain."""
 
     def share(value: float) -> float:
-        return local_share(a_profile(learnability=learned(a_field("label", value))), COSTS, seed=1).value
+        return local_share(near(value), None, Assumptions(), seed=1).value
 
     assert 0.0 < share(agreement) < share(agreement + 0.04) <= 1.0
 
 
 def test_an_incumbent_that_disagrees_with_itself_lowers_the_ceiling() -> None:
     """The same agreement is worth more where there is less to agree with."""
-    sure, unsure = (local_share(a_profile(determinism=near(d)), COSTS, seed=1).value for d in (1.0, 0.92))
+    sure, unsure = (local_share(near(0.9), near(d), Assumptions(), seed=1).value for d in (1.0, 0.92))
     assert sure < unsure
 
 
 def test_nothing_is_known_of_what_was_not_probed() -> None:
     """Any share between 0 and 1, and the method says so."""
-    found = local_share(a_profile(learnability=None), COSTS, seed=1)
+    found = local_share(None, None, Assumptions(), seed=1)
     assert found.ci_low < 0.05
     assert 0.45 < found.value < 0.55
     assert found.ci_high > 0.95
     assert "not probed" in found.method
+    assert found.n == 0
 
 
 def test_confidence_that_guesses_leaves_little_to_answer() -> None:
     """At an AUROC of 0.5 a threshold gives away errors and right answers alike."""
-    profile = a_profile(learnability=learned(a_field("label", 0.5)))
     blind, sharp = (
-        local_share(profile, replace(COSTS, assumptions=Assumptions(ranking=ranking)), seed=1).value
+        local_share(near(0.5), None, Assumptions(ranking=ranking), seed=1).value
         for ranking in ((0.5, 0.5), (0.95, 0.95))
     )
     assert blind < 0.1 < sharp
