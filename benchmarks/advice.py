@@ -4,9 +4,9 @@
 
 For each TextClass task and recorded frontier model, as an audit would see it: the quick model learns the incumbent's
 answers, cross-validated in three folds over the test rows. From its agreement alone `economics.action_savings`
-foretells the share answered locally, with an interval. Beside it what was to be had: the largest share, most confident first, at
-which what is given up against the incumbent, by the right answers, stays within 1 % of all rows. That is hindsight: a
-certificate grants less. Confidence is the distance between the two best votes; its AUROC (agreeing against differing
+foretells the share answered locally, with an interval. Beside it what was to be had: the largest share, most confident
+first, at which what is given up against the incumbent, by the right answers, stays within 1 % of all rows. That is
+hindsight: a certificate grants less. Confidence is the distance between the two best votes; its AUROC (agreeing against differing
 answers) is what the rule draws from 0.75 to 0.95. The rule was fixed before any of these rows was looked at.
 """
 
@@ -127,8 +127,8 @@ def main() -> None:
         print(json.dumps({"cells": rows, "summary": summary}, indent=2))
         return
     print(
-        f"\n{len(rows)} cells: the interval holds what was to be had in {held} ({share.value:.2f}, {share.ci_low:.2f} to "
-        f"{share.ci_high:.2f}; cells of one task share their texts), it promised too much in {below}"
+        f"\n{len(rows)} cells: the interval holds what was to be had in {held} ({share.value:.2f}, {share.ci_low:.2f} "
+        f"to {share.ci_high:.2f}; cells of one task share their texts), it promised too much in {below}"
     )
     print(f"mean foretold {summary['mean_foretold']:.2f}, to be had {summary['mean_to_be_had']:.2f}")
     print("AUROC, lowest, 5 %, median, 95 %, highest: " + ", ".join(f"{q:.3f}" for q in summary["auroc"]))
