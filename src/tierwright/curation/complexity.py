@@ -104,7 +104,8 @@ def complexity(
     sums = np.sum([SIGNALS[name][0] * column for name, column in by_request.items()], axis=0)
     spread = student_mean(sums)
     half = (spread.ci_high - spread.ci_low) / 2 if spread.n > 1 else 1.0
-    extra = [SIGNALS["answer_entropy"][0] * (entropy_bits.ci_high - entropy_bits.ci_low) / 2 / _FULL_BITS]
+    ends = [min(1.0, end / _FULL_BITS) for end in (entropy_bits.ci_low, entropy_bits.ci_high)]
+    extra = [SIGNALS["answer_entropy"][0] * (ends[1] - ends[0]) / 2]
     if determinism is not None:
         extra.append(SIGNALS["disagreement"][0] * (determinism.ci_high - determinism.ci_low))
     half = math.hypot(half, *extra)

@@ -5,7 +5,9 @@ Owns the folds, the baselines, skill and the bound from which a field counts as 
 it more often than it agrees with itself (`determinism`). A better recipe reaches more; what the probe does not find at
 all, the others seldom find.
 
-Inputs that are alike are in one fold, so that nothing is predicted that was learned by heart.
+Inputs that are alike are in one fold, so that nothing is predicted that was learned by heart, and folds are stretches
+of time, so that what counts was learned from one time and holds at another. A field that only follows from another one
+is not taken for learned: it is held against what follows from the learnable fields that are told better than it is.
 
 References:
     Goodman and Kruskal (1954), Measures of association for cross classifications, JASA 49:732-764: lambda, the share of
@@ -100,7 +102,7 @@ def probe(
     return Learnability(
         agreement=curve[-1].agreement,
         majority=_said(clustered_share(_is_majority(whole), clusters), "always the most frequent answer"),
-        fields=tuple(_field(name, run, predictions[-1], place, clusters) for place, name in enumerate(contract.heads)),
+        fields=_fields(contract.heads, run, predictions[-1], clusters),
         curve=tuple(curve),
     )
 
@@ -131,13 +133,14 @@ class _Run:
                     found[asked, place] = self.learner.predict(self.labels[:, place], names, known[:size], asked)
         return found
 
-    def followed(self, given: NDArray[np.int64], place: int) -> NDArray[np.int64]:
-        """The most frequent label of a head for given labels of the others, learned outside the fold; shape (n,)."""
+    def followed(self, given: NDArray[np.int64], place: int, others: list[int]) -> NDArray[np.int64]:
+        """The most frequent label of a head for given labels of some others, learned outside the fold; shape (n,)."""
         found = np.zeros(len(given), dtype=np.int64)
-        others = np.unique(np.delete(np.vstack([self.labels, given]), place, axis=1), axis=0, return_inverse=True)[1]
-        own, asked_for = np.split(others.ravel(), 2)
+        both = np.vstack([self.labels[:, others], given[:, others]])
+        codes = np.unique(both, axis=0, return_inverse=True)[1].ravel()
+        own, asked_for = np.split(codes, 2)
         for asked, known in self.plan:
-            counts = np.zeros((int(others.max()) + 1, len(self.names[place])), dtype=np.int64)
+            counts = np.zeros((int(codes.max()) + 1, len(self.names[place])), dtype=np.int64)
             np.add.at(counts, (own[known], self.labels[known, place]), 1)
             best = np.where(counts.sum(axis=1) >= _MIN_STRATUM, counts.argmax(axis=1), counts.sum(axis=0).argmax())
             found[asked] = best[asked_for[asked]]
@@ -163,16 +166,32 @@ def _head(values: Sequence[FieldValue]) -> tuple[NDArray[np.int64], list[str]]:
     return np.array([place[member] for member in column], dtype=np.int64), names
 
 
-def _field(name: str, run: _Run, predicted: NDArray[np.int64], place: int, clusters: list[int]) -> FieldLearnability:
+def _fields(
+    heads: Sequence[str], run: _Run, predicted: NDArray[np.int64], clusters: list[int]
+) -> tuple[FieldLearnability, ...]:
+    """The fields, each held against what follows from the learnable ones that are told better than it is."""
+    plain = np.stack([_is_majority(column) for column in run.labels.T], axis=1)
+    gained = ((predicted == run.labels).mean(axis=0) - plain.mean(axis=0)) / np.maximum(1 - plain.mean(axis=0), 1e-9)
+    found: dict[int, FieldLearnability] = {}
+    for place in np.argsort(-gained, kind="stable").tolist():
+        before = [other for other, field in found.items() if field.learnable]
+        found[place] = _field(heads[place], run, predicted, place, before, clusters)
+    return tuple(found[place] for place in range(len(heads)))
+
+
+def _field(
+    name: str, run: _Run, predicted: NDArray[np.int64], place: int, before: list[int], clusters: list[int]
+) -> FieldLearnability:
     labels = run.labels[:, place]
-    hits, plain = predicted[:, place] == labels, _is_majority(labels)
-    constant, what = plain, "always the most frequent value"
-    if run.labels.shape[1] > 1:
-        followed = run.followed(predicted, place) == labels
-        fixed = float((run.followed(run.labels, place) == labels).mean())
-        # A field that the others fix, but for a few slips, is as learnable as they are.
-        if followed.mean() > plain.mean() and 1 - fixed >= _SLIPS * (1 - float(plain.mean())):
-            constant, what = followed, "the most frequent value for what the probe says of the other fields"
+    hits, constant, what = predicted[:, place] == labels, _is_majority(labels), "always the most frequent value"
+    follows = False
+    if before:
+        followed = run.followed(predicted, place, before) == labels
+        fixed = float((run.followed(run.labels, place, before) == labels).mean())
+        # A field that learnable ones fix, but for a few slips, is learned with them.
+        follows = 1 - fixed < _SLIPS * (1 - float(constant.mean()))
+        if not follows and followed.mean() > constant.mean():
+            constant, what = followed, "the most frequent value for what the probe says of other fields"
     difference = clustered_difference(hits, constant, clusters)
     left = 1 - float(constant.mean())
     # A constant answer leaves nothing to learn.
@@ -181,8 +200,8 @@ def _field(name: str, run: _Run, predicted: NDArray[np.int64], place: int, clust
     )
     skill = replace(
         difference,
-        value=value,
-        ci_low=low,
+        value=min(1.0, value),
+        ci_low=min(1.0, low),
         ci_high=min(1.0, high),
         method=f"(agreement - majority) / (1 - majority); {difference.method}",
     )
@@ -191,7 +210,7 @@ def _field(name: str, run: _Run, predicted: NDArray[np.int64], place: int, clust
         agreement=_said(clustered_share(hits, clusters), _METHOD),
         majority=_said(clustered_share(constant, clusters), what),
         skill=skill,
-        learnable=skill.ci_low > 0 and skill.value >= LEAST_SKILL,
+        learnable=skill.value > 0 if follows else skill.ci_low > 0 and skill.value >= LEAST_SKILL,
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tierwright.curation.task_traffic import SampledRequest
 
 #: What opens a line and names what follows: up to four words, a colon, then text on this line or the next.
-_CUE = re.compile(r"^[\s>*#\-•]*(?:\d+[.)]\s*)?([^\W\d_](?:[\w'-]*[ \t]?){1,5}?)\s*\d*\s*[*_]*[:\uff1a]", re.MULTILINE)
+_CUE = re.compile(r"^[ \t>*#\-•]*(?:\d+[.)]\s*)?([^\W\d_](?:[\w'-]*[ \t]?){1,5}?)\s*\d*\s*[*_]*[:\uff1a]", re.MULTILINE)
 _CUE_CHARACTERS = 40
 _ARROWS = ("->", "=>", "\u2192", "\u21d2", "\u27f6")
 _TAGGED = re.compile(r"<(example|sample|shot|exemple|beispiel|ejemplo)\b[^>]*>.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -66,21 +66,12 @@ def _by_cues(text: str) -> list[tuple[int, int]]:
         if len(match[1]) <= _CUE_CHARACTERS
     ]
     pairs = Counter((one[1], other[1]) for one, other in pairwise(found) if one[1] != other[1])
-    if not pairs:
+    most = max(pairs.values(), default=0)
+    if most < _LEAST:
         return []
     # Of (input, output) and (output, input), both of which recur, examples begin with the one seen first.
-    most = max(pairs.values())
-    first = (
-        next(
-            (one[1], other[1])
-            for one, other in pairwise(found)
-            if pairs.get((one[1], other[1]), 0) >= max(_LEAST, most - 1)
-        )
-        if most >= _LEAST
-        else None
-    )
-    if first is None:
-        return []
+    often = {pair for pair, times in pairs.items() if times >= max(_LEAST, most - 1)}
+    first = next((one[1], other[1]) for one, other in pairwise(found) if (one[1], other[1]) in often)
     begins = [at for (at, cue), (_, after) in pairwise(found) if (cue, after) == first]
     places = [at for at, _ in found]
     spans: list[tuple[int, int]] = []
