@@ -6,8 +6,9 @@ For each TextClass task and recorded frontier model, as an audit would see it: t
 answers, cross-validated in three folds over the test rows. From its agreement alone `economics.action_savings`
 foretells the share answered locally, with an interval. Beside it what was to be had: the largest share, most confident
 first, at which what is given up against the incumbent, by the right answers, stays within 1 % of all rows. That is
-hindsight: a certificate grants less. Confidence is the distance between the two best votes; its AUROC (agreeing against differing
-answers) is what the rule draws from 0.75 to 0.95. The rule was fixed before any of these rows was looked at.
+hindsight: a certificate grants less. Confidence is the distance between the two best votes; its AUROC (agreeing
+against differing answers) is what the rule draws from 0.75 to 0.95. The rule was fixed before any of these rows was
+looked at.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def cells(data: Path, only: list[str], *, seed: int) -> Iterator[dict[str, Any]]
             said, confidence = learned_answers(task.texts, answers, seed=seed)
             same = said == answers
             agreement = wilson(int(same.sum()), len(same))
-            foretold = local_share(agreement, None, Assumptions(), seed=seed)
+            foretold = local_share(agreement, Assumptions(), seed=seed)
             given_up = (answers == task.gold).astype(float) - (said == task.gold)
             yield {
                 "task": name,

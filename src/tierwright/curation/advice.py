@@ -62,7 +62,7 @@ def advise(profile: TaskProfile, contract: OutputContract, costs: LocalCosts, *,
     for rule in holding[1:]:
         # Keeping it is no second advice, and the first rule for an action says why.
         if rule.action not in (Action.KEEP, chosen.action):
-            also.setdefault(rule.action, f"{rule.text}: {'; '.join(c.say(case) for c in rule.criteria)}")
+            also.setdefault(rule.action, f"{rule.when}: {'; '.join(c.say(case) for c in rule.criteria)}")
     specialise = chosen.action is Action.SPECIALISE
     return Advice(
         action=chosen.action,
@@ -106,7 +106,7 @@ def likely_rung(profile: TaskProfile, contract: OutputContract) -> str | None:
 
 def _local_share(profile: TaskProfile, costs: LocalCosts, *, seed: int) -> Estimate:
     agreement = profile.learnability.agreement if profile.learnability else None
-    return local_share(agreement, profile.determinism, costs.assumptions, seed=seed)
+    return local_share(agreement, costs.assumptions, seed=seed)
 
 
 def _savings(profile: TaskProfile, rung: str | None, costs: LocalCosts, seed: int) -> dict[str, UsdEstimate | None]:

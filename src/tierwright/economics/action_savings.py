@@ -6,9 +6,10 @@ together by seeded Monte Carlo, and the interval is the middle 95 % of the draws
 Decimal; the draws between are binary floating point.
 
 **The share a specialist will answer itself** is not known before one is trained. It is derived from the probe's
-agreement a with the incumbent and the incumbent's agreement d with itself:
+agreement with the incumbent:
 
-1. a / d of the answers are right as far as anything can be; the rest are wrong.
+1. That share of the answers is right, the rest is wrong. A better rung and more examples would do better; that the
+   incumbent may contradict itself, so that nothing can agree with it more often, is not credited either.
 2. Confidence is binormal: that of wrong answers is N(0, 1), that of right ones N(m, 1), where m = sqrt(2) z(AUROC).
    The AUROC is drawn from `ranking`. `benchmarks/advice.py` holds the whole rule against recorded answers of frontier
    models, none of which was looked at before.
@@ -145,18 +146,17 @@ class LocalCosts:
     prompt_usd: Decimal | None = None
 
 
-def local_share(agreement: Estimate | None, determinism: Estimate | None, given: Assumptions, *, seed: int) -> Estimate:
+def local_share(agreement: Estimate | None, given: Assumptions, *, seed: int) -> Estimate:
     """The share of requests a specialist is expected to answer itself, if it passes the gate; see the module.
 
-    From the probe's agreement with the incumbent (None: not probed) and the incumbent's with itself (None: not known,
-    taken for 1).
+    From the probe's agreement with the incumbent; None: not probed.
     """
     method = "binormal confidence at the probe's agreement" if agreement else "not probed: uniform from 0 to 1"
     return Estimate(
-        **_middle(_local_share(agreement, determinism, given, np.random.default_rng(seed))),
+        **_middle(_local_share(agreement, given, np.random.default_rng(seed))),
         level=_LEVEL,
         n=agreement.n if agreement else 0,
-        method=f"{method}, median of {_DRAWS} Monte Carlo draws",
+        method=f"{method}, median of {_DRAWS:,} Monte Carlo draws",
     )
 
 
@@ -172,7 +172,7 @@ def specialise_saving(profile: TaskProfile, rung: RungCost, costs: LocalCosts, *
     rng, volume, price = found
     given, assumed = costs.assumptions, costs.machine
     agreement = profile.learnability.agreement if profile.learnability else None
-    share = _local_share(agreement, profile.determinism, given, rng)
+    share = _local_share(agreement, given, rng)
     second = float(assumed.cost(1.0))
     busy = rung.busy_s * rng.uniform(*given.machine, _DRAWS) * second
     served = volume * (1.0 - given.holdout_share)
@@ -239,13 +239,10 @@ def _common(profile: TaskProfile, costs: LocalCosts, seed: int) -> tuple[np.rand
     return rng, volume, float(profile.mean_cost_usd) * rng.uniform(*costs.assumptions.price, _DRAWS)
 
 
-def _local_share(
-    agreement: Estimate | None, determinism: Estimate | None, given: Assumptions, rng: np.random.Generator
-) -> Draws:
+def _local_share(agreement: Estimate | None, given: Assumptions, rng: np.random.Generator) -> Draws:
     if agreement is None:
         return rng.uniform(0.0, 1.0, _DRAWS)
-    ceiling = 1.0 if determinism is None else max(determinism.value, 1e-9)
-    right = np.minimum(_share(agreement, rng) / ceiling, 1.0)
+    right = _share(agreement, rng)
     wrong = 1.0 - right
     apart = np.sqrt(2.0) * ndtri(np.minimum(rng.uniform(*given.ranking, _DRAWS), 1.0 - 1e-9))
     # What counts against it, of the differing answers; never 0, so that the margin allows a finite number of them.
@@ -276,5 +273,5 @@ def _middle(draws: Draws) -> dict[str, float]:
 
 def _usd(draws: Draws, profile: TaskProfile, varied: str) -> UsdEstimate:
     ends = {name: Decimal(repr(number)).quantize(_PLACES) for name, number in _middle(draws).items()}
-    method = f"median of {_DRAWS} Monte Carlo draws of {varied}"
+    method = f"median of {_DRAWS:,} Monte Carlo draws of {varied}"
     return UsdEstimate(**ends, level=_LEVEL, n=profile.requests, method=method)

@@ -6,6 +6,7 @@ Owns the document's keys and how the table reads; refuses to compute anything.
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Tasks whose reasons are printed for people, and reasons of each; the document has them all.
 _TOLD, _REASONS = 8, 4
-#: US dollars up to which a table shows cents.
-_CENTS_UP_TO = 1000
+#: US dollars from which and up to which a table shows cents, and nothing finer.
+_CENTS_FROM, _CENTS_UP_TO = Decimal("0.1"), 1000
 
 
 def audit_json(report: TaskAudit) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def _tell(console: Console, name: str, advice: Advice) -> None:
     for reason in advice.reasons[:_REASONS]:
         console.print(Padding(f"- {reason}", (0, 0, 0, 2)))
     for action, reason in advice.also:
-        console.print(Padding(f"- also {action.value}: {reason}", (0, 0, 0, 2)))
+        console.print(Padding(f"- also {action.value}: {reason.partition(':')[0]}", (0, 0, 0, 2)))
 
 
 def _tell_totals(console: Console, report: TaskAudit) -> None:
@@ -141,10 +142,10 @@ def _money(amount: UsdEstimate | None) -> str:
 
 
 def _cost(amount: UsdEstimate | None) -> str:
-    """Without cents where they don't matter."""
-    if amount is None or abs(amount.value) < _CENTS_UP_TO:
+    """To the cent from ten cents on, without cents where they don't matter."""
+    if amount is None or amount.value < _CENTS_FROM:
         return usd(None if amount is None else amount.value)
-    return f"${amount.value:,.0f}"
+    return f"${amount.value:,.{2 if amount.value < _CENTS_UP_TO else 0}f}"
 
 
 def _briefly(amount: UsdEstimate | None) -> str:
