@@ -108,6 +108,12 @@ def test_import_takes_every_record(ring: Ring) -> None:
         "already_there": 0,
         "rejected": 0,
         "rejects_path": None,
+        "conflicting": 0,
+        "out_of_order": 0,
+        "estimated": 0,
+        "other_currency": 0,
+        "unpriced": 0,
+        "unpriced_models": {},
     }
 
 
@@ -274,13 +280,17 @@ def test_deployment_in_force(ring: Ring) -> None:
 
 
 def test_savings_of_imported_traffic(ring: Ring) -> None:
-    """While only the frontier model has answered, the report prices every task and claims no saving."""
+    """While only the frontier model has answered, the report prices every task; what training took is a loss."""
     ran = ring.cli("report", "savings", "--json")
     assert ran.code == 0, ran.err
     found = ran.document
     assert (found["requests"], found["local_requests"], found["unpriced_requests"]) == (REQUESTS, 0, 0)
-    assert found["cost_before_usd"] == pytest.approx(found["cost_after_usd"])
-    assert found["saving_usd"]["value"] == 0
+    taken = found["deductions"]
+    assert set(taken) == {"machine_usd", "shadow_usd", "audit_usd", "judge_usd", "training_usd", "holdout_usd"}
+    assert taken["training_usd"] > 0
+    assert found["cost_before_usd"] + taken["training_usd"] == pytest.approx(found["cost_after_usd"])
+    assert found["saving_usd"]["value"] == pytest.approx(-taken["training_usd"])
+    assert found["gross_saving_usd"]["value"] == pytest.approx(0)
     assert sum(task["cost_after_usd"] for task in found["tasks"]) == pytest.approx(found["cost_after_usd"])
     assert sum(task["requests"] for task in found["tasks"]) == REQUESTS
     half = ring.cli("report", "savings", "--json", "--since", "2025-09-16").document

@@ -39,6 +39,7 @@ from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, OutputC
 from tierwright.core.dataset import Split
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import Conflict, NotFound, StoreError
+from tierwright.core.expense import Expense, ExpenseKind, ExpenseSum
 from tierwright.core.experiment import SliceFinding
 from tierwright.core.feedback import ScoreKind
 from tierwright.core.ids import (
@@ -200,6 +201,14 @@ class TestInferences:
         assert store.known(asked) == set(asked[:3])
         assert store.owners([]) == {}
         assert len(store.owners([*asked, *(InferenceId(f"n-{number}") for number in range(40_000))])) == 3
+
+    def test_those_there_are_come_whole(self, store: SqlStore) -> None:
+        """By id, with calls and content; what is unknown is left out."""
+        kept = [*inferences(2), an_inference(request=None, response=None)]
+        store.append(kept)
+        asked = [*(inference.id for inference in kept), InferenceId("nowhere")]
+        assert store.found(asked) == {inference.id: inference for inference in kept}
+        assert store.found([]) == {}
 
     def test_an_unknown_id_is_not_found(self, store: SqlStore) -> None:
         """The message names the id."""
@@ -710,6 +719,30 @@ class TestEvidence:
         assert store.revision() == before
 
 
+class TestExpenses:
+    """The `ExpenseStore` protocol."""
+
+    def test_each_is_kept_once_and_summed_by_task(self, store: SqlStore) -> None:
+        """The same call told twice is paid once; what has no price is counted; limits are those of scan."""
+        task = TaskId("t")
+        given = [
+            Expense(id="a", kind=ExpenseKind.JUDGE, at=after(0), task_id=task, cost_usd=Decimal("0.000000000001")),
+            Expense(id="b", kind=ExpenseKind.JUDGE, at=after(1), task_id=task, cost_usd=Decimal(9_000_000)),
+            Expense(id="c", kind=ExpenseKind.JUDGE, at=after(2), task_id=task, cost_usd=None),
+            Expense(id="d", kind=ExpenseKind.JUDGE, at=after(3), task_id=None, cost_usd=Decimal("0.5")),
+        ]
+        store.add_expenses(given[:2])
+        store.add_expenses([replace(given[0], cost_usd=Decimal(7)), *given])
+        store.add_expenses([])
+        total = ExpenseSum(
+            kind=ExpenseKind.JUDGE, task_id=task, calls=3, cost_usd=Decimal("9000000.000000000001"), unpriced_calls=1
+        )
+        other = ExpenseSum(kind=ExpenseKind.JUDGE, task_id=None, calls=1, cost_usd=Decimal("0.5"), unpriced_calls=0)
+        assert store.expense_sums() == [total, other]
+        (some,) = store.expense_sums(since=after(1), until=after(3))
+        assert (some.calls, some.cost_usd, some.unpriced_calls) == (2, Decimal(9_000_000), 1)
+
+
 class TestLedger:
     """The `LedgerStore` protocol."""
 
@@ -741,6 +774,23 @@ class TestLedger:
         nobody = lines[(None, None, RouteReason.REQUESTED)]
         assert (nobody.requests, nobody.unpriced_calls, nobody.model) == (2, 1, None)
         assert sum(line.requests for line in lines.values()) == store.count()
+
+    def test_machine_and_second_answers_are_told_apart(self, store: SqlStore) -> None:
+        """A specialist's calls before the answer are machine time; its shadow and an audit are second answers."""
+        version = ModelVersionId("v")
+        calls = (
+            a_call(model_version_id=version, cost_usd=Decimal("0.01")),
+            a_call(role=CallRole.AUDIT, answered=False, cost_usd=Decimal("0.2")),
+            a_call(role=CallRole.SHADOW, answered=False, model_version_id=version, cost_usd=Decimal("0.03")),
+        )
+        store.append([an_inference(calls=calls)])
+        (line,) = store.ledger()
+        assert (line.machine_usd, line.audit_usd, line.second_usd) == (
+            Decimal("0.01"),
+            Decimal("0.2"),
+            Decimal("0.23"),
+        )
+        assert line.cost_usd == Decimal("0.24")
 
     def test_the_first_of_two_answering_calls_answered(self, store: SqlStore) -> None:
         """As `Inference.answering_call` has it."""

@@ -17,10 +17,12 @@ from tierwright.app.judging import Bout, JudgeOptions, Ruling, bout_of_files, ru
 from tierwright.app.settings import parse_settings
 from tierwright.app.wiring import open_parts
 from tierwright.core.errors import BackendBroken, InputError, NotEnoughData, SettingsError
+from tierwright.core.expense import ExpenseKind
 from tierwright.evals.judge import questions
 from tierwright.evals.judged import Basis
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.config import BackendConfig
+from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,6 +141,17 @@ def test_a_second_run_goes_on_where_the_first_ended(server: Upstream, tmp_path: 
     assert len(read_verdicts(path)) == 2 * DIFFER
     again = ruled(tmp_path, server, bout(tmp_path))
     assert (again.asked.asked, again.comparison) == (0, second.comparison)
+
+
+def test_each_call_is_booked_once(server: Upstream, tmp_path: Path) -> None:
+    """What judges cost is kept for the report on savings; a run that goes on from verdicts adds only its own calls."""
+    one = Decimal("0.00025") + Decimal("0.00005")
+    for limit, calls in ((20, 40), (20, 40), (None, 2 * DIFFER)):
+        ruled(tmp_path, server, bout(tmp_path), limit=limit)
+        store = open_store(f"sqlite:///{tmp_path / 'tierwright.db'}")
+        (line,) = store.expense_sums()
+        store.close()
+        assert (line.kind, line.task_id, line.calls, line.cost_usd) == (ExpenseKind.JUDGE, None, calls, calls * one)
 
 
 def test_a_judge_who_refuses_or_talks_is_counted_and_not_used(server: Upstream, tmp_path: Path) -> None:

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tierwright.app.answer_files import Confidence, read_answers
-from tierwright.app.judge_calls import Judge, ask_all
+from tierwright.app.judge_calls import Judge, ask_all, read_verdicts
 from tierwright.app.label_sheets import compared, sheet_labels
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, NotEnoughData, SettingsError
+from tierwright.core.expense import Expense, ExpenseKind
 from tierwright.core.ids import EvaluationId, digest
 from tierwright.evals.compare import answered_locally, compare
 from tierwright.evals.judge import Judged, Pair, Said, questions
@@ -33,8 +35,7 @@ from tierwright.stats.clusters import design_effect
 from tierwright.stats.inputs import group_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from decimal import Decimal
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from tierwright.app.answer_files import AnswerFile
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import Usage
     from tierwright.core.dataset import Example
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.evals.compare import Experiment
     from tierwright.evals.judge import Question
@@ -71,6 +73,8 @@ class Bout:
     unscored: int
     #: The comparison by people's labels alone; None: of files, or too few labels.
     by_people: Evaluation | None = None
+    #: None: of files.
+    task_id: TaskId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,7 @@ def bout_of_version(
         effect=design_effect(group_codes(groups, len(groups))) if groups else 1.0,
         unscored=len(examples) - len(known_pairs),
         by_people=_by_people(parts, filled, experiment, examples, predictions),
+        task_id=version.task_id,
     )
 
 
@@ -217,7 +222,14 @@ def rule(
     chosen = _chosen(bout, options)
     asked_all = questions(chosen)
     path = verdicts or parts.settings.path.resolve().parent / f"verdicts-{digest(config.name, model, length=8)}.jsonl"
-    judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, progress=progress))
+    try:
+        judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, progress=progress))
+    finally:
+        # Also what was paid before a failure; what an earlier run has told of is passed over.
+        keys = {
+            question.key(backend=config.name, model=model, instructions=options.instructions) for question in asked_all
+        }
+        _book(parts, path, keys, bout.task_id)
     if asked.failed and not asked.said:
         raise NotEnoughData(
             f"none of {len(asked_all)} questions was answered ({asked.failure}); run the same command again when the "
@@ -296,6 +308,22 @@ async def _asked(
     finally:
         await backend.aclose()
     return judge, found
+
+
+def _book(parts: Parts, path: Path, keys: Collection[str], task_id: TaskId | None) -> None:
+    """Keeps what these verdicts of a file cost, each once."""
+    at = parts.clock()
+    parts.store.add_expenses(
+        Expense(
+            id=f"judge-{line.key}",
+            kind=ExpenseKind.JUDGE,
+            at=at,
+            task_id=task_id,
+            cost_usd=None if line.cost_usd is None else Decimal(line.cost_usd),
+        )
+        for line in read_verdicts(path).values()
+        if line.key in keys
+    )
 
 
 def _who(parts: Parts, options: JudgeOptions) -> tuple[BackendConfig, str]:

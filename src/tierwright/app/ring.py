@@ -5,7 +5,8 @@ Owns the order of the stages and what is decided between them; each stage's work
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from tierwright.core.deployment import Stage
 from tierwright.core.errors import InputError, InvalidTransition, NotEnoughData, NotFound
 from tierwright.curation.dataset import build_dataset
 from tierwright.curation.labelled_dataset import build_labelled
-from tierwright.economics.savings import Incumbent, Period, incumbent_models
+from tierwright.economics.savings import Incumbent, Period, Spent, incumbent_models
 from tierwright.economics.savings import savings as compare_costs
 from tierwright.evals.label_sheet import representative
 from tierwright.evals.learnability import reason_to_keep
@@ -284,7 +285,10 @@ def put_live(parts: Parts, version: ModelVersion, evaluation: Evaluation) -> Dep
 
 
 def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Savings:
-    """What was saved in a period; by default in the time that all captured traffic covers. Raises NotEnoughData."""
+    """What was saved in a period; by default in the time that all captured traffic covers. Raises NotEnoughData.
+
+    Judges and training count when they were paid for; where no limit is given, whenever that was.
+    """
     if since is not None and until is not None and since >= until:
         raise InputError(f"the period from {since:%Y-%m-%d} to {until:%Y-%m-%d} has no length; give a later end")
     first, last = _bounds(parts, since, until)
@@ -302,7 +306,26 @@ def saved(parts: Parts, *, since: datetime | None, until: datetime | None) -> Sa
         prices=parts.prices,
         period=Period(since=begin, until=end),
         gaps=parts.store.gaps(since=begin, until=end),
+        spent=_spent(parts, since, until),
     )
+
+
+def _spent(parts: Parts, since: datetime | None, until: datetime | None) -> dict[TaskId | None, Spent]:
+    """What judges and training cost, by task."""
+    found: defaultdict[TaskId | None, Spent] = defaultdict(Spent)
+    for line in parts.store.expense_sums(since=since, until=until):
+        before = found[line.task_id]
+        found[line.task_id] = replace(before, judge_usd=before.judge_usd + line.cost_usd)
+    # A recalibrated version is the same training as the one it was made of.
+    trained = {
+        (version.task_id, version.recipe, version.train_seconds): version.train_seconds
+        for version in parts.store.versions()
+        if (since is None or since <= version.created_at) and (until is None or version.created_at < until)
+    }
+    for (task_id, _, _), seconds in trained.items():
+        before = found[task_id]
+        found[task_id] = replace(before, training_usd=before.training_usd + parts.training_machine.cost(seconds))
+    return dict(found)
 
 
 def _bounds(parts: Parts, since: datetime | None, until: datetime | None) -> tuple[datetime, datetime]:

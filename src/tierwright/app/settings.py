@@ -152,6 +152,8 @@ class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Table `[[economics.prices]]`: a model's price where the built-in list is wrong or silent."""
 
     model: str
+    #: Of all amounts of the table; only "USD" is possible.
+    currency: str = "USD"
     #: US dollars for a million tokens, as text, for example "2.50".
     input_usd_per_million: str
     output_usd_per_million: str
@@ -177,6 +179,8 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
 
     #: US dollars that an hour of the machine that runs the specialists costs, as text.
     machine_usd_per_hour: str = "0.10"
+    #: The same of the machine that trains them, as text; empty: it is the same machine.
+    training_usd_per_hour: str = ""
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     prices: tuple[PriceSection, ...] = ()
@@ -350,6 +354,12 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
 def _check_numbers(found: SettingsFile, path: Path) -> None:
     """What a type can't say."""
     money(found.economics.machine_usd_per_hour, f"{path}: economics.machine_usd_per_hour")
+    money(found.economics.training_usd_per_hour or "0", f"{path}: economics.training_usd_per_hour")
+    for price in found.economics.prices:
+        if price.currency != "USD":
+            raise SettingsError(
+                f"{path}: the price of {price.model!r} is in {price.currency!r}; all sums are in US dollars: convert it"
+            )
     for name, value in (
         ("economics.utilisation", found.economics.utilisation),
         ("evaluation.margin", found.evaluation.margin),

@@ -82,6 +82,13 @@ class Parts:
             return None
         return Encoder.load(directory, threads=threads)
 
+    @property
+    def training_machine(self) -> MachineCost:
+        """What training is priced by: it keeps its machine busy all the time."""
+        section = self.settings.file.economics
+        per_hour = section.training_usd_per_hour or section.machine_usd_per_hour
+        return MachineCost(usd_per_hour=money(per_hour, "economics.training_usd_per_hour"), utilisation=1.0)
+
     def token_rates(self, task_id: TaskId) -> TokenRates:
         """What the incumbent uses for a task; raises NotEnoughData where too few of its answers were captured."""
         found = _frontier_samples(self.store, task_id)
@@ -191,7 +198,7 @@ def price_list(settings: Settings) -> PriceList:
         optional = {
             name: money(text, f"{where}: {name}")
             for name, text in asdict(section).items()
-            if text and name not in ("model", "input_usd_per_million", "output_usd_per_million")
+            if text and name not in ("model", "currency", "input_usd_per_million", "output_usd_per_million")
         }
         overrides.append(
             PriceOverride(

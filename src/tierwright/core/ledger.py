@@ -28,6 +28,10 @@ class LedgerLine:
     cost_usd: Decimal
     #: The part of `cost_usd` that shadows and audits cost, which no caller was answered by.
     second_usd: Decimal = Decimal(0)
+    #: The part of `second_usd` that audits cost; the rest is that of shadows.
+    audit_usd: Decimal = Decimal(0)
+    #: The part of `cost_usd` that specialists cost before the answer: machine time, asking in vain included.
+    machine_usd: Decimal = Decimal(0)
     #: Calls without a price.
     unpriced_calls: int
     #: Tokens sent by the answering calls, as far as known.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import (
@@ -123,6 +124,9 @@ class InferenceStore(Protocol):
 
     def get(self, inference_id: InferenceId) -> Inference:
         """Raises NotFound."""
+
+    def found(self, inference_ids: Sequence[InferenceId]) -> Mapping[InferenceId, Inference]:
+        """Those of them that there are, with their content."""
 
     def scan(
         self,
@@ -365,6 +369,16 @@ class LedgerStore(Protocol):
         """Models with calls that have no price, no tokens or estimated ones, the most unpriced first."""
 
 
+class ExpenseStore(Protocol):
+    """What was paid beside the requests."""
+
+    def add_expenses(self, given: Iterable[Expense]) -> None:
+        """Keeps those whose id is not yet known, all or none, durably on return."""
+
+    def expense_sums(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ExpenseSum]:
+        """One for each kind and task with since <= at < until."""
+
+
 class KeyStore(Protocol):
     """The keys of callers. Revoked ones stay: the ledger names them."""
 
@@ -395,6 +409,7 @@ class Store(
     DeploymentStore,
     MonitorStore,
     LedgerStore,
+    ExpenseStore,
     KeyStore,
     Protocol,
 ):

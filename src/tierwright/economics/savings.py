@@ -8,7 +8,10 @@ the side of too small a saving:
 - An escalated request would have cost its frontier call alone: the price of that call's tokens, or what the request
   did cost in all where that is less. So escalating never saves, and asking the specialist in vain counts as a loss.
 - Every other request would have cost what it did cost.
-- Shadows and audits are paid for, and without specialists there would be none: they count on one side only.
+- Shadows and audits are paid for, and without specialists there would be none: they count on one side only. So do
+  what judges were paid and what training took of the machine.
+- The holdout stays on the incumbent for ever, so that it saves nothing: what it would have saved at the rate of the
+  requests that were not drawn into it is in the gross saving and is deducted from it.
 - A specialist's requests whose incumbent is unknown, has no price or no token count are left out of both sides and
   counted.
 """
@@ -61,6 +64,42 @@ class UsdRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a task's specialists cost beside its requests, in US dollars."""
+
+    judge_usd: Decimal = Decimal(0)
+    training_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deductions:
+    """What lies between the gross saving and the saving, in US dollars; only of requests that are compared."""
+
+    #: Specialists' machine time before the answer, asking in vain included.
+    machine_usd: Decimal = Decimal(0)
+    shadow_usd: Decimal = Decimal(0)
+    audit_usd: Decimal = Decimal(0)
+    judge_usd: Decimal = Decimal(0)
+    training_usd: Decimal = Decimal(0)
+    #: What the holdout's requests would have saved; never below 0.
+    holdout_usd: Decimal = Decimal(0)
+
+    @property
+    def sum_usd(self) -> Decimal:
+        """All of them."""
+        return sum((getattr(self, name) for name in self.__slots__), start=Decimal(0))
+
+    @property
+    def once_usd(self) -> Decimal:
+        """The part that does not grow with the requests."""
+        return self.judge_usd + self.training_usd
+
+    def __add__(self, other: Deductions) -> Deductions:
+        """The sums."""
+        return Deductions(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSavings:
     """The comparison for one task."""
 
@@ -73,12 +112,13 @@ class TaskSavings:
     local_requests: int
     #: What the counted requests would have cost on the incumbent.
     before_usd: UsdRange
-    #: What they did cost.
+    #: What they did cost, judges and training included.
     after_usd: Decimal
     #: The part of it that shadows and audits cost.
     second_usd: Decimal
     #: The difference; negative: the specialist costs more than it saves.
     saving_usd: UsdRange
+    deductions: Deductions
     #: Requests left out of both sides, for want of a price or a token count.
     unpriced_requests: int
     #: What the requests left out did cost, as far as known.
@@ -96,11 +136,13 @@ class Savings:
     before_usd: UsdRange
     after_usd: Decimal
     saving_usd: UsdRange
+    #: What was deducted for it; together they are the gross saving.
+    deductions: Deductions
     #: Saving over what it would have cost; None: nothing would have cost anything.
     saving_share: Estimate | None
     #: Days the ledger covers.
     days: Decimal
-    #: The saving of a month at the volume and mix of the period.
+    #: The saving of a month at the volume and mix of the period, judges and training deducted once, not by the month.
     monthly_saving_usd: UsdRange
     unpriced_requests: int
     unpriced_calls: int
@@ -155,10 +197,12 @@ def savings(
     prices: Prices,
     period: Period,
     gaps: Sequence[ModelGap] = (),
+    spent: Mapping[TaskId | None, Spent] | None = None,
 ) -> Savings:
     """The comparison over ledger lines of one period, by the rules at the head of this module.
 
-    `gaps` says which models' calls of the period are unpriced or estimated; it is passed on as it is.
+    `gaps` says which models' calls of the period are unpriced or estimated; it is passed on as it is. `spent` is what
+    judges and training cost by task; None as a key: for no task.
 
     The interval holds the uncertainty of estimated tokens and nothing else; its ends take all errors to point the same
     way. Raises InputError where the period has no length.
@@ -167,12 +211,24 @@ def savings(
     grouped: dict[TaskId | None, list[LedgerLine]] = {}
     for line in lines:
         grouped.setdefault(line.task_id, []).append(line)
+    spent = spent or {}
+    for task in spent:
+        grouped.setdefault(task, [])
     tasks = [
-        _task_savings(task, of_task, None if task is None else incumbents.get(task), prices, period.until)
+        _task_savings(
+            of_task,
+            None if task is None else incumbents.get(task),
+            prices,
+            period.until,
+            task,
+            spent.get(task, Spent()),
+        )
         for task, of_task in grouped.items()
     ]
     before = sum((task.before_usd for task in tasks), start=_exactly(Decimal(0)))
     after = sum((task.after_usd for task in tasks), start=Decimal(0))
+    once = sum((task.deductions.once_usd for task in tasks), start=Decimal(0))
+    deductions = sum((task.deductions for task in tasks), start=Deductions())
     saving, local = before.less(after), sum(task.local_requests for task in tasks)
     return Savings(
         requests=sum(task.requests for task in tasks),
@@ -180,9 +236,10 @@ def savings(
         before_usd=before,
         after_usd=after,
         saving_usd=saving,
+        deductions=deductions,
         saving_share=_share(before, after, local, _level(incumbents)),
         days=days,
-        monthly_saving_usd=saving.times(DAYS_PER_MONTH / days),
+        monthly_saving_usd=saving.less(-once).times(DAYS_PER_MONTH / days).less(once),
         unpriced_requests=sum(task.unpriced_requests for task in tasks),
         unpriced_calls=sum(task.unpriced_calls for task in tasks),
         estimated_calls=sum(line.estimated_calls for line in lines),
@@ -192,10 +249,18 @@ def savings(
 
 
 def _task_savings(
-    task_id: TaskId | None, lines: Sequence[LedgerLine], incumbent: Incumbent | None, prices: Prices, at: datetime
+    lines: Sequence[LedgerLine],
+    incumbent: Incumbent | None,
+    prices: Prices,
+    at: datetime,
+    task_id: TaskId | None,
+    spent: Spent,
 ) -> TaskSavings:
-    before, after, left_out_usd = _exactly(Decimal(0)), Decimal(0), Decimal(0)
-    local = left_out = unpriced_calls = 0
+    before, left_out_usd = _exactly(Decimal(0)), Decimal(0)
+    after = spent.judge_usd + spent.training_usd
+    deductions = Deductions(judge_usd=spent.judge_usd, training_usd=spent.training_usd)
+    local = left_out = unpriced_calls = routed = held_out = 0
+    routed_usd = Decimal(0)
     for line in lines:
         answering_usd = line.cost_usd - line.second_usd
         would_have = _exactly(answering_usd)
@@ -211,7 +276,16 @@ def _task_savings(
             if frontier_call is not None:
                 would_have = _exactly(min(frontier_call, answering_usd))
         before, after = before + would_have, after + line.cost_usd
+        deductions += Deductions(
+            machine_usd=line.machine_usd, shadow_usd=line.second_usd - line.audit_usd, audit_usd=line.audit_usd
+        )
+        if line.reason is RouteReason.HOLDOUT:
+            held_out += line.requests
+        elif line.reason is RouteReason.SPECIALIST or line.reason in _ESCALATED:
+            routed, routed_usd = routed + line.requests, routed_usd + would_have.value - answering_usd
         unpriced_calls += line.unpriced_calls
+    if routed:
+        deductions += Deductions(holdout_usd=max(Decimal(0), routed_usd * held_out / routed))
     return TaskSavings(
         task_id=task_id,
         incumbent=None if incumbent is None else incumbent.model,
@@ -221,6 +295,7 @@ def _task_savings(
         after_usd=after,
         second_usd=sum((line.second_usd for line in lines), start=Decimal(0)),
         saving_usd=before.less(after),
+        deductions=deductions,
         unpriced_requests=left_out,
         unpriced_requests_usd=left_out_usd,
         unpriced_calls=unpriced_calls,

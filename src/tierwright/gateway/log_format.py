@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     #: US dollars of a call of a model with a usage at an instant; None: unpriced.
     Price = Callable[[str, Usage, datetime], Decimal | None]
+    #: The tokens of a request and what was written in answer, as JSON bytes, for a model; marked as estimated.
+    Count = Callable[[bytes, bytes, str], Usage]
 
 #: The backend of imported calls: not one of the settings.
 IMPORTED = "imported"
@@ -33,8 +35,10 @@ IMPORTED = "imported"
 _EPOCH = datetime.fromtimestamp(0, UTC)
 #: First second after the last instant a datetime can hold.
 _END_OF_TIME_S = 253_402_300_800
-#: Largest count a database's integer can hold.
+#: Largest count a database's integer can hold: the file is no log of ours.
 _MOST_TOKENS = 2**63 - 1
+#: More than any model reads or writes in one call: not believed.
+_MOST_BELIEVED = 20_000_000
 #: Longest id kept; providers give some 30 characters, and an index has limits.
 _LONGEST_ID = 512
 
@@ -51,10 +55,12 @@ class _Line(msgspec.Struct):
 _LINE = msgspec.json.Decoder(_Line)
 
 
-def read_line(raw: bytes, price: Price) -> Inference:
+def read_line(raw: bytes, price: Price, count: Count | None = None) -> Inference:
     """The inference a line tells of; its id is the response's.
 
-    The price is asked for the model that was asked for and, where that is unpriced, for the one that answered.
+    The price is asked for the model that was asked for and, where that is unpriced, for the one that answered. Where
+    the usage is missing, negative or more than can be, `count` estimates it, and the call says so; None: it has none.
+    Amounts of money in a line are not read: what a call costs follows from its tokens and the price list, in dollars.
     Raises InputError, which says what is wrong with the line and quotes nothing of it.
     """
     line = _decode(raw)
@@ -69,6 +75,10 @@ def read_line(raw: bytes, price: Price) -> Inference:
     usage = answer.usage
     if usage is not None and max(usage.prompt_tokens, usage.completion_tokens) > _MOST_TOKENS:
         raise InputError("'response.usage' counts more tokens than can be")
+    if usage is not None and max(usage.prompt_tokens, usage.completion_tokens) > _MOST_BELIEVED:
+        usage = None
+    if usage is None and count is not None:
+        usage = count(request, bytes(line.response), asked.model)
     latency_ms = _latency(line.latency_ms)
     call = ModelCall(
         role=CallRole.PRIMARY,
@@ -80,7 +90,8 @@ def read_line(raw: bytes, price: Price) -> Inference:
         status=200,
         prompt_tokens=None if usage is None else usage.prompt_tokens,
         completion_tokens=None if usage is None else usage.completion_tokens,
-        cached_tokens=None if usage is None else usage.cached_tokens,
+        cached_tokens=None if usage is None or usage.estimated else usage.cached_tokens,
+        usage_estimated=usage is not None and usage.estimated,
         cost_usd=_cost(price, asked.model, answer.model, usage, created_at),
     )
     return Inference(
@@ -119,6 +130,20 @@ def write_line(inference: Inference) -> bytes | None:
 
 
 _ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+
+
+def other_currency(raw: bytes) -> bool:
+    """Whether a good line, its response or its usage names a `currency` other than the US dollar."""
+    if b'"currency"' not in raw:
+        return False
+    try:
+        line = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False
+    response = line.get("response")
+    usage = response.get("usage") if isinstance(response, dict) else None
+    named = [part.get("currency") for part in (line, response, usage) if isinstance(part, dict)]
+    return any(isinstance(name, str) and name.upper() not in {"USD", "US$", "$"} for name in named)
 
 
 def read_instant(timestamp: float | str) -> datetime:

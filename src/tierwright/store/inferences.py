@@ -94,6 +94,17 @@ class SqlInferences:
             raise NotFound(f"there is no inference {inference_id!r} in the store; check the id")
         return found[0]
 
+    def found(self, inference_ids: Sequence[InferenceId]) -> dict[InferenceId, Inference]:
+        """As `InferenceStore.found`."""
+        names = {to_name(inference_id): inference_id for inference_id in inference_ids}
+        there: dict[InferenceId, Inference] = {}
+        rest = iter(names)
+        while some := list(islice(rest, _MOST_IN_A_BATCH)):
+            with self._database.read() as connection:
+                read = _read(connection, _selected().where(inferences.c.id.in_(some)))
+            there.update((names[inference.id], inference) for inference in read)
+        return there
+
     def scan(
         self,
         *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, case, func, not_, or_, select
 
 from tierwright.core.ids import TaskId
 from tierwright.core.inference import CallRole, RouteReason
@@ -98,8 +98,9 @@ def _sums() -> Select[Any]:
             func.coalesce(func.sum(case((is_answer, call.c.prompt_tokens))), 0),
             func.coalesce(func.sum(case((is_answer, call.c.completion_tokens))), 0),
             _how_many(call.c.usage_estimated),
-            func.coalesce(func.sum(case((is_second, call.c.cost_pico_usd // PART))), 0),
-            func.coalesce(func.sum(case((is_second, call.c.cost_pico_usd % PART))), 0),
+            *_cost_where(call, is_second),
+            *_cost_where(call, call.c.role == CallRole.AUDIT.value),
+            *_cost_where(call, and_(call.c.model_version_id.is_not(None), not_(is_second))),
         )
         .select_from(
             inferences.outerjoin(call, call.c.inference_id == inferences.c.id).outerjoin(
@@ -108,6 +109,15 @@ def _sums() -> Select[Any]:
             )
         )
         .group_by(*lines)
+    )
+
+
+def _cost_where(call: Any, condition: ColumnElement[bool]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """The cost of some calls, in two parts."""
+    pico = call.c.cost_pico_usd
+    return (
+        func.coalesce(func.sum(case((condition, pico // PART))), 0),
+        func.coalesce(func.sum(case((condition, pico % PART))), 0),
     )
 
 
@@ -126,6 +136,10 @@ def _line(row: Any) -> LedgerLine:
         estimated,
         second_parts,
         second_rest,
+        audit_parts,
+        audit_rest,
+        machine_parts,
+        machine_rest,
     ) = row
     return LedgerLine(
         task_id=None if task_id is None else TaskId(task_id),
@@ -135,6 +149,8 @@ def _line(row: Any) -> LedgerLine:
         requests=int(requests),
         cost_usd=from_pico(int(parts) * PART + int(rest)),
         second_usd=from_pico(int(second_parts) * PART + int(second_rest)),
+        audit_usd=from_pico(int(audit_parts) * PART + int(audit_rest)),
+        machine_usd=from_pico(int(machine_parts) * PART + int(machine_rest)),
         unpriced_calls=int(unpriced),
         prompt_tokens=int(prompt),
         completion_tokens=int(completion),

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from tierwright.store.certificates import SqlCertificates
 from tierwright.store.deployments import SqlDeployments
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlExperiments, SqlModels
+from tierwright.store.expenses import SqlExpenses
 from tierwright.store.inferences import SqlInferences
 from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.evaluation import Evaluation
+    from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
     from tierwright.core.feedback import Feedback, Score
     from tierwright.core.ids import (
@@ -71,6 +73,7 @@ class SqlStore:
         self._deployments = SqlDeployments(database)
         self._monitor = SqlMonitor(database)
         self._ledger = SqlLedger(database)
+        self._expenses = SqlExpenses(database)
         self._keys = SqlKeys(database)
 
     def append(self, inferences: Sequence[Inference]) -> int:
@@ -80,6 +83,10 @@ class SqlStore:
     def get(self, inference_id: InferenceId) -> Inference:
         """As `InferenceStore.get`."""
         return self._inferences.get(inference_id)
+
+    def found(self, inference_ids: Sequence[InferenceId]) -> dict[InferenceId, Inference]:
+        """As `InferenceStore.found`."""
+        return self._inferences.found(inference_ids)
 
     def scan(
         self,
@@ -301,6 +308,14 @@ class SqlStore:
     def gaps(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ModelGap]:
         """As `LedgerStore.gaps`."""
         return self._ledger.gaps(since=since, until=until)
+
+    def add_expenses(self, given: Iterable[Expense]) -> None:
+        """As `ExpenseStore.add_expenses`."""
+        self._expenses.add_expenses(given)
+
+    def expense_sums(self, *, since: datetime | None = None, until: datetime | None = None) -> list[ExpenseSum]:
+        """As `ExpenseStore.expense_sums`."""
+        return self._expenses.expense_sums(since=since, until=until)
 
     def add_key(self, key: CallerKey) -> None:
         """As `KeyStore.add_key`."""

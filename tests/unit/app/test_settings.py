@@ -55,6 +55,13 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         (BACKEND + BACKEND, "two .* have the same name"),
         (BACKEND + '[routing]\ndefault_backend = "other"\n', "there is no such"),
         ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
+        (
+            (
+                '[[economics.prices]]\nmodel = "m"\ncurrency = "EUR"\ninput_usd_per_million = "1"\n'
+                'output_usd_per_million = "2"\n'
+            ),
+            "the price of 'm' is in 'EUR'; all sums are in US dollars",
+        ),
         ("[evaluation]\nmargin = 0.0\n", "evaluation.margin must lie above 0"),
         ('[capture]\nacknowledge = "commit"\nspool = ""\n', "needs a journal"),
         ('[capture]\nacknowledge = "sometimes"\n', "Invalid enum value 'sometimes' .*capture.acknowledge"),

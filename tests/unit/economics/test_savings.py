@@ -16,7 +16,15 @@ from tierwright.core.ids import TaskId
 from tierwright.core.inference import RouteReason
 from tierwright.core.ledger import LedgerLine
 from tierwright.economics.prices import PriceList, PriceOverride
-from tierwright.economics.savings import Incumbent, Period, Savings, incumbent_models, savings
+from tierwright.economics.savings import (
+    Deductions,
+    Incumbent,
+    Period,
+    Savings,
+    Spent,
+    incumbent_models,
+    savings,
+)
 from tierwright.economics.tokens import TokenRates
 
 #: 10 dollars a million tokens in, 20 out.
@@ -181,6 +189,119 @@ def test_tasks_are_told_apart_and_add_up() -> None:
     assert [task.task_id for task in found.tasks] == [other, None, TASK]
     assert found.saving_usd.value == Decimal("1.17")
     assert found.after_usd == Decimal("5.15")
+
+
+def test_every_deduction_is_a_line_of_its_own() -> None:
+    """Machine, shadows, audits, judges, training and the holdout lead from the gross saving to the saving.
+
+    1,000 local answers would have cost 1.20 and took 2 cents of the machine, 5 of audits and 1 of shadows; 100 requests
+    of the holdout cost 12 cents and would have saved a tenth of 1.18; a judge took 30 cents and training 20.
+    """
+    local = a_line(
+        cost_usd=Decimal("0.08"), second_usd=Decimal("0.06"), audit_usd=Decimal("0.05"), machine_usd=Decimal("0.02")
+    )
+    holdout = an_escalated_line(reason=RouteReason.HOLDOUT, cost_usd=Decimal("0.12"))
+    spent = {TASK: Spent(judge_usd=Decimal("0.3"), training_usd=Decimal("0.2"))}
+    found = saved(local, holdout, spent=spent)
+    assert found.deductions == Deductions(
+        machine_usd=Decimal("0.02"),
+        shadow_usd=Decimal("0.01"),
+        audit_usd=Decimal("0.05"),
+        judge_usd=Decimal("0.3"),
+        training_usd=Decimal("0.2"),
+        holdout_usd=Decimal("0.118"),
+    )
+    assert found.saving_usd.value == Decimal("0.62")
+    assert found.saving_usd.value + found.deductions.sum_usd == Decimal("1.2") + Decimal("0.118")
+    assert (found.before_usd.value, found.after_usd) == (Decimal("1.32"), Decimal("0.70"))
+
+
+def test_what_is_spent_once_is_not_multiplied_by_the_month() -> None:
+    """Ten days that saved 1.18 make 3.04375 times that in a month, less a training that cost 0.20 once."""
+    found = saved(a_line(), spent={TASK: Spent(training_usd=Decimal("0.2"))})
+    assert found.monthly_saving_usd.value == Decimal("1.18") * Decimal("3.04375") - Decimal("0.2")
+
+
+def test_asking_in_vain_is_machine_time_too() -> None:
+    """An escalated request's cent of the machine is a deduction, and the saving of its task is minus that cent."""
+    found = saved(an_escalated_line(machine_usd=Decimal("0.01")))
+    assert found.deductions.machine_usd == Decimal("0.01")
+    assert found.saving_usd.value == Decimal("-0.01")
+
+
+def test_a_holdout_that_would_have_lost_costs_nothing() -> None:
+    """Where the specialist costs more than the incumbent, what stays on the incumbent is no loss."""
+    holdout = an_escalated_line(reason=RouteReason.HOLDOUT, cost_usd=Decimal("0.12"))
+    assert saved(a_line(cost_usd=Decimal(5)), holdout).deductions.holdout_usd == 0
+
+
+def test_what_is_spent_for_no_request_is_a_loss() -> None:
+    """A task that was trained and judged and has answered nothing yet has cost that, and so has a judge of no task."""
+    found = saved(spent={TASK: Spent(training_usd=Decimal("0.2")), None: Spent(judge_usd=Decimal("0.1"))})
+    assert found.saving_usd.value == Decimal("-0.3")
+    assert {task.task_id: task.saving_usd.value for task in found.tasks} == {
+        TASK: Decimal("-0.2"),
+        None: Decimal("-0.1"),
+    }
+
+
+AMOUNT = st.integers(0, 10**8).map(lambda cents: Decimal(cents) / 10_000)
+
+
+@given(
+    amounts=st.tuples(*[AMOUNT] * 5),
+    more=st.tuples(*[AMOUNT] * 5),
+    held_out=st.integers(0, 5_000),
+    tokens=st.integers(1, 10**7),
+)
+def test_no_deduction_raises_the_saving(
+    amounts: tuple[Decimal, ...], more: tuple[Decimal, ...], held_out: int, tokens: int
+) -> None:
+    """Whatever is spent beside the answers lowers the saving by just that much; the lines add up, in Decimal."""
+
+    def found(costs: tuple[Decimal, ...]) -> Savings:
+        machine, shadow, audit, judge, training = costs
+        return saved(
+            a_line(
+                prompt_tokens=tokens,
+                cost_usd=machine + shadow + audit,
+                second_usd=shadow + audit,
+                audit_usd=audit,
+                machine_usd=machine,
+            ),
+            an_escalated_line(reason=RouteReason.HOLDOUT, requests=held_out, cost_usd=Decimal(held_out) / 1000),
+            spent={TASK: Spent(judge_usd=judge, training_usd=training)},
+        )
+
+    first = found(amounts)
+    second = found(tuple(a + b for a, b in zip(amounts, more, strict=True)))
+    assert first.saving_usd.value - second.saving_usd.value == sum(more)
+    assert second.saving_usd.value <= first.saving_usd.value
+    for one in (first, second):
+        assert one.before_usd.value - one.after_usd == one.saving_usd.value
+        taken = one.deductions
+        assert min(getattr(taken, name) for name in taken.__slots__) >= 0
+        # A request of a specialist has no provider's call: gross is what the incumbent would have charged.
+        incumbent = Decimal(tokens) / 100_000 + Decimal("0.2")
+        assert one.saving_usd.value + taken.sum_usd - taken.holdout_usd == incumbent
+        assert isinstance(taken.sum_usd, Decimal)
+
+
+@given(more=st.integers(0, 10**6), tokens=st.integers(1, 10**7), price=st.integers(1, 1000))
+def test_the_saving_grows_with_volume_and_with_the_incumbents_price(more: int, tokens: int, price: int) -> None:
+    """More requests answered at the same cost each, or a dearer incumbent, never save less."""
+
+    def found(requests: int, usd: int) -> Decimal:
+        override = PriceOverride(
+            model="frontier", input_usd_per_million=Decimal(usd), output_usd_per_million=Decimal(2 * usd)
+        )
+        line = a_line(
+            requests=requests, prompt_tokens=tokens * requests, completion_tokens=requests, cost_usd=Decimal(0)
+        )
+        return saved(line, prices=PriceList([override])).saving_usd.value
+
+    assert found(10 + more, price) >= found(10, price)
+    assert found(10, price + more) >= found(10, price)
 
 
 @given(

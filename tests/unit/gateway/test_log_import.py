@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,10 @@ import pytest
 from sqlalchemy import event
 
 from tests.fakes import a_request, a_response, after, an_inference, inferences
+from tierwright.app.left_out import left_out
+from tierwright.core.chat import Usage
 from tierwright.core.errors import InputError, StoreError, StoreFull
+from tierwright.core.ids import InferenceId
 from tierwright.gateway.log_export import ExportReport, export_log
 from tierwright.gateway.log_import import ImportReport, import_log
 from tierwright.gateway.rejects import Reject
@@ -22,9 +26,7 @@ from tierwright.store.connection import open_store
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
-    from datetime import datetime
 
-    from tierwright.core.chat import Usage
     from tierwright.store.sql import SqlStore
 
 
@@ -39,6 +41,11 @@ def store(tmp_path: Path) -> Iterator[SqlStore]:
 def a_cent(_model: str, usage: Usage, _at: datetime) -> Decimal | None:
     """A cent for each token."""
     return Decimal("0.01") * usage.prompt_tokens
+
+
+def seven_tokens(_request: bytes, _response: bytes, _model: str) -> Usage:
+    """An estimate of seven tokens each way."""
+    return Usage(prompt_tokens=7, completion_tokens=7, estimated=True)
 
 
 def record(number: int, **changes: Any) -> bytes:
@@ -73,7 +80,7 @@ class TestImporting:
         path = write(tmp_path / "log", [record(number) for number in range(100)])
         report = run(path, store, batch=batch)
         assert report == ImportReport(
-            read=100, added=100, already_there=0, rejected=0, rejects_path=None, first_rejects=()
+            read=100, added=100, already_there=0, conflicting=0, rejected=0, rejects_path=None, first_rejects=()
         )
         assert [inference.id for inference in store.scan()] == [f"r{number:05d}" for number in range(100)]
         assert store.ledger()[0].cost_usd == Decimal(100)
@@ -87,6 +94,9 @@ class TestImporting:
         report = run(path, store, batch=2)
         assert (report.read, report.added, report.already_there) == (4, 2, 2)
         assert next(iter(store.scan())).client_id == "first"
+        assert (report.conflicting, report.first_conflicts) == (2, (2, 4))
+        again = run(path, store, batch=2)
+        assert (again.added, again.already_there, again.conflicting) == (0, 4, 2)
 
     def test_a_bad_line_is_set_aside_and_the_rest_goes_on(self, tmp_path: Path, store: SqlStore) -> None:
         """By its number, with its reason and its text; blank lines are no records; nothing else is lost."""
@@ -194,6 +204,110 @@ class TestImporting:
             connection.exec_driver_sql("DROP TABLE contents")
         with pytest.raises(StoreError, match="stopped after 0 records"):
             run(path, store)
+
+
+class TestBadInput:
+    """Each fault of a log is set aside or taken with a count, and skews no figure."""
+
+    @pytest.mark.parametrize(
+        ("timestamp", "says"),
+        [
+            (-5, "negative"),
+            (1.0, "before 2015"),
+            ("2014-12-31T23:59:59Z", "before 2015"),
+            (1_756_684_940_004, "milliseconds"),
+            (1_756_684_940_004_000, "milliseconds"),
+            (1_756_684_940 + 2 * 86_400, "more than a day in the future"),
+            ("2031-01-01T00:00:00Z", "more than a day in the future"),
+        ],
+    )
+    def test_impossible_times_are_set_aside(
+        self, tmp_path: Path, store: SqlStore, timestamp: object, says: str
+    ) -> None:
+        """Before there was an API, after tomorrow, or in another unit: one line less, with its reason."""
+        path = write(tmp_path / "log", [record(1), record(2, timestamp=timestamp)])
+        report = run(path, store, now=datetime.fromtimestamp(1_756_684_940, UTC))
+        assert (report.added, report.rejected) == (1, 1)
+        assert says in report.first_rejects[0].reason
+
+    def test_a_clock_that_runs_ahead_is_no_reason(self, tmp_path: Path, store: SqlStore) -> None:
+        """Less than a day after now is taken."""
+        path = write(tmp_path / "log", [record(1, timestamp=1_756_684_940 + 86_000)])
+        assert run(path, store, now=datetime.fromtimestamp(1_756_684_940, UTC)).added == 1
+
+    def test_the_order_of_the_lines_makes_no_difference(self, tmp_path: Path, store: SqlStore) -> None:
+        """A shuffled log leaves the same store, and the lines that come late are counted."""
+        lines = [record(number) for number in range(60)]
+        ordered = run(write(tmp_path / "log", lines), store)
+        other = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+        random.Random(3).shuffle(lines)
+        shuffled = run(write(tmp_path / "shuffled", lines), other, batch=7)
+        assert list(other.scan()) == list(store.scan())
+        assert ordered.out_of_order == 0
+        assert 0 < shuffled.out_of_order < 60
+        other.close()
+
+    def test_two_answers_under_one_id_are_a_conflict(self, tmp_path: Path, store: SqlStore) -> None:
+        """The first stays, the second is counted with its line; an exact repetition is none."""
+        changed = json.loads(a_response("another answer", response_id="r00001"))
+        path = write(tmp_path / "log", [record(1), record(1), record(1, response=changed), record(2)])
+        report = run(path, store)
+        assert (report.added, report.already_there, report.conflicting) == (2, 2, 1)
+        assert report.first_conflicts == (3,)
+        assert b"answer 1" in (next(iter(store.scan())).response or b"")
+
+    @pytest.mark.parametrize(
+        "usage",
+        [
+            None,
+            {},
+            {"prompt_tokens": -7, "completion_tokens": 5},
+            {"prompt_tokens": "many", "completion_tokens": 5},
+            {"prompt_tokens": 30_000_000, "completion_tokens": 5},
+        ],
+    )
+    def test_tokens_that_cannot_be_are_estimated_and_counted(
+        self, tmp_path: Path, store: SqlStore, usage: object
+    ) -> None:
+        """Missing, negative, no number, or more than any model reads: an estimate, marked as one, priced."""
+        response = json.loads(a_response(response_id="bad")) | {"usage": usage}
+        report = run(write(tmp_path / "log", [record(1), record(2, response=response)]), store, count=seven_tokens)
+        assert (report.added, report.estimated) == (2, 1)
+        (call,) = store.get(InferenceId("bad")).calls
+        assert (call.prompt_tokens, call.usage_estimated, call.cost_usd) == (7, True, Decimal("0.07"))
+
+    @pytest.mark.parametrize("where", ["line", "response", "usage"])
+    def test_amounts_in_another_currency_are_counted_and_not_read(
+        self, tmp_path: Path, store: SqlStore, where: str
+    ) -> None:
+        """A cost of 99 euros beside the tokens changes nothing: the price list says what they cost."""
+        money = {"cost": 99, "currency": "EUR"}
+        response = json.loads(a_response(response_id="paid"))
+        response |= money if where == "response" else {}
+        response["usage"] |= money if where == "usage" else {}
+        line = record(2, response=response, **(money if where == "line" else {}))
+        report = run(write(tmp_path / "log", [record(1), line, record(3, currency="usd", cost=1)]), store)
+        assert (report.added, report.other_currency) == (3, 1)
+        assert store.get(InferenceId("paid")).calls[0].cost_usd == Decimal(1)
+
+    def test_unknown_models_are_counted_by_name(self, tmp_path: Path, store: SqlStore) -> None:
+        """A record without a price is taken, is in no cost, and its model is named; the most frequent first."""
+        lines = [
+            record(
+                n,
+                request=json.loads(a_request("q")) | {"model": name},
+                response=json.loads(a_response(response_id=f"r{n}")) | {"model": name},
+            )
+            for n, name in enumerate(["odd", "gpt-4o", "strange", "strange"])
+        ]
+
+        def price(model: str, _usage: Usage, _at: datetime) -> Decimal | None:
+            return Decimal(1) if model == "gpt-4o" else None
+
+        report = import_log(write(tmp_path / "log", lines), store, price=price)
+        assert report.added == 4
+        assert list(report.unpriced.items()) == [("strange", 2), ("odd", 1)]
+        assert left_out(store).unpriced_calls == {"strange": 2, "odd": 1}
 
 
 class TestExporting:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tierwright.core.ids import TaskId
-    from tierwright.economics.savings import Savings, TaskSavings, UsdRange
+    from tierwright.economics.savings import Deductions, Savings, TaskSavings, UsdRange
 
 app = typer.Typer(no_args_is_help=True, help="What it all came to.")
 
@@ -48,6 +48,8 @@ def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:
         "cost_before_usd": found.before_usd.value,
         "cost_after_usd": found.after_usd,
         "saving_usd": _range(found.saving_usd),
+        "gross_saving_usd": _range(found.saving_usd.less(-found.deductions.sum_usd)),
+        "deductions": _deductions(found.deductions),
         "saving_share": found.saving_share,
         "days": found.days,
         "monthly_saving_usd": _range(found.monthly_saving_usd),
@@ -80,6 +82,7 @@ def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) ->
     ]
     columns = ("task", "incumbent", ">requests", ">local", ">would have cost", ">did cost", ">saved")
     table(console, f"Savings over {found.days:.1f} days", columns, rows)
+    console.print(_walk(found), markup=False)
     console.print(
         f"Saved {percent(found.saving_share)} of {usd(found.before_usd.value)}; at this volume "
         f"{usd(found.monthly_saving_usd.value)} a month."
@@ -105,6 +108,33 @@ def savings_table(console: Console, found: Savings, names: dict[TaskId, str]) ->
         )
 
 
+def _walk(found: Savings) -> str:
+    """From the gross saving to the saving, one deduction a line; nothing is hidden in a sum."""
+    taken = found.deductions
+    lines = [
+        ("saved on provider calls, the holdout's included", found.saving_usd.value + taken.sum_usd),
+        ("specialists' machine time", -taken.machine_usd),
+        ("shadows", -taken.shadow_usd),
+        ("audits", -taken.audit_usd),
+        ("judges", -taken.judge_usd),
+        ("training", -taken.training_usd),
+        ("the holdout, which stays on the incumbent", -taken.holdout_usd),
+        ("saved", found.saving_usd.value),
+    ]
+    return "\n".join(f"  {what:<48}{usd(amount):>14}" for what, amount in lines)
+
+
+def _deductions(taken: Deductions) -> dict[str, Any]:
+    return {
+        "machine_usd": taken.machine_usd,
+        "shadow_usd": taken.shadow_usd,
+        "audit_usd": taken.audit_usd,
+        "judge_usd": taken.judge_usd,
+        "training_usd": taken.training_usd,
+        "holdout_usd": taken.holdout_usd,
+    }
+
+
 def _calls_by_model(counts: list[tuple[str, int]]) -> str:
     return ", ".join(f"{model} ({calls:,})" for model, calls in counts)
 
@@ -120,6 +150,7 @@ def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:
         "cost_after_usd": task.after_usd,
         "second_answers_usd": task.second_usd,
         "saving_usd": _range(task.saving_usd),
+        "deductions": _deductions(task.deductions),
         "unpriced_requests": task.unpriced_requests,
     }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tierwright.app.tail import Tail
     from tierwright.core.inference import Inference
+    from tierwright.gateway.log_import import ImportReport
 
 #: Seconds between two looks at the store.
 _LOOK_S = 1.0
@@ -32,7 +33,8 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Add a log to the store; repeating it adds nothing twice."""
-    from tierwright.gateway.log_import import import_log  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.counting import payload_counter  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.gateway.log_import import import_log  # noqa: PLC0415 - as above
 
     ticker = Ticker("reading bytes")
     with opened(config) as parts:
@@ -40,6 +42,8 @@ def import_(
             file,
             parts.store,
             price=parts.price,
+            count=payload_counter(),
+            now=parts.clock(),
             rejects=rejects or parts.settings.path.resolve().parent / f"{file.name}.rejects.jsonl",
             progress=lambda done, total, _: ticker(done, total),
         )
@@ -53,6 +57,8 @@ def import_(
             for reject in report.first_rejects:
                 console.print(f"  line {reject.line}: {reject.reason}", markup=False)
             console.print(f"All lines set aside are in {report.rejects_path}, each with its reason.")
+        for sentence in _reservations(report):
+            console.print(sentence, markup=False)
 
     document = {
         "read": report.read,
@@ -60,8 +66,45 @@ def import_(
         "already_there": report.already_there,
         "rejected": report.rejected,
         "rejects_path": report.rejects_path,
+        "conflicting": report.conflicting,
+        "out_of_order": report.out_of_order,
+        "estimated": report.estimated,
+        "other_currency": report.other_currency,
+        "unpriced": sum(report.unpriced.values()),
+        "unpriced_models": report.unpriced,
     }
     show(document, as_json=as_json, text=tell)
+
+
+def _reservations(report: ImportReport) -> list[str]:
+    """What was taken and is not as it should be, in words."""
+    found: list[str] = []
+    if report.conflicting:
+        lines = ", ".join(map(str, report.first_conflicts))
+        found.append(
+            f"{report.conflicting:,} of the records known already say something else than the one that is kept (lines "
+            f"{lines}{', …' if report.conflicting > len(report.first_conflicts) else ''}): the first counts. Are the "
+            "response ids unique?"
+        )
+    if report.out_of_order:
+        found.append(f"{report.out_of_order:,} lines come after a later one; the order makes no difference.")
+    if report.estimated:
+        found.append(
+            f"{report.estimated:,} new records have no usage that can be believed: their tokens, and so their cost, "
+            "are an estimate."
+        )
+    if report.other_currency:
+        found.append(
+            f"{report.other_currency:,} new records give their cost in another currency than US dollars: amounts in a "
+            "log are not read, the price list is used."
+        )
+    if report.unpriced:
+        models = ", ".join(f"{model} ({count:,})" for model, count in report.unpriced.items())
+        found.append(
+            f"{sum(report.unpriced.values()):,} new records have no known price and are in no cost: {models}; give "
+            "prices in [[economics.prices]]."
+        )
+    return found
 
 
 @app.command("export")

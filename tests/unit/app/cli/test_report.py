@@ -66,6 +66,24 @@ def test_certain_costs_need_no_warning() -> None:
     assert "estimate" not in page
 
 
+def test_every_deduction_is_shown() -> None:
+    """From the gross saving to the saving, each with its amount, in the text and in the document."""
+    line = replace(LINE, cost_usd=Decimal(8), second_usd=Decimal(3), audit_usd=Decimal(2), machine_usd=Decimal(4))
+    found = compared(line)
+    page = drawn(found)
+    for what in ("machine time", "shadows", "audits", "judges", "training", "the holdout"):
+        assert what in page
+    assert savings_json(found, {})["deductions"] == {
+        "machine_usd": Decimal(4),
+        "shadow_usd": Decimal(1),
+        "audit_usd": Decimal(2),
+        "judge_usd": Decimal(0),
+        "training_usd": Decimal(0),
+        "holdout_usd": Decimal(0),
+    }
+    assert savings_json(found, {})["gross_saving_usd"]["value"] == Decimal(4)
+
+
 def test_the_document_says_the_same() -> None:
     """The JSON names models and calls, beside the sums it always had."""
     document = savings_json(compared(LINE, gaps=GAPS), {})
