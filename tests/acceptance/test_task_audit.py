@@ -50,7 +50,7 @@ def test_the_document_has_its_keys(audited: tuple[Cli, Ran]) -> None:
     """Every task has every key, each of its type."""
     assert audited[1].code == 0, audited[1].err
     document = audited[1].document
-    assert {"requests", "unassigned", "period", "long_tail", "totals", "tasks"} <= set(document)
+    assert {"requests", "unassigned", "period", "long_tail", "totals", "refused", "tasks"} <= set(document)
     assert document["unassigned"] == document["long_tail"]["requests"]
     assert document["requests"] == document["unassigned"] + sum(task["requests"] for task in document["tasks"])
     assert document["tasks"]

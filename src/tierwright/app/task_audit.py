@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from tierwright.app.left_out import left_out
 from tierwright.core.chat import Usage
 from tierwright.core.estimate import UsdEstimate
 from tierwright.curation.advice import advise, advise_long_tail
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
+    from tierwright.app.left_out import LeftOut
     from tierwright.app.wiring import Parts
     from tierwright.core.profile import Advice, TaskProfile, Volume
     from tierwright.curation.audit import Audit, TaskFinding
@@ -61,6 +63,8 @@ class TaskAudit:
     #: Most requests first.
     tasks: tuple[AuditedTask, ...]
     long_tail: LongTail
+    #: What is in no figure, or in one as an estimate.
+    left_out: LeftOut
 
     @property
     def monthly_cost_usd(self) -> UsdEstimate | None:
@@ -100,6 +104,7 @@ def task_audit(
             monthly_cost_usd=_monthly_cost(tail, _volume(tail, found)),
             advice=advise_long_tail(tail.requests, tail.requests / found.requests),
         ),
+        left_out=left_out(parts.store),
     )
 
 

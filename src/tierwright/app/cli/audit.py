@@ -50,6 +50,11 @@ def audit_json(report: TaskAudit) -> dict[str, Any]:
                 "recommendation": tail.advice.action,
                 "reasons": tail.advice.reasons,
             },
+            "refused": {
+                "unpriced_calls": report.left_out.unpriced_calls,
+                "uncounted_calls": report.left_out.uncounted_calls,
+                "estimated_calls": report.left_out.estimated_calls,
+            },
             "tasks": [_task_json(task) for task in report.tasks],
         }
     )
@@ -112,6 +117,14 @@ def _tell(console: Console, name: str, advice: Advice) -> None:
 
 
 def _tell_totals(console: Console, report: TaskAudit) -> None:
+    for what, counts in (
+        ("have no price and are in no cost", report.left_out.unpriced_calls),
+        ("came without tokens and are in no cost", report.left_out.uncounted_calls),
+        ("have tokens that are an estimate of ours", report.left_out.estimated_calls),
+    ):
+        if counts:
+            models = ", ".join(f"{model} {count:,}" for model, count in counts.items())
+            console.print(f"{sum(counts.values()):,} calls {what}: {models}")
     cost, saving = report.monthly_cost_usd, report.monthly_saving_usd
     if cost is None:
         console.print("No call has a known price; give the models one in [[economics.prices]].")

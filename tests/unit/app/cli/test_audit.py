@@ -18,6 +18,7 @@ from tests.profiles import a_cost, a_field, a_profile, a_volume, learned, near
 from tests.traffic import task_traffic
 from tierwright.app.cli.audit import audit_json, audit_table
 from tierwright.app.cli.output import show
+from tierwright.app.left_out import LeftOut
 from tierwright.app.task_audit import AuditedTask, LongTail, TaskAudit
 from tierwright.core.estimate import UsdEstimate
 from tierwright.core.profile import Action, Advice, TaskProfile
@@ -69,7 +70,8 @@ def a_report(*tasks: AuditedTask) -> TaskAudit:
         assignments={},
     )
     tail = LongTail(requests=20, monthly_cost_usd=a_cost(Decimal("0.5")), advice=advise_long_tail(20, 0.1))
-    return TaskAudit(found=found, tasks=tasks, long_tail=tail)
+    nothing = LeftOut(unpriced_calls={}, uncounted_calls={}, estimated_calls={})
+    return TaskAudit(found=found, tasks=tasks, long_tail=tail, left_out=nothing)
 
 
 def printed(report: TaskAudit, *, width: int = 100) -> str:
@@ -174,6 +176,20 @@ def test_no_prices_at_all_are_spoken_of() -> None:
     text = printed(replace(report, long_tail=replace(report.long_tail, monthly_cost_usd=None)))
     assert "unpriced" in text
     assert "[[economics.prices]]" in text
+
+
+def test_what_is_left_out_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """By reason and model, in the document and for people."""
+    lost = LeftOut(unpriced_calls={"own-model": 1200, "other": 3}, uncounted_calls={"own-model": 7}, estimated_calls={})
+    report = replace(a_report(an_audited()), left_out=lost)
+    text = printed(report)
+    assert "1,203 calls have no price and are in no cost: own-model 1,200, other 3" in text
+    assert "7 calls came without tokens" in text
+    assert document(report, capsys)["refused"] == {
+        "unpriced_calls": {"own-model": 1200, "other": 3},
+        "uncounted_calls": {"own-model": 7},
+        "estimated_calls": {},
+    }
 
 
 def unpriced() -> TaskProfile:
