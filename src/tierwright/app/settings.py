@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.advice_settings import AdviceSection, assumptions
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tierwright.economics.action_savings import Assumptions
     from tierwright.gateway.compose import UpstreamSettings
     from tierwright.gateway.telemetry.config import TelemetryConfig
     from tierwright.lifecycle.road import RoadRules
@@ -200,6 +202,7 @@ class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     capture: CaptureSection = CaptureSection()
     retention: RetentionSection = RetentionSection()
     economics: EconomicsSection = EconomicsSection()
+    advice: AdviceSection = AdviceSection()
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     judge: JudgeSection = JudgeSection()
@@ -232,6 +235,8 @@ class Settings:
     capture: CaptureConfig
     second: SecondConfig
     promotion: RoadRules
+    #: What the advice of an audit takes for granted.
+    advice: Assumptions
     #: None: no collector is told anything.
     telemetry: TelemetryConfig | None
     file: SettingsFile
@@ -313,6 +318,14 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         ),
         second=second_config(found.shadow, found.audit, audit_share=audit_share, money=money, path=path),
         promotion=road_rules(found.promotion, path),
+        advice=assumptions(
+            found.advice,
+            holdout_share=found.routing.holdout_share,
+            audit_share=audit_share,
+            margin=found.evaluation.margin,
+            money=money,
+            path=path,
+        ),
         telemetry=telemetry_config(
             found.telemetry, lambda text, name: header_value(text, f"{path}: [telemetry]", name, path, environment)
         ),

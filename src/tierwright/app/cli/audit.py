@@ -1,96 +1,327 @@
-"""What `tierwright task audit` prints."""
+"""What `tierwright task audit` prints: one JSON document, or a table and the reasons.
+
+Owns the document's keys and how the table reads; refuses to compute anything.
+"""
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tierwright.app.cli.output import table, usd
-from tierwright.core.estimate import UsdEstimate
-from tierwright.stats.volume import project
+from tierwright.app.cli.output import usd
+from tierwright.core.estimate import Estimate
+from tierwright.core.profile import Action
+from tierwright.curation.framework import fields_by_learnability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
 
-    from tierwright.core.profile import Volume
-    from tierwright.curation.audit import Audit, TaskFinding
+    from tierwright.app.task_audit import AuditedTask, TaskAudit
+    from tierwright.core.estimate import UsdEstimate
+    from tierwright.core.profile import Advice, Learnability, TaskProfile
+    from tierwright.curation.task_traffic import TaskTraffic
+
+#: Tasks whose reasons are printed for people, and reasons of each; the document has them all.
+_TOLD, _REASONS = 8, 4
+#: US dollars from which and up to which a table shows cents, and nothing finer.
+_CENTS_FROM, _CENTS_UP_TO = Decimal("0.1"), 1000
 
 
-def audit_json(found: Audit) -> dict[str, Any]:
-    """The document of `task audit --json`."""
+def audit_json(report: TaskAudit) -> dict[str, Any]:
+    """The document of `task audit --json`; an end of an interval that is not finite is null."""
+    found, tail = report.found, report.long_tail
+    document: dict[str, Any] = _finite(
+        {
+            "requests": found.requests,
+            "unassigned": found.unassigned,
+            "period": {"since": found.period.since, "until": found.period.until},
+            "totals": {
+                "monthly_cost_usd": report.monthly_cost_usd,
+                "projected_monthly_saving_usd": report.monthly_saving_usd,
+            },
+            "long_tail": {
+                "requests": tail.requests,
+                "monthly_cost_usd": tail.monthly_cost_usd,
+                "recommendation": tail.advice.action,
+                "reasons": tail.advice.reasons,
+            },
+            "refused": found.refused,
+            "left_out": {
+                "unpriced_calls": report.left_out.unpriced_calls,
+                "uncounted_calls": report.left_out.uncounted_calls,
+                "estimated_calls": report.left_out.estimated_calls,
+            },
+            "tasks": [_task_json(task) for task in report.tasks],
+        }
+    )
+    return document
+
+
+def audit_table(console: Console, report: TaskAudit) -> None:
+    """The audit for people, 100 columns wide."""
+    found = report.found
+    rows = [
+        (
+            task.finding.task.name,
+            task.finding.task.contract.kind.value,
+            f"{task.volume.monthly.value:,.0f}",
+            _cost(task.monthly_cost_usd),
+            _learnable(task.profile),
+            f"{task.profile.complexity.score.value:.2f}" if task.profile else "-",
+            task.advice.action.value if task.advice else "-",
+            _briefly(task.advice.monthly_saving_usd if task.advice else None),
+        )
+        for task in report.tasks
+    ]
+    period = f"{found.period.since:%d %b} to {found.period.until:%d %b %Y}"
+    _table(console, f"Tasks in {found.requests:,} requests, {period}; requests, cost and saving are a month's", rows)
+    for task in report.tasks[:_TOLD]:
+        if task.advice is not None:
+            _tell(console, task.finding.task.name, task.advice)
+    if len(report.tasks) > _TOLD:
+        console.print(f"{len(report.tasks) - _TOLD} more tasks: their reasons are in --json")
+    _tell(console, "long tail", report.long_tail.advice)
+    _tell_totals(console, report)
+
+
+def _table(console: Console, title: str, rows: Sequence[Sequence[str]]) -> None:
+    """A table in which only names are folded, so that it fits a hundred columns."""
+    from rich.box import SIMPLE  # noqa: PLC0415 - as in `output.table`
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    shown = Table(
+        title=title, title_justify="left", title_style="bold", box=SIMPLE, show_edge=False, padding=(0, 1, 0, 0)
+    )
+    shown.add_column("task", overflow="fold", min_width=12)
+    for column in ("answers", ">requests", ">cost", "learnable", ">complex", "advice", ">saves"):
+        right = column.startswith(">")
+        shown.add_column(column.removeprefix(">"), justify="right" if right else "left", no_wrap=column != "learnable")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+
+
+def _tell(console: Console, name: str, advice: Advice) -> None:
+    from rich.padding import Padding  # noqa: PLC0415 - as in `output.show`
+
+    rung = f" ({advice.rung})" if advice.rung else ""
+    console.print(f"{name}: {advice.action.value}{rung}", style="bold")
+    for reason in advice.reasons[:_REASONS]:
+        console.print(Padding(f"- {reason}", (0, 0, 0, 2)))
+    for action, reason in advice.also:
+        console.print(Padding(f"- also {action.value}: {reason.partition(':')[0]}", (0, 0, 0, 2)))
+
+
+def _tell_totals(console: Console, report: TaskAudit) -> None:
+    for what, counts in (
+        ("have no price and are in no cost", report.left_out.unpriced_calls),
+        ("came without tokens and are in no cost", report.left_out.uncounted_calls),
+        ("have tokens that are an estimate of ours", report.left_out.estimated_calls),
+    ):
+        if counts:
+            models = ", ".join(f"{model} {count:,}" for model, count in counts.items())
+            console.print(f"{sum(counts.values()):,} calls {what}: {models}")
+    cost, saving = report.monthly_cost_usd, report.monthly_saving_usd
+    if cost is None:
+        console.print("No call has a known price; give the models one in [[economics.prices]].")
+        return
+    told = f"All traffic costs {_money(cost)} a month"
+    console.print(f"{told}; following the advice saves {_money(saving)}." if saving else f"{told}.")
+
+
+def _learnable(profile: TaskProfile | None) -> str:
+    """The probe's agreement, and which fields can't be learned."""
+    if profile is None or profile.learnability is None:
+        return "-"
+    found = profile.learnability
+    share = f"{found.agreement.value:.0%}"
+    known, rest = fields_by_learnability(found)
+    if not rest:
+        return share if known else "constant"
+    if not known:
+        return "no"
+    return f"{known[0].name} only" if len(known) == 1 else f"{len(known)} of {len(found.fields)}"
+
+
+def _money(amount: UsdEstimate | None) -> str:
+    """An amount with its interval."""
+    if amount is None:
+        return "-"
+    return f"{usd(amount.value)} ({usd(amount.ci_low)} to {usd(amount.ci_high)})"
+
+
+def _cost(amount: UsdEstimate | None) -> str:
+    """To the cent from ten cents on, without cents where they don't matter."""
+    if amount is None or amount.value < _CENTS_FROM:
+        return usd(None if amount is None else amount.value)
+    return f"${amount.value:,.{2 if amount.value < _CENTS_UP_TO else 0}f}"
+
+
+def _briefly(amount: UsdEstimate | None) -> str:
+    """The same in two digits."""
+    if amount is None:
+        return "-"
+    value, low, high = (_two_digits(float(end)) for end in (amount.value, amount.ci_low, amount.ci_high))
+    sign = "-" if value.startswith("-") else ""
+    return f"{sign}${value.removeprefix('-')} ({low} to {high})"
+
+
+def _two_digits(number: float) -> str:
+    """With k and M for thousands and millions."""
+    rounded = float(f"{number:.2g}")
+    for size, suffix in ((1_000_000, "M"), (1000, "k")):
+        if abs(rounded) >= size:
+            return f"{rounded / size:g}{suffix}"
+    return f"{rounded:g}"
+
+
+def _task_json(task: AuditedTask) -> dict[str, Any]:
+    finding, traffic = task.finding, task.finding.traffic
     return {
-        "requests": found.requests,
-        "unassigned": found.unassigned,
-        "period": {"since": found.period.since, "until": found.period.until},
-        "refused": found.refused,
-        "tasks": [_finding_json(finding, _volume(finding, found)) for finding in found.tasks],
+        "id": finding.task.id,
+        "name": finding.task.name,
+        "contract": finding.task.contract.kind,
+        "requests": finding.requests,
+        "share": finding.share,
+        "monthly_requests": task.volume.monthly,
+        "monthly_cost_usd": task.monthly_cost_usd,
+        "unpriced_calls": traffic.unpriced_calls,
+        "latency_ms": _latency(traffic),
+        "distinct_outputs": finding.distinct_outputs,
+        "prompt_versions": len(finding.task.frames),
+        "clients": len(traffic.clients),
+        "clients_by_requests": traffic.clients,
+        "models": traffic.models,
+        "volume": {
+            "trend": task.volume.trend,
+            "hourly": task.volume.hourly,
+            "weekly": task.volume.weekly,
+            "daily": task.volume.daily,
+        },
+        **_scores_json(task.profile),
+        **_advice_json(task.advice),
     }
 
 
-def audit_table(console: Console, found: Audit) -> None:
-    """The audit for people."""
-    volumes = [_volume(finding, found) for finding in found.tasks]
-    costs = [_monthly_cost(finding, volume) for finding, volume in zip(found.tasks, volumes, strict=True)]
-    rows = [
-        (
-            finding.task.name,
-            finding.task.contract.kind.value,
-            f"{finding.requests:,}",
-            f"{100 * finding.share:.1f} %",
-            f"{volume.monthly.value:,.0f}",
-            usd(cost.value if cost else None),
-            f"{latency['p50']:,.0f} ms" if (latency := _latency(finding)) else "-",
-            f"{finding.distinct_outputs:,}",
-            len(finding.task.frames),
-        )
-        for finding, volume, cost in zip(found.tasks, volumes, costs, strict=True)
-    ]
-    columns = ("task", "contract", ">requests", ">share", ">a month", ">cost a month", ">p50", ">answers", ">prompts")
-    table(
-        console,
-        f"Tasks in {found.requests:,} requests, {found.period.since:%d %b} to {found.period.until:%d %b %Y}",
-        columns,
-        rows,
-    )
-    console.print(f"{found.unassigned:,} requests belong to no recurring task.")
-
-
-def _volume(finding: TaskFinding, found: Audit) -> Volume:
-    return project(finding.traffic.at, found.period.since.timestamp(), found.period.until.timestamp())
-
-
-def _monthly_cost(finding: TaskFinding, volume: Volume) -> UsdEstimate | None:
-    """The mean cost of a priced request times the requests of a month."""
-    priced = int((finding.traffic.cost_nano_usd >= 0).sum())
-    if finding.traffic.cost_usd is None or not priced:
-        return None
-    mean, monthly = finding.traffic.cost_usd / priced, volume.monthly
-    value, low, high = (mean * Decimal(repr(n)) for n in (monthly.value, monthly.ci_low, monthly.ci_high))
-    return UsdEstimate(value=value, ci_low=low, ci_high=high, level=monthly.level, n=monthly.n, method=monthly.method)
-
-
-def _latency(finding: TaskFinding) -> dict[str, float] | None:
-    measured = finding.traffic.latency_ms[~np.isnan(finding.traffic.latency_ms)]
+def _latency(traffic: TaskTraffic) -> dict[str, float] | None:
+    measured = traffic.latency_ms[~np.isnan(traffic.latency_ms)]
     if not len(measured):
         return None
     p50, p95 = np.percentile(measured, (50, 95)).tolist()
     return {"p50": p50, "p95": p95}
 
 
-def _finding_json(finding: TaskFinding, volume: Volume) -> dict[str, Any]:
-    return {
-        "id": finding.task.id,
-        "name": finding.task.name,
-        "contract": finding.task.contract.kind.value,
-        "requests": finding.requests,
-        "share": finding.share,
-        "monthly_requests": volume.monthly,
-        "monthly_cost_usd": _monthly_cost(finding, volume),
-        "unpriced_calls": finding.traffic.unpriced_calls,
-        "latency_ms": _latency(finding),
-        "distinct_outputs": finding.distinct_outputs,
-        "clients": len(finding.traffic.clients),
-        "prompt_versions": len(finding.task.frames),
+#: The keys of `_scores_json`; null where the task was not scored.
+_SCORES = (
+    "entropy_bits",
+    "determinism",
+    "learnability",
+    "complexity",
+    "sensitive_share",
+    "languages",
+    "duplicate_share",
+    "tool_share",
+    "multi_turn_share",
+    "drift",
+    "prompt",
+    "retrieval",
+    "prompt_tokens",
+    "completion_tokens",
+)
+
+
+def _scores_json(profile: TaskProfile | None) -> dict[str, Any]:
+    if profile is None:
+        return dict.fromkeys(_SCORES)
+    drift, prompt = profile.drift, profile.prompt
+    found: dict[str, Any] = {name: getattr(profile, name) for name in _SCORES}
+    return found | {
+        "learnability": _learnability_json(profile.learnability),
+        "complexity": {
+            **_estimate(profile.complexity.score),
+            "signals": [
+                {"name": signal.name, "value": signal.value, "weight": signal.weight, "about": signal.about}
+                for signal in profile.complexity.signals
+            ],
+        },
+        "languages": dict(profile.languages),
+        "drift": drift
+        and {"new_answers": drift.new_answers, "answer_shift": drift.answer_shift, "input_auc": drift.input_auc},
+        "prompt": {
+            "characters": prompt.characters,
+            "boilerplate_share": prompt.boilerplate_share,
+            "few_shot_share": prompt.few_shot_share,
+            "few_shot_examples": prompt.few_shot_examples,
+            "unparsed_share": prompt.unparsed_share,
+        },
+        "retrieval": {
+            "changing_share": profile.retrieval.changing_share,
+            "ungrounded_share": profile.retrieval.ungrounded_share,
+        },
     }
+
+
+def _learnability_json(found: Learnability | None) -> dict[str, Any] | None:
+    """The agreement's own members, and what it is held against."""
+    if found is None:
+        return None
+    return {
+        **_estimate(found.agreement),
+        "majority": found.majority,
+        "learnable": found.learnable,
+        "fields": [
+            {
+                "name": field.name,
+                "agreement": field.agreement,
+                "majority": field.majority,
+                "skill": field.skill,
+                "learnable": field.learnable,
+            }
+            for field in found.fields
+        ],
+        "curve": [{"examples": point.examples, "agreement": point.agreement} for point in found.curve],
+    }
+
+
+def _advice_json(advice: Advice | None) -> dict[str, Any]:
+    if advice is None:
+        return {"recommendation": None, "rung": None, "reasons": [], "also": [], "projected_monthly_saving_usd": None}
+    return {
+        "recommendation": advice.action,
+        "rung": advice.rung,
+        "reasons": advice.reasons,
+        "also": [{"action": action, "reason": reason} for action, reason in advice.also],
+        # What keeps a task where it is saves nothing, and what fetches facts costs.
+        "projected_monthly_saving_usd": (
+            None if advice.action in (Action.KEEP, Action.RETRIEVE) else advice.monthly_saving_usd
+        ),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {
+        "value": estimate.value,
+        "ci_low": estimate.ci_low,
+        "ci_high": estimate.ci_high,
+        "level": estimate.level,
+        "n": estimate.n,
+        "method": estimate.method,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for every number that JSON can't write."""
+    if isinstance(value, dict):
+        return {key: _finite(member) for key, member in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(member) for member in value]
+    if isinstance(value, Estimate):
+        return _finite(_estimate(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -40,22 +40,25 @@ def audit(
         bool, typer.Option("--new", help="Only join new wordings to known tasks: quick, for every few minutes.")
     ] = False,
     days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1, max=36_500)] = 7,
+    scores: Annotated[
+        bool, typer.Option("--scores/--no-scores", help="Whether tasks are scored and advice is given, or only found.")
+    ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the sampling inside.", min=0, max=MAX_SEED)] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    """Find the tasks in all captured traffic, with their volume and cost."""
+    """Find the tasks in all captured traffic: volume, cost, scores, what to do about each, what it saves."""
     if new:
         _join(config, days=days, seed=seed, as_json=as_json)
         return
     from tierwright.app.cli.audit import audit_json, audit_table  # noqa: PLC0415 - `--help` must not wait
-    from tierwright.curation.audit import audit as run  # noqa: PLC0415 - as above
+    from tierwright.app.task_audit import task_audit  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        found = run(parts.store, seed=seed, progress=Stages())
+        report = task_audit(parts, seed=seed, scores=scores, progress=Stages())
     if assignments is not None:
-        _write_assignments(assignments, found.assignments)
-    show(audit_json(found), as_json=as_json, text=lambda console: audit_table(console, found))
+        _write_assignments(assignments, report.found.assignments)
+    show(audit_json(report), as_json=as_json, text=lambda console: audit_table(console, report))
 
 
 @app.command("list")
