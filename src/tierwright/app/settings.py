@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.economics_settings import EconomicsSection, stated_assumptions
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
@@ -144,40 +145,6 @@ class RetentionSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     content_days: int = 30
     #: Days that the ledger is kept.
     ledger_days: int = 396
-
-
-class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[[economics.prices]]`: a model's price where the built-in list is wrong or silent."""
-
-    model: str
-    #: US dollars for a million tokens, as text, for example "2.50".
-    input_usd_per_million: str
-    output_usd_per_million: str
-    #: Empty: as input.
-    cached_input_usd_per_million: str = ""
-    #: Empty: as input.
-    cache_write_usd_per_million: str = ""
-    #: Empty: calls with sound are unpriced.
-    audio_input_usd_per_million: str = ""
-    audio_output_usd_per_million: str = ""
-    #: Empty: as output.
-    reasoning_usd_per_million: str = ""
-    #: Share of the price that a batched call costs, as text; empty: all of it.
-    batch_multiplier: str = ""
-    #: Empty: as batch.
-    flex_multiplier: str = ""
-    #: Empty: calls of a dearer class are unpriced.
-    priority_multiplier: str = ""
-
-
-class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[economics]`."""
-
-    #: US dollars that an hour of the machine that runs the specialists costs, as text.
-    machine_usd_per_hour: str = "0.10"
-    #: Share of that hour in which it really answers.
-    utilisation: float = 0.3
-    prices: tuple[PriceSection, ...] = ()
 
 
 class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -337,6 +304,7 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
 def _check_numbers(found: SettingsFile, path: Path) -> None:
     """What a type can't say."""
     money(found.economics.machine_usd_per_hour, f"{path}: economics.machine_usd_per_hour")
+    stated_assumptions(found.economics, path)
     for name, value in (
         ("economics.utilisation", found.economics.utilisation),
         ("evaluation.margin", found.evaluation.margin),

@@ -20,12 +20,12 @@ from tierwright.core.errors import InputError
 from tierwright.core.estimate import UsdEstimate
 from tierwright.economics.assumptions import drawn, stated
 from tierwright.economics.breakeven import break_even, own_monthly_usd
-from tierwright.economics.hosting import MONTHS_PER_YEAR, MonthlyCost, SetupCost, api_usd, monthly_cost, setup_cost
+from tierwright.economics.hosting import MonthlyCost, SetupCost, api_usd, monthly_cost, setup_cost
 from tierwright.economics.outlook import Outlook, outlook
 from tierwright.economics.sensitivity import PriceFall, Swing, price_falls, swings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.random import Generator
 
@@ -95,13 +95,24 @@ class Appraisal:
 
 
 def appraise(
-    assumptions: Mapping[str, Assumption], rng: Generator, *, draws: int = DRAWS, level: float = 0.95
+    assumptions: Mapping[str, Assumption],
+    rng: Generator,
+    *,
+    draws: int = DRAWS,
+    level: float = 0.95,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Appraisal:
-    """All figures. Raises InputError for assumptions that are missing or impossible, or for too few draws."""
+    """All figures; `progress` hears how many draws are done.
+
+    Raises InputError for assumptions that are missing or impossible, or for too few draws.
+    """
     if draws < 2 / (1 - level):
         raise InputError(f"{draws} draws have no ends of a {level:.0%} interval; take {math.ceil(2 / (1 - level))}")
     hosting = stated(assumptions)
-    sums = [_Sums.of(one) for one in drawn(assumptions, rng, draws)]
+    sums: list[_Sums] = []
+    for one in drawn(assumptions, rng, draws):
+        sums.append(_Sums.of(one))
+        progress(len(sums), draws)
     value = _Sums.of(hosting)
     return Appraisal(
         decision=Decision.SELF_HOST if value.net_usd > 0 else Decision.API,
@@ -185,8 +196,3 @@ def _curve(hosting: Hosting, points: int = 61) -> tuple[CurvePoint, ...]:
         calls = Decimal(round(10 ** (low + (high - low) * place / (points - 1))))
         found.append(CurvePoint(calls=calls, api_usd=api_usd(hosting, calls), own_usd=own_monthly_usd(hosting, calls)))
     return tuple(found)
-
-
-def later_month(ahead: Outlook, years: int) -> int:
-    """The index of the month after so many years, or of the last one."""
-    return min(years * MONTHS_PER_YEAR, len(ahead.months)) - 1

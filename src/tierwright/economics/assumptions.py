@@ -12,11 +12,10 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from tierwright.core.errors import InputError
 from tierwright.economics.hosting import QUANTITIES, Hosting, checked
@@ -109,7 +108,7 @@ def drawn(assumptions: Mapping[str, Assumption], rng: Generator, draws: int) -> 
 
 def _value(assumption: Assumption, side: float, uniform: float) -> Decimal:
     end = assumption.low if side < 0.5 else assumption.high
-    away = Decimal(1.0 - float(np.sqrt(1.0 - uniform)))
+    away = Decimal(1.0 - math.sqrt(1.0 - uniform))
     return _DRAWN.plus(assumption.value + (end - assumption.value) * away)
 
 

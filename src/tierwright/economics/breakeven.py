@@ -5,9 +5,9 @@ looked at, prices are those of the first month, and no interest is counted: the 
 
 The cost of one's own rises in steps of one machine and with every call that the API still gets. Where k machines are
 needed, the saving of a month is N c - (k + s) M - F: c is what a call saves, s are the spare machines, M is one
-machine's month, F what is paid anyway. It grows with N within a step and falls by M from one step to the next, so it may turn
-negative again: there is a first volume that pays and one from which on every volume does. Both exist only where a full
-machine saves more than it costs.
+machine's month, F what is paid anyway. It grows with N within a step and falls by M from one step to the next, so it
+may turn negative again: there is a first volume that pays and one from which on every volume does. Both exist only
+where a full machine saves more than it costs.
 """
 
 from __future__ import annotations

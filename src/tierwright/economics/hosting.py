@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from decimal import ROUND_FLOOR, Decimal
+from functools import lru_cache
 
 from tierwright.core.errors import InputError
 
@@ -33,6 +34,8 @@ MONTHS_PER_YEAR = 12
 _ZERO, _ONE = Decimal(0), Decimal(1)
 #: More than any task has: a machine that is never asked bears it.
 _ENDLESS = 10**18
+#: Roots take long to work out, and searches ask for the same ones.
+_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,21 +204,26 @@ def checked(name: str, value: Decimal) -> Decimal:
     return value
 
 
-def monthly_factor(fall_per_year: Decimal) -> Decimal:
-    """What a price is multiplied by from one month to the next where it falls by this share in a year."""
-    return _ONE if not fall_per_year else (1 - fall_per_year) ** (_ONE / MONTHS_PER_YEAR)
+@lru_cache(maxsize=_REMEMBERED)
+def monthly(per_year: Decimal) -> Decimal:
+    """The factor that, applied every month, makes this one in a year."""
+    return _ONE if per_year == 1 else per_year ** (_ONE / MONTHS_PER_YEAR)
 
 
 def annuity_usd(hosting: Hosting) -> Decimal:
     """The equal monthly payments over a bought machine's life that are worth its price less its residual value."""
-    price, life = hosting.purchase_usd, hosting.life_months
-    if not price:
+    if not hosting.purchase_usd:
         return _ZERO
-    if not hosting.discount_per_year:
-        return price * (1 - hosting.residual_share) / life
-    growth = (1 + hosting.discount_per_year) ** (_ONE / MONTHS_PER_YEAR)
+    return hosting.purchase_usd * _annuity(hosting.life_months, hosting.residual_share, hosting.discount_per_year)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _annuity(life: Decimal, residual_share: Decimal, discount_per_year: Decimal) -> Decimal:
+    if not discount_per_year:
+        return (1 - residual_share) / life
+    growth = monthly(1 + discount_per_year)
     worth = growth**-life
-    return price * (1 - hosting.residual_share * worth) * (growth - 1) / (1 - worth)
+    return (1 - residual_share * worth) * (growth - 1) / (1 - worth)
 
 
 def rent_usd(hosting: Hosting) -> Decimal:
@@ -238,10 +246,48 @@ def capacity_calls(hosting: Hosting) -> int:
     return max(1, int(bears.to_integral_value(ROUND_FLOOR)))
 
 
-def machines_for(hosting: Hosting, calls: Decimal) -> int:
-    """Machines for so many calls a month, the spare ones included; one at least, however few calls there are."""
-    whole, part = divmod(calls, capacity_calls(hosting))
-    return max(1, int(whole) + bool(part)) + int(hosting.spare_machines)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What all months have in common, worked out once."""
+
+    #: As `capacity_calls`.
+    capacity: int
+    spare_machines: int
+    people_usd: Decimal
+    retraining_usd: Decimal
+    #: Per call of the task, at the first month's prices.
+    api_usd_per_call: Decimal
+    judge_usd_per_call: Decimal
+
+    @classmethod
+    def of(cls, hosting: Hosting) -> Terms:
+        """The terms of some assumptions."""
+        labels_usd = hosting.labels_per_retraining * hosting.usd_per_label
+        return cls(
+            capacity=capacity_calls(hosting),
+            spare_machines=int(hosting.spare_machines),
+            people_usd=hosting.hours_per_month * hosting.usd_per_hour,
+            retraining_usd=hosting.retrainings_per_year * (hosting.training_run_usd + labels_usd) / MONTHS_PER_YEAR,
+            api_usd_per_call=(1 - hosting.saved_calls_share) * hosting.api_usd_per_call,
+            judge_usd_per_call=hosting.judged_usd_per_call,
+        )
+
+    def machines(self, calls: Decimal) -> int:
+        """Machines for so many calls a month, the spare ones included; one at least, however few calls there are."""
+        whole, part = divmod(calls, self.capacity)
+        return max(1, int(whole) + bool(part)) + self.spare_machines
+
+    def month(self, calls: Decimal, *, one_machine_usd: Decimal, api_factor: Decimal = _ONE) -> MonthlyCost:
+        """A month of so many calls, what one machine costs in it, and what the API's prices have come to by then."""
+        machines = self.machines(calls)
+        return MonthlyCost(
+            machines=machines,
+            machines_usd=machines * one_machine_usd,
+            people_usd=self.people_usd,
+            retraining_usd=self.retraining_usd,
+            api_usd=calls * self.api_usd_per_call * api_factor,
+            judge_usd=calls * self.judge_usd_per_call * api_factor,
+        )
 
 
 def api_usd(hosting: Hosting, calls: Decimal) -> Decimal:
@@ -249,25 +295,9 @@ def api_usd(hosting: Hosting, calls: Decimal) -> Decimal:
     return calls * hosting.api_usd_per_call
 
 
-def monthly_cost(
-    hosting: Hosting, calls: Decimal, *, api_factor: Decimal = _ONE, one_machine_usd: Decimal | None = None
-) -> MonthlyCost:
-    """A month of so many calls.
-
-    `api_factor` is what the API's prices have come to since the first month, `one_machine_usd` what a machine costs in
-    this month; None: as in the first.
-    """
-    one_usd = machine_usd(hosting) if one_machine_usd is None else one_machine_usd
-    machines = machines_for(hosting, calls)
-    labels_usd = hosting.labels_per_retraining * hosting.usd_per_label
-    return MonthlyCost(
-        machines=machines,
-        machines_usd=machines * one_usd,
-        people_usd=hosting.hours_per_month * hosting.usd_per_hour,
-        retraining_usd=hosting.retrainings_per_year * (hosting.training_run_usd + labels_usd) / MONTHS_PER_YEAR,
-        api_usd=calls * (1 - hosting.saved_calls_share) * hosting.api_usd_per_call * api_factor,
-        judge_usd=calls * hosting.judged_usd_per_call * api_factor,
-    )
+def monthly_cost(hosting: Hosting, calls: Decimal) -> MonthlyCost:
+    """A month of so many calls at the first month's prices."""
+    return Terms.of(hosting).month(calls, one_machine_usd=machine_usd(hosting))
 
 
 def setup_cost(hosting: Hosting, calls: Decimal) -> SetupCost:
@@ -277,5 +307,5 @@ def setup_cost(hosting: Hosting, calls: Decimal) -> SetupCost:
         people_usd=hosting.setup_hours * hosting.usd_per_hour,
         training_usd=hosting.training_runs * hosting.training_run_usd,
         labels_usd=hosting.labels * hosting.usd_per_label,
-        trial_usd=hosting.trial_months * (machines_for(hosting, calls) * machine_usd(hosting) + people_usd),
+        trial_usd=hosting.trial_months * (Terms.of(hosting).machines(calls) * machine_usd(hosting) + people_usd),
     )

@@ -11,11 +11,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tierwright.economics.hosting import (
-    MONTHS_PER_YEAR,
+    Terms,
     api_usd,
     machine_usd,
-    monthly_cost,
-    monthly_factor,
+    monthly,
     rent_usd,
     setup_cost,
 )
@@ -53,10 +52,10 @@ class Outlook:
 def outlook(hosting: Hosting) -> Outlook:
     """What the months to come save."""
     setup = setup_cost(hosting, hosting.calls_per_month).total_usd
-    growth = 1 + hosting.growth_per_month
-    api_falls = monthly_factor(hosting.api_price_fall_per_year)
-    rent_falls = monthly_factor(hosting.machine_price_fall_per_year)
-    interest = (1 + hosting.discount_per_year) ** (_ONE / MONTHS_PER_YEAR) if hosting.discount_per_year else _ONE
+    terms, growth = Terms.of(hosting), 1 + hosting.growth_per_month
+    api_falls = monthly(1 - hosting.api_price_fall_per_year)
+    rent_falls = monthly(1 - hosting.machine_price_fall_per_year)
+    interest = monthly(1 + hosting.discount_per_year)
     rent = rent_usd(hosting)
     standing = machine_usd(hosting) - rent
     calls, api_factor, worth = hosting.calls_per_month, _ONE, _ONE
@@ -64,7 +63,7 @@ def outlook(hosting: Hosting) -> Outlook:
     net, balance = -setup, -setup
     payback: Decimal | None = None
     for done in range(int(hosting.horizon_months)):
-        cost = monthly_cost(hosting, calls, api_factor=api_factor, one_machine_usd=standing + rent)
+        cost = terms.month(calls, one_machine_usd=standing + rent, api_factor=api_factor)
         month = Month(
             calls=calls,
             api_usd=api_usd(hosting, calls) * api_factor,
