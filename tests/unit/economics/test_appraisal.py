@@ -44,7 +44,7 @@ def test_without_ranges_there_is_nothing_to_be_unsure_of() -> None:
     assert found.pays_share == 1
     even = found.break_even_calls
     assert even is not None
-    assert (even.value, even.ci_low, even.ci_high, even.share) == (2922, 2922, 2922, 1.0)
+    assert (even.value, even.ci_low, even.ci_high, even.share) == (2192, 2192, 2192, 1.0)
     assert found.first_calls is not None
     assert found.first_calls.value == 731
 
@@ -87,21 +87,23 @@ def test_a_break_even_that_some_draws_lack_has_no_upper_end() -> None:
 
 
 def test_values_that_flip_the_decision_do_flip_it() -> None:
-    """At each value found the saving has the other sign, a part in a thousand before it still the first."""
-    assumptions = assumed(api_usd_per_call="0.09 .. 0.1 .. 0.11", local_share="0.8 .. 1 .. 1", labels="0")
+    """At each value found the saving has the other sign, a hundredth of the way before it still the first."""
+    assumptions = assumed(api_usd_per_call="0.09 .. 0.1 .. 0.11", local_share="0.9 .. 1 .. 1", calls_per_month="900")
     found = appraise(assumptions, np.random.default_rng(1), draws=40)
     checked = 0
     for swing in found.swings:
         for flip in (swing.flips_below, swing.flips_above):
             if flip is not None:
-                before = flip + (swing.value - flip) / 1000
+                before = flip + (swing.value - flip) / 100
                 assert outlook(with_value(assumptions, swing.name, flip)).net_present_saving_usd <= 0
                 assert outlook(with_value(assumptions, swing.name, before)).net_present_saving_usd > 0
                 checked += 1
     assert checked >= 5
     flips = {swing.name: swing for swing in found.swings}
-    assert flips["local_share"].flips_below == pytest.approx(Decimal("0.7305"), abs=Decimal("0.001"))
-    assert flips["machine_usd_per_hour"].flips_above == pytest.approx(Decimal(100) / Decimal("730.5"), abs=0.001)
+    assert flips["local_share"].flips_below == pytest.approx(Decimal("0.8117"), abs=Decimal("0.001"))
+    assert flips["machine_usd_per_hour"].flips_above == pytest.approx(
+        Decimal(90) / Decimal("730.5"), abs=Decimal("0.001")
+    )
     assert not flips["local_share"].flips_within
     assert flips["local_share"].flips_above is None
 
@@ -118,7 +120,7 @@ def test_falling_prices_eat_the_saving() -> None:
     savings = [fall.net_present_saving_usd for fall in falls]
     assert savings == sorted(savings, reverse=True)
     assert savings[0] > 0 > savings[-1]
-    assert falls[0].last_break_even_calls == 2922
+    assert falls[0].last_break_even_calls == 2192
     assert falls[-1].last_break_even_calls is None
 
 
@@ -126,7 +128,7 @@ def test_curve_crosses_where_the_break_even_is() -> None:
     """Below the first volume the API is cheaper, above the last one's own, and both bills rise."""
     found = appraised()
     below = [point for point in found.curve if point.calls < 731]
-    above = [point for point in found.curve if point.calls >= 2922]
+    above = [point for point in found.curve if point.calls >= 2192]
     assert below
     assert above
     assert all(point.api_usd < point.own_usd for point in below)

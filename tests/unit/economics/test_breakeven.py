@@ -126,6 +126,7 @@ def test_dearer_apis_break_even_earlier_and_dearer_machines_later(task: Hosting,
 
 
 @given(HOSTINGS, st.integers(0, 10**5))
+@settings(max_examples=50)
 def test_saving_is_the_difference_of_the_bills(task: Hosting, calls: int) -> None:
     """To the last digit but for rounding."""
     own = own_monthly_usd(task, Decimal(calls))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.economics.hosting_builder import HOSTINGS, hosted
-from tierwright.economics.hosting import Hosting
 from tierwright.economics.outlook import outlook
+
+if TYPE_CHECKING:
+    from tierwright.economics.hosting import Hosting
 
 
 def test_two_months_by_hand() -> None:
@@ -63,7 +66,7 @@ def test_dearer_apis_make_it_save_more(task: Hosting, percent: int) -> None:
 @given(HOSTINGS)
 @settings(max_examples=60)
 def test_saving_is_what_the_months_say(task: Hosting) -> None:
-    """Without interest it is the sum of the months less the beginning, and payback is where that sum first reaches 0."""
+    """Without interest it is the sum of the months less the beginning, payback is where that sum reaches 0."""
     found = outlook(replace(task, discount_per_year=Decimal(0)))
     savings = [month.api_usd - month.own_usd for month in found.months]
     balances = [sum(savings[: done + 1], -found.setup_usd) for done in range(len(savings))]
