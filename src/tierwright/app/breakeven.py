@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO = "today-cpu"
 #: Requests a specialist was asked from which its share is taken as measured.
 _ENOUGH = 100
+#: Inputs answered at once when a specialist is timed, and how often at least.
+_BATCH, _BATCHES = 64, 5
 _ESCALATED = frozenset({RouteReason.LOW_CONFIDENCE, RouteReason.SPECIALIST_FAILED})
 
 
@@ -62,17 +64,22 @@ def scenario_basis(name: str) -> Basis:
     return Basis(scenario=found, task=None, assumptions=found.assumptions)
 
 
-def own_basis(parts: Parts, name: str | None, task_name: str | None) -> Basis:
+def own_basis(parts: Parts, name: str | None, task_name: str | None, *, time_it: bool = False) -> Basis:
     """A scenario, the settings over it, and what was measured of a task over both.
 
-    Raises NotFound for an unknown task, NotEnoughData where nothing of it has a price.
+    With `time_it` the task's specialist is timed on this machine, for some seconds. Raises NotFound for an unknown task
+    or one without a specialist to time, NotEnoughData where nothing of it has a price.
     """
     found = scenario(name or DEFAULT_SCENARIO)
     assumptions = found.assumptions | _settings(parts)
     if task_name is None:
+        if time_it:
+            raise InputError("there is nothing to measure without a task; name it with --task")
         return Basis(scenario=found, task=None, assumptions=assumptions)
     task = parts.store.task(task_name)
     measured, unpriced = _measured(parts, task)
+    if time_it:
+        measured["calls_per_second"] = _throughput(parts, task)
     return Basis(scenario=found, task=task.name, assumptions=assumptions | measured, unpriced_calls=unpriced)
 
 
@@ -190,6 +197,30 @@ def _local_share(parts: Parts, task: Task, tally: _Tally) -> Assumption | None:
     if looked is None:
         return None
     return _ranged("local_share", looked.local_share, f"measured: evaluation {looked.id[:12]}")
+
+
+def _throughput(parts: Parts, task: Task) -> Assumption:
+    """What the task's specialist answers in a second on all cores of this machine; the range is that of its batches."""
+    from time import perf_counter  # noqa: PLC0415 - as above
+
+    from tierwright.app.ring import version_of  # noqa: PLC0415 - as above
+    from tierwright.app.wiring import ArtifactLoader  # noqa: PLC0415 - as above
+
+    version = version_of(parts, task.name)
+    specialist = ArtifactLoader(parts).load(version)
+    inputs = [example.input for example in parts.store.examples(version.dataset_id)][:_BATCH]
+    if not inputs:
+        raise NotEnoughData(f"the dataset of {task.name!r} holds no examples to time its specialist with")
+    specialist.predict(inputs)
+    rates: list[float] = []
+    begun = perf_counter()
+    while len(rates) < _BATCHES or perf_counter() - begun < 1.0:
+        started = perf_counter()
+        specialist.predict(inputs)
+        rates.append(parts.cores * len(inputs) / (perf_counter() - started))
+    low, value, high = (Decimal(f"{rate:.6g}") for rate in (min(rates), sorted(rates)[len(rates) // 2], max(rates)))
+    source = f"measured here: {version.recipe} in batches of {len(inputs)}, one core times {parts.cores}"
+    return between("calls_per_second", low, value, high, source)
 
 
 def _ranged(name: str, found: Estimate, source: str) -> Assumption:

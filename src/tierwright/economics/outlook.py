@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from tierwright.economics.hosting import (
     Terms,
-    api_usd,
     machine_usd,
     monthly,
     rent_usd,
@@ -56,24 +55,25 @@ def outlook(hosting: Hosting) -> Outlook:
     api_falls = monthly(1 - hosting.api_price_fall_per_year)
     rent_falls = monthly(1 - hosting.machine_price_fall_per_year)
     interest = monthly(1 + hosting.discount_per_year)
-    rent = rent_usd(hosting)
+    api_price, rent = hosting.api_usd_per_call, rent_usd(hosting)
     standing = machine_usd(hosting) - rent
     calls, api_factor, worth = hosting.calls_per_month, _ONE, _ONE
     months: list[Month] = []
     net, balance = -setup, -setup
     payback: Decimal | None = None
     for done in range(int(hosting.horizon_months)):
-        cost = terms.month(calls, one_machine_usd=standing + rent, api_factor=api_factor)
+        machines = terms.machines(calls)
         month = Month(
             calls=calls,
-            api_usd=api_usd(hosting, calls) * api_factor,
-            own_usd=cost.total_usd,
-            machines=cost.machines,
+            api_usd=calls * api_price,
+            own_usd=terms.total_usd(calls, machines, one_machine_usd=standing + rent, api_factor=api_factor),
+            machines=machines,
         )
         months.append(month)
         saving, worth = month.api_usd - month.own_usd, worth / interest
         if payback is None and balance + saving >= 0:
             payback = done - (balance / saving if saving else Decimal(0))
         balance, net = balance + saving, net + saving * worth
-        calls, api_factor, rent = calls * growth, api_factor * api_falls, rent * rent_falls
+        calls, rent = calls * growth, rent * rent_falls
+        api_price, api_factor = api_price * api_falls, api_factor * api_falls
     return Outlook(setup_usd=setup, months=tuple(months), net_present_saving_usd=net, payback_months=payback)

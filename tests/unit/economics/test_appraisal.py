@@ -109,7 +109,7 @@ def test_values_that_flip_the_decision_do_flip_it() -> None:
 
 
 def test_the_widest_swing_comes_first() -> None:
-    """By hand: 1,000 calls a month for 12 months at 9 to 11 cents are $240; a fifth of the calls is $240, too, at 10."""
+    """By hand: 1,000 calls a month for 12 months at 9 to 11 cents are $240; a tenth of the calls is $120."""
     found = appraised(api_usd_per_call="0.09 .. 0.1 .. 0.11", local_share="0.9 .. 1 .. 1")
     assert [(s.name, s.width_usd) for s in found.swings[:2]] == [("api_usd_per_call", 240), ("local_share", 120)]
 

@@ -42,7 +42,7 @@ def test_what_can_not_be_is_refused(name: str, text: str, says: str) -> None:
 
 def test_what_nobody_stated_is_asked_for() -> None:
     """Volume, price and throughput have no default that would not be a guess."""
-    with pytest.raises(InputError, match="calls_per_second .calls a busy machine answers"):
+    with pytest.raises(InputError, match=r"calls_per_second \(calls a busy machine answers"):
         stated({name: NEEDED[name] for name in ("calls_per_month", "api_usd_per_call")})
 
 
@@ -54,7 +54,7 @@ def spread(low: str, value: str, high: str, draws: int = 4000) -> list[float]:
 
 
 def test_draws_keep_to_the_range_with_the_value_as_median() -> None:
-    """Of a lopsided range: half the draws below the value, none beyond the ends, and its quartiles where the density says.
+    """Of a lopsided range: half the draws below the value, none beyond the ends, quartiles where the density says.
 
     A side of width w has its middle at w (1 - sqrt(1/2)): 0.0293 below the value and 0.1464 above it here.
     """

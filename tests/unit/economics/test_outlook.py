@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.economics.hosting_builder import HOSTINGS, hosted
+from tierwright.economics.hosting import monthly_cost
 from tierwright.economics.outlook import outlook
 
 if TYPE_CHECKING:
@@ -61,6 +62,17 @@ def test_dearer_apis_make_it_save_more(task: Hosting, percent: int) -> None:
         assert outlook(faster).net_present_saving_usd <= saving
     dearer = replace(task, api_usd_per_call=task.api_usd_per_call * (1 + Decimal(percent) / 100))
     assert outlook(dearer).net_present_saving_usd >= saving
+
+
+@given(HOSTINGS)
+@settings(max_examples=50)
+def test_the_first_month_is_the_month_by_its_parts(task: Hosting) -> None:
+    """What is summed quickly is what `monthly_cost` shows part by part."""
+    first = outlook(task).months[0]
+    parts = monthly_cost(task, task.calls_per_month)
+    assert first.machines == parts.machines
+    assert first.own_usd == pytest.approx(parts.total_usd, abs=Decimal("1E-15"))
+    assert first.api_usd == task.calls_per_month * task.api_usd_per_call
 
 
 @given(HOSTINGS)

@@ -26,6 +26,7 @@ def breakeven(
     assume: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, or NAME=LOW..VALUE..HIGH; may be repeated.")
     ] = None,
+    measure: Annotated[bool, typer.Option(help="Time the task's specialist on this machine, for a second.")] = False,
     model: Annotated[str | None, typer.Option(help="Take this model's list price, for the tokens of a call.")] = None,
     prompt_tokens: Annotated[int | None, typer.Option(min=0, help="Of a call; default: the scenario's.")] = None,
     completion_tokens: Annotated[int | None, typer.Option(min=0, help="Of a call; default: the scenario's.")] = None,
@@ -42,12 +43,12 @@ def breakeven(
         _list(as_json=as_json)
         return
     wanted = (model, prompt_tokens, completion_tokens)
-    if scenario is not None and task is None and config == DEFAULT_CONFIG:
+    if scenario is not None and task is None and not measure:
         # A scenario stands for itself: the same figures everywhere, with or without a settings file.
         basis = _priced(scenario_basis(scenario), wanted, PriceList())
     else:
         with opened(config) as parts:
-            basis = _priced(own_basis(parts, scenario, task), wanted, parts.prices)
+            basis = _priced(own_basis(parts, scenario, task, time_it=measure), wanted, parts.prices)
     _tell(stated_by_caller(basis, assume or []), draws=draws, seed=seed, as_json=as_json)
 
 
