@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.economics.hosting_builder import HOSTINGS, hosted
+from tests.unit.economics.hosting_builder import HOSTINGS, hosted, untimed
 from tierwright.economics.breakeven import BreakEven, break_even, monthly_saving_usd, own_monthly_usd
 from tierwright.economics.hosting import Hosting, capacity_calls
 from tierwright.economics.outlook import outlook
@@ -69,7 +69,7 @@ def test_machines_for_nothing_leave_people() -> None:
 
 
 @given(HOSTINGS)
-@settings(max_examples=60)
+@untimed
 def test_first_volume_pays_and_none_below_does(task: Hosting) -> None:
     """The first volume found saves 0 or more; the call before it, and the fullest of each smaller step, do not."""
     first = break_even(task).first_calls
@@ -82,7 +82,7 @@ def test_first_volume_pays_and_none_below_does(task: Hosting) -> None:
 
 
 @given(HOSTINGS, st.lists(st.integers(0, 10**6), max_size=5))
-@settings(max_examples=60)
+@untimed
 def test_from_there_on_it_stays_cheaper(task: Hosting, beyond: list[int]) -> None:
     """No larger volume costs more than the API, not even the first call of a new machine; the call before does."""
     even = break_even(task)
@@ -98,7 +98,7 @@ def test_from_there_on_it_stays_cheaper(task: Hosting, beyond: list[int]) -> Non
 
 
 @given(HOSTINGS)
-@settings(max_examples=60)
+@untimed
 def test_simulated_months_agree(task: Hosting) -> None:
     """At the volume found, months simulated one by one come out at 0 or more; with a call less they do not."""
     level = flat(task, 0)
@@ -110,7 +110,7 @@ def test_simulated_months_agree(task: Hosting) -> None:
 
 
 @given(HOSTINGS, st.integers(0, 100))
-@settings(max_examples=60)
+@untimed
 def test_dearer_apis_break_even_earlier_and_dearer_machines_later(task: Hosting, percent: int) -> None:
     """Monotone in price; never is later than any volume."""
     more = 1 + Decimal(percent) / 100
@@ -126,7 +126,7 @@ def test_dearer_apis_break_even_earlier_and_dearer_machines_later(task: Hosting,
 
 
 @given(HOSTINGS, st.integers(0, 10**5))
-@settings(max_examples=50)
+@untimed
 def test_saving_is_the_difference_of_the_bills(task: Hosting, calls: int) -> None:
     """To the last digit but for rounding."""
     own = own_monthly_usd(task, Decimal(calls))

@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.economics.hosting_builder import HOSTINGS, hosted
+from tests.unit.economics.hosting_builder import HOSTINGS, hosted, untimed
 from tierwright.core.errors import InputError
 from tierwright.economics.hosting import (
     QUANTITIES,
@@ -70,7 +70,7 @@ def test_annuity_without_interest_is_straight_depreciation() -> None:
     assert annuity_usd(hosted(purchase_usd=3600, life_months=36, residual_share="0.1")) == 90
 
 
-@settings(max_examples=50)
+@untimed
 @given(HOSTINGS)
 def test_annuity_is_worth_the_price_less_the_residual_value(task: Hosting) -> None:
     """All payments and the residual value, discounted to the day of purchase, are the price."""
@@ -104,7 +104,7 @@ def parts(month: MonthlyCost) -> tuple[Decimal, ...]:
     return (month.machines_usd, month.people_usd, month.retraining_usd, month.api_usd, month.judge_usd)
 
 
-@settings(max_examples=50)
+@untimed
 @given(HOSTINGS, VOLUMES)
 def test_no_amount_is_negative_and_all_are_decimal(task: Hosting, calls: int) -> None:
     """Whatever is assumed, no part of a month or of the beginning is below 0, and none is a float."""
@@ -117,7 +117,7 @@ def test_no_amount_is_negative_and_all_are_decimal(task: Hosting, calls: int) ->
     assert all(type(amount) is Decimal and amount >= 0 for amount in amounts)
 
 
-@settings(max_examples=50)
+@untimed
 @given(HOSTINGS, VOLUMES, VOLUMES)
 def test_more_calls_never_cost_less(task: Hosting, one: int, other: int) -> None:
     """Monotone in volume: both the API's bill and one's own."""
@@ -126,7 +126,7 @@ def test_more_calls_never_cost_less(task: Hosting, one: int, other: int) -> None
     assert all(a <= b for a, b in zip(parts(monthly_cost(task, few)), parts(monthly_cost(task, many)), strict=True))
 
 
-@settings(max_examples=50)
+@untimed
 @given(HOSTINGS, VOLUMES, st.sampled_from(sorted(n for n in QUANTITIES if "usd" in n)), st.integers(0, 100))
 def test_no_dearer_price_costs_less(task: Hosting, calls: int, name: str, more_percent: int) -> None:
     """Monotone in every price: month and beginning cost no less where one of them is higher."""

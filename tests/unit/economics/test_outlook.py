@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.economics.hosting_builder import HOSTINGS, hosted
+from tests.unit.economics.hosting_builder import HOSTINGS, hosted, untimed
 from tierwright.economics.hosting import monthly_cost
 from tierwright.economics.outlook import outlook
 
@@ -52,7 +52,7 @@ def test_a_falling_rent_leaves_power_and_room_alone() -> None:
 
 
 @given(HOSTINGS, st.integers(0, 100))
-@settings(max_examples=60)
+@untimed
 def test_dearer_apis_make_it_save_more(task: Hosting, percent: int) -> None:
     """Monotone in price: a dearer API never lowers the saving, a faster fall of its price never raises it."""
     saving = outlook(task).net_present_saving_usd
@@ -65,7 +65,7 @@ def test_dearer_apis_make_it_save_more(task: Hosting, percent: int) -> None:
 
 
 @given(HOSTINGS)
-@settings(max_examples=50)
+@untimed
 def test_the_first_month_is_the_month_by_its_parts(task: Hosting) -> None:
     """What is summed quickly is what `monthly_cost` shows part by part."""
     first = outlook(task).months[0]
@@ -76,7 +76,7 @@ def test_the_first_month_is_the_month_by_its_parts(task: Hosting) -> None:
 
 
 @given(HOSTINGS)
-@settings(max_examples=60)
+@untimed
 def test_saving_is_what_the_months_say(task: Hosting) -> None:
     """Without interest it is the sum of the months less the beginning, payback is where that sum reaches 0."""
     found = outlook(replace(task, discount_per_year=Decimal(0)))
