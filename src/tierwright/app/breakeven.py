@@ -15,7 +15,7 @@ from tierwright.core.chat import Usage
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.inference import RouteReason
 from tierwright.economics.assumptions import Assumption, between, exactly, read
-from tierwright.economics.hosting import QUANTITIES
+from tierwright.economics.hosting import QUANTITIES, calls_per_second_of_tokens
 from tierwright.economics.scenarios import Scenario, scenario
 
 if TYPE_CHECKING:
@@ -45,23 +45,17 @@ class Basis:
     #: None: no task of the store.
     task: str | None
     assumptions: dict[str, Assumption]
-    #: Calls of the task that have no price and are not in its mean.
-    unpriced_calls: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A call to price: the model, and its tokens."""
-
-    model: str
+    #: Mean tokens of a call: the task's, where its provider said, else the scenario's.
     prompt_tokens: int
     completion_tokens: int
+    #: Calls of the task that have no price and are not in its mean.
+    unpriced_calls: int = 0
 
 
 def scenario_basis(name: str) -> Basis:
     """A scenario as it stands in the list."""
     found = scenario(name)
-    return Basis(scenario=found, task=None, assumptions=found.assumptions)
+    return _basis(found, found.assumptions)
 
 
 def own_basis(parts: Parts, name: str | None, task_name: str | None, *, time_it: bool = False) -> Basis:
@@ -75,12 +69,31 @@ def own_basis(parts: Parts, name: str | None, task_name: str | None, *, time_it:
     if task_name is None:
         if time_it:
             raise InputError("there is nothing to measure without a task; name it with --task")
-        return Basis(scenario=found, task=None, assumptions=assumptions)
+        return _basis(found, assumptions)
     task = parts.store.task(task_name)
-    measured, unpriced = _measured(parts, task)
+    tally = _tally(parts, task)
+    measured = _measured(parts, task, tally)
     if time_it:
         measured["calls_per_second"] = _throughput(parts, task)
-    return Basis(scenario=found, task=task.name, assumptions=assumptions | measured, unpriced_calls=unpriced)
+    prompt, completion = tally.mean_tokens or (found.prompt_tokens, found.completion_tokens)
+    return Basis(
+        scenario=found,
+        task=task.name,
+        assumptions=assumptions | measured,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        unpriced_calls=tally.unpriced,
+    )
+
+
+def _basis(found: Scenario, assumptions: dict[str, Assumption]) -> Basis:
+    return Basis(
+        scenario=found,
+        task=None,
+        assumptions=assumptions,
+        prompt_tokens=found.prompt_tokens,
+        completion_tokens=found.completion_tokens,
+    )
 
 
 def stated_by_caller(basis: Basis, texts: Sequence[str]) -> Basis:
@@ -94,18 +107,35 @@ def stated_by_caller(basis: Basis, texts: Sequence[str]) -> Basis:
     return replace(basis, assumptions=basis.assumptions | own)
 
 
-def priced(basis: Basis, call: Call, prices: Prices, at: datetime) -> Basis:
-    """The basis with the list price of a call; raises InputError where the model has none."""
-    usage = Usage(prompt_tokens=call.prompt_tokens, completion_tokens=call.completion_tokens)
-    cost = prices.cost(call.model, usage, at)
+def priced(basis: Basis, model: str, prices: Prices, at: datetime) -> Basis:
+    """The basis with a model's list price for its tokens; raises InputError where the model has none."""
+    prompt, completion = basis.prompt_tokens, basis.completion_tokens
+    cost = prices.cost(model, Usage(prompt_tokens=prompt, completion_tokens=completion), at)
     if cost is None:
-        raise InputError(f"no price is known of {call.model!r}; give one in [[economics.prices]], or api_usd_per_call")
+        raise InputError(f"no price is known of {model!r}; give one in [[economics.prices]], or api_usd_per_call")
+    source = f"{model}, list price of {at:%Y-%m-%d}: {prompt:,} tokens in, {completion:,} out"
+    own = {"api_usd_per_call": exactly("api_usd_per_call", cost, source)}
+    return replace(basis, assumptions=basis.assumptions | own)
+
+
+def paced(basis: Basis, rates: str) -> Basis:
+    """The basis with the throughput that `INPUT,OUTPUT` tokens a second make of its tokens. Raises InputError."""
+    try:
+        reads, writes = (Decimal(rate) for rate in rates.split(","))
+    except (ArithmeticError, ValueError) as error:
+        raise InputError(f"{rates!r} are no rates; write tokens read and written a second, as 20000,1500") from error
+    calls = calls_per_second_of_tokens(
+        prompt_tokens=basis.prompt_tokens,
+        completion_tokens=basis.completion_tokens,
+        input_per_second=reads,
+        output_per_second=writes,
+    )
     source = (
-        f"{call.model}, list price of {at:%Y-%m-%d}: {call.prompt_tokens:,} tokens in, {call.completion_tokens:,} out"
+        f"stated: {reads:,} tokens read and {writes:,} written a second, for {basis.prompt_tokens:,} in and "
+        f"{basis.completion_tokens:,} out"
     )
-    return replace(
-        basis, assumptions=basis.assumptions | {"api_usd_per_call": exactly("api_usd_per_call", cost, source)}
-    )
+    own = {"calls_per_second": exactly("calls_per_second", Decimal(f"{calls:.6g}"), source)}
+    return replace(basis, assumptions=basis.assumptions | own)
 
 
 def _settings(parts: Parts) -> dict[str, Assumption]:
@@ -132,6 +162,7 @@ class _Tally:
         self.at: list[float] = []
         self.costs: list[Decimal] = []
         self.unpriced = self.local = self.escalated = 0
+        self.tokens: list[tuple[int, int]] = []
 
     def note(self, inference: Inference) -> None:
         """Counts one request; what specialists answered says nothing of the API's price."""
@@ -142,16 +173,30 @@ class _Tally:
         call = inference.answering_call
         if call is None or call.model_version_id is not None:
             return
+        if call.prompt_tokens is not None and call.completion_tokens is not None:
+            self.tokens.append((call.prompt_tokens, call.completion_tokens))
         if call.cost_usd is None:
             self.unpriced += 1
         else:
             self.costs.append(call.cost_usd)
 
+    @property
+    def mean_tokens(self) -> tuple[int, int] | None:
+        """Of a prompt and of an answer, to the nearest token; None: no provider said."""
+        if not self.tokens:
+            return None
+        prompts, completions = zip(*self.tokens, strict=True)
+        return round(sum(prompts) / len(prompts)), round(sum(completions) / len(completions))
 
-def _measured(parts: Parts, task: Task) -> tuple[dict[str, Assumption], int]:
+
+def _tally(parts: Parts, task: Task) -> _Tally:
     tally = _Tally()
     for inference in parts.store.scan(task_id=task.id):
         tally.note(inference)
+    return tally
+
+
+def _measured(parts: Parts, task: Task, tally: _Tally) -> dict[str, Assumption]:
     if len(tally.costs) < 2:
         raise NotEnoughData(
             f"{len(tally.costs)} answers of task {task.name!r} by an API have a price, and {tally.unpriced} have none; "
@@ -163,7 +208,7 @@ def _measured(parts: Parts, task: Task) -> tuple[dict[str, Assumption], int]:
     share = _local_share(parts, task, tally)
     if share is not None:
         found.append(share)
-    return {one.name: one for one in found}, tally.unpriced
+    return {one.name: one for one in found}
 
 
 def _volume(parts: Parts, at: Sequence[float]) -> Assumption:

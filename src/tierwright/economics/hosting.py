@@ -204,6 +204,22 @@ def checked(name: str, value: Decimal) -> Decimal:
     return value
 
 
+def calls_per_second_of_tokens(
+    *, prompt_tokens: int, completion_tokens: int, input_per_second: Decimal, output_per_second: Decimal
+) -> Decimal:
+    """Calls that a busy machine answers in a second, by how many tokens it reads and writes in one.
+
+    Both rates are those of the whole machine with as many calls at a time as it will have, each measured by itself: a
+    call takes the machine for its prompt and then for its answer. Raises InputError for rates or tokens of 0 or less.
+    """
+    if prompt_tokens < 0 or completion_tokens < 0 or prompt_tokens + completion_tokens == 0:
+        raise InputError(f"a call of {prompt_tokens} tokens in and {completion_tokens} out takes no time; state them")
+    for name, rate in (("reads", input_per_second), ("writes", output_per_second)):
+        if not (rate.is_finite() and rate > 0):
+            raise InputError(f"the machine {name} {rate} tokens a second; measure it, it must be above 0")
+    return 1 / (prompt_tokens / input_per_second + completion_tokens / output_per_second)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def monthly(per_year: Decimal) -> Decimal:
     """The factor that, applied every month, makes this one in a year."""

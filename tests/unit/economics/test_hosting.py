@@ -17,6 +17,7 @@ from tierwright.economics.hosting import (
     Hosting,
     annuity_usd,
     api_usd,
+    calls_per_second_of_tokens,
     capacity_calls,
     machine_usd,
     monthly_cost,
@@ -57,6 +58,18 @@ def test_what_the_api_still_gets() -> None:
     month = monthly_cost(task, Decimal(1000))
     assert month.api_usd == Decimal("35.2")
     assert month.judge_usd == Decimal("0.72")
+
+
+def test_throughput_by_tokens() -> None:
+    """By hand: 1,500 tokens at 30,000 a second and 250 at 2,500 take 0.15 s: 6.67 calls a second."""
+    found = calls_per_second_of_tokens(
+        prompt_tokens=1500, completion_tokens=250, input_per_second=Decimal(30_000), output_per_second=Decimal(2_500)
+    )
+    assert found == 1 / Decimal("0.15")
+    with pytest.raises(InputError, match="takes no time"):
+        calls_per_second_of_tokens(
+            prompt_tokens=0, completion_tokens=0, input_per_second=Decimal(1), output_per_second=Decimal(1)
+        )
 
 
 def test_power_and_room_of_a_machine_of_ones_own() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, opened, show, table, usd
 from tierwright.app.settings import MAX_SEED
+from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -27,29 +30,47 @@ def breakeven(
         list[str] | None, typer.Option(help="NAME=VALUE, or NAME=LOW..VALUE..HIGH; may be repeated.")
     ] = None,
     measure: Annotated[bool, typer.Option(help="Time the task's specialist on this machine, for a second.")] = False,
-    model: Annotated[str | None, typer.Option(help="Take this model's list price, for the tokens of a call.")] = None,
-    prompt_tokens: Annotated[int | None, typer.Option(min=0, help="Of a call; default: the scenario's.")] = None,
-    completion_tokens: Annotated[int | None, typer.Option(min=0, help="Of a call; default: the scenario's.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Price calls by this model's list price and their mean tokens.")
+    ] = None,
+    prompt_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Of a call; default: the task's or the scenario's.")
+    ] = None,
+    completion_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Of a call; default: the task's or the scenario's.")
+    ] = None,
+    tokens_per_second: Annotated[
+        str | None, typer.Option(metavar="INPUT,OUTPUT", help="Throughput of a machine, instead of calls_per_second.")
+    ] = None,
     draws: Annotated[int, typer.Option(min=40, max=100_000, help="Of all assumptions at once.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws.", min=0, max=MAX_SEED)] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """From which volume on one's own model is cheaper than the API, and what would have to be true for it."""
-    from tierwright.app.breakeven import own_basis, scenario_basis, stated_by_caller  # noqa: PLC0415 - `--help` is quick
+    from tierwright.app import breakeven as bases  # noqa: PLC0415 - `--help` is quick
     from tierwright.economics.prices import PriceList  # noqa: PLC0415 - as above
 
     if scenario == "list":
         _list(as_json=as_json)
         return
-    wanted = (model, prompt_tokens, completion_tokens)
     if scenario is not None and task is None and not measure:
         # A scenario stands for itself: the same figures everywhere, with or without a settings file.
-        basis = _priced(scenario_basis(scenario), wanted, PriceList())
+        basis, prices = bases.scenario_basis(scenario), PriceList()
     else:
         with opened(config) as parts:
-            basis = _priced(own_basis(parts, scenario, task, time_it=measure), wanted, parts.prices)
-    _tell(stated_by_caller(basis, assume or []), draws=draws, seed=seed, as_json=as_json)
+            basis, prices = bases.own_basis(parts, scenario, task, time_it=measure), parts.prices
+    if (prompt_tokens, completion_tokens) != (None, None) and (model, tokens_per_second) == (None, None):
+        raise InputError("tokens alone change nothing; give --model for what they cost, or --tokens-per-second")
+    if prompt_tokens is not None:
+        basis = replace(basis, prompt_tokens=prompt_tokens)
+    if completion_tokens is not None:
+        basis = replace(basis, completion_tokens=completion_tokens)
+    if model is not None:
+        basis = bases.priced(basis, model, prices, datetime.now(UTC))
+    if tokens_per_second is not None:
+        basis = bases.paced(basis, tokens_per_second)
+    _tell(bases.stated_by_caller(basis, assume or []), draws=draws, seed=seed, as_json=as_json)
 
 
 def _tell(basis: Basis, *, draws: int, seed: int, as_json: bool) -> None:
@@ -63,23 +84,6 @@ def _tell(basis: Basis, *, draws: int, seed: int, as_json: bool) -> None:
         as_json=as_json,
         text=lambda console: breakeven_table(console, basis, found),
     )
-
-
-def _priced(basis: Basis, wanted: tuple[str | None, int | None, int | None], prices: Any) -> Basis:
-    from datetime import UTC, datetime  # noqa: PLC0415 - as above
-
-    from tierwright.app.breakeven import Call, priced  # noqa: PLC0415 - as above
-
-    if wanted == (None, None, None):
-        return basis
-    model, prompt, completion = wanted
-    found = basis.scenario
-    call = Call(
-        model=model or found.model,
-        prompt_tokens=found.prompt_tokens if prompt is None else prompt,
-        completion_tokens=found.completion_tokens if completion is None else completion,
-    )
-    return priced(basis, call, prices, datetime.now(UTC))
 
 
 def _list(*, as_json: bool) -> None:
@@ -113,6 +117,8 @@ def breakeven_json(basis: Basis, found: Appraisal) -> dict[str, Any]:
             }
             for one in sources(basis.assumptions)
         },
+        "prompt_tokens": basis.prompt_tokens,
+        "completion_tokens": basis.completion_tokens,
         "unpriced_calls": basis.unpriced_calls,
         "decision": found.decision,
         "pays_share": found.pays_share,

@@ -112,6 +112,14 @@ def test_a_models_list_price_is_taken(folder: Path) -> None:
         run(folder, "--model", "nobody/knows-it")
 
 
+def test_tokens_are_the_tasks_own(folder: Path) -> None:
+    """The provider counted 100 in and 5 out: $0.00015 on the house model, 5 a second at 1,000 and 50 a second."""
+    found = run(folder, "--task", "card-intent", "--model", "house-model", "--tokens-per-second", "1000,50")
+    assert (found["prompt_tokens"], found["completion_tokens"]) == (100, 5)
+    assert found["assumptions"]["api_usd_per_call"]["value"] == pytest.approx(0.00015)
+    assert found["assumptions"]["calls_per_second"]["value"] == 5
+
+
 def test_what_a_specialist_took_is_its_share(folder: Path) -> None:
     """First what an evaluation expects; once it was asked a hundred times, what it really answered."""
     store = open_store(f"sqlite:///{folder / 'tierwright.db'}")
@@ -179,6 +187,9 @@ def test_scenarios_are_listed(folder: Path) -> None:
     [
         (("--task", "nobody"), NotFound, "nobody"),
         (("--assume", "labels"), InputError, "write NAME=VALUE"),
+        (("--prompt-tokens", "10"), InputError, "tokens alone change nothing"),
+        (("--tokens-per-second", "fast"), InputError, "'fast' are no rates"),
+        (("--tokens-per-second", "0,10"), InputError, "reads 0 tokens a second"),
         (("--measure",), InputError, "name it with --task"),
         (("--measure", "--task", "card-intent"), NotFound, "train one with"),
     ],
