@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tierwright.economics.breakeven import BreakEven, break_even
+from tierwright.economics.assumptions import stated
+from tierwright.economics.breakeven import BreakEven, break_even, own_monthly_usd
 from tierwright.economics.hosting import Hosting, capacity_calls, monthly_cost, setup_cost
 from tierwright.economics.outlook import outlook
+from tierwright.economics.scenarios import scenario
 
 PAGE = (Path(__file__).parents[2] / "docs" / "economics.md").read_text(encoding="utf-8")
 _OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -80,3 +82,19 @@ def test_the_program_says_the_same() -> None:
     assert break_even(task) == BreakEven(first_calls=int(first) + 1, stays_calls=int(stays) + 1)
     assert f"from the {int(first) + 1:,}nd on" in PAGE
     assert f"until {int(stays) + 1:,} calls" in PAGE
+
+
+@pytest.mark.parametrize("name", ["today", "today-owned", "today-small", "today-cpu"])
+def test_the_table_of_today_is_what_the_scenarios_say(name: str) -> None:
+    """The stated figures of each row; its intervals are printed by benchmarks/economics.py."""
+    row = re.search(rf"^\| `{name}`.*", PAGE, flags=re.MULTILINE)
+    assert row is not None
+    api, own, even, saved = row[0].split("|")[2:6]
+    task = stated(scenario(name).assumptions)
+    assert api.strip() == f"${task.calls_per_month * task.api_usd_per_call:,.0f}"
+    assert own.strip().startswith(f"${own_monthly_usd(task, task.calls_per_month):,.0f} (")
+    found = break_even(task).stays_calls
+    shown = "never" if found is None else f"{found / 1e6:.2f} million" if found >= 1e6 else f"{found:,}"
+    assert even.strip().startswith(shown)
+    net = outlook(task).net_present_saving_usd
+    assert saved.strip().startswith(f"{'-' if net < 0 else ''}${abs(net):,.0f} (")

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tierwright.app.breakeven import Basis
+    from tierwright.core.estimate import UsdEstimate
     from tierwright.economics.appraisal import Appraisal, NumberRange
 
-_SHOWN_ASSUMPTIONS = 12
+#: Assumptions that are shown although nothing they may be flips the decision.
+_WIDEST = 6
 
 
 def breakeven(
@@ -192,21 +194,13 @@ def breakeven_table(console: Console, basis: Basis, found: Appraisal) -> None:
         f"task {basis.task}, and scenario {basis.scenario.name}" if basis.task else f"scenario {basis.scenario.name}"
     )
     console.print(f"{whose}: {basis.scenario.about}.", style="bold")
-    hosts = found.decision.value == "self-host"
-    console.print(
-        f"{'Self-hosting pays' if hosts else 'Stay on the API'}: over {len(found.outlook.months)} months it saves "
-        f"{_money(found.net_present_saving_usd)} in today's money; in {found.pays_share:.0%} of "
-        f"{found.net_present_saving_usd.n:,} draws it saves anything."
-    )
-    even, payback = found.break_even_calls, found.payback_months
-    first = found.first_calls
-    console.print(
-        f"Break-even: {_number(even)} calls a month"
-        + (f"; the first volume that pays is {first.value:,.0f}" if first and even and first.value < even.value else "")
-        + f". What is paid once, {_usd(found.setup.total_usd)}, comes back after {_number(payback, 1)} months."
-        if even
-        else "Break-even: at no volume."
-    )
+    net, months = found.net_present_saving_usd, len(found.outlook.months)
+    if found.decision.value == "self-host":
+        verdict = f"Self-hosting pays: over {months} months it saves {_money(net)} in today's money"
+    else:
+        verdict = f"Stay on the API: over {months} months self-hosting loses {_loss(net)} in today's money"
+    console.print(f"{verdict}; in {found.pays_share:.0%} of {net.n:,} draws it saves anything.")
+    console.print(_break_even(found))
     month = found.month
     rows = [
         ("the API alone", _money(found.api_monthly_usd)),
@@ -226,7 +220,8 @@ def breakeven_table(console: Console, basis: Basis, found: Appraisal) -> None:
             f"{_usd(s.low_usd)} to {_usd(s.high_usd)}" if s.width_usd else "",
             _flips(s.flips_below, s.flips_above) + (" *" if s.flips_within else ""),
         )
-        for s in found.swings[:_SHOWN_ASSUMPTIONS]
+        for place, s in enumerate(found.swings)
+        if place < _WIDEST or s.flips_below is not None or s.flips_above is not None
     ]
     columns = ("assumption", ">stated", "range", "saves at its ends", "decision flips at")
     table(console, "What would have to be true (*: within the range)", columns, swings)
@@ -263,7 +258,9 @@ def _range(found: NumberRange | None) -> dict[str, Any] | None:
 
 def _usd(amount: Decimal) -> str:
     """Whole dollars where there are hundreds of them."""
-    return f"${amount:,.0f}" if abs(amount) >= 100 else usd(amount)
+    if amount < 0:
+        return f"-{_usd(-amount)}"
+    return f"${amount:,.0f}" if amount >= 100 else usd(amount)
 
 
 def _number(found: NumberRange | None, digits: int = 0) -> str:
@@ -273,7 +270,25 @@ def _number(found: NumberRange | None, digits: int = 0) -> str:
     return f"{found.value:,.{digits}f} ({found.ci_low:,.{digits}f} to {end})"
 
 
-def _money(found: Any) -> str:
+def _break_even(found: Appraisal) -> str:
+    """In a sentence or two."""
+    even, first, payback = found.break_even_calls, found.first_calls, found.payback_months
+    if even is None:
+        said = "Break-even: at no volume."
+    elif first is not None and first.value < even.value:
+        said = f"Break-even: {_number(even)} calls a month; the first volume that pays is {first.value:,.0f}."
+    else:
+        said = f"Break-even: {_number(even)} calls a month."
+    back = "does not come back" if payback is None else f"comes back after {_number(payback, 1)} months"
+    return f"{said} What is paid once, {_usd(found.setup.total_usd)}, {back}."
+
+
+def _loss(found: UsdEstimate) -> str:
+    """A saving below 0, as what is lost."""
+    return f"{_usd(-found.value)} ({_usd(-found.ci_high)} to {_usd(-found.ci_low)})"
+
+
+def _money(found: UsdEstimate) -> str:
     return f"{_usd(found.value)} ({_usd(found.ci_low)} to {_usd(found.ci_high)})"
 
 

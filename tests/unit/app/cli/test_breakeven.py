@@ -34,8 +34,8 @@ model = "house-model"
 input_usd_per_million = "1"
 output_usd_per_million = "10"
 """
-#: Draws enough for an interval, and few enough for a test.
-FEW = ("--draws", "40")
+#: Draws enough for an interval, and few enough for a test; few months, too.
+FEW = ("--draws", "40", "--assume", "horizon_months=6")
 
 
 @pytest.fixture
@@ -154,12 +154,12 @@ def test_the_document_holds_what_a_chart_needs(folder: Path) -> None:
     assert {"value", "ci_low", "ci_high", "level", "n", "method"} <= set(found["net_present_saving_usd"])
     assert found["net_present_saving_usd"]["n"] == 40
     assert set(found["curve"][0]) == {"calls", "api_usd", "self_hosted_usd"}
-    assert len(found["months"]) == found["horizon_months"] == 36
+    assert len(found["months"]) == found["horizon_months"] == 6
     month = found["self_hosted_month"]
     paid = sum(month[name] for name in month if name.endswith("_usd"))
     spread = found["setup"]["total_usd"] / found["horizon_months"]
     assert found["self_hosted_monthly_usd"]["value"] == pytest.approx(paid + spread)
-    assert {flip["name"] for flip in found["flips"]} >= {"api_price_fall_per_year", "local_share"}
+    assert {flip["name"] for flip in found["flips"]} >= {"local_share", "calls_per_month"}
     assert run(folder, "--scenario", "today") == found
 
 
@@ -168,9 +168,11 @@ def test_people_are_told_the_decision_and_its_limits(folder: Path) -> None:
     settings = ["--config", str(folder / "tierwright.toml")]
     page = CliRunner().invoke(app, ["report", "breakeven", *FEW, "--scenario", "today-small", *settings]).stdout
     assert "Stay on the API" in page
+    assert "over 6 months self-hosting loses $" in page
     assert "Break-even: at no volume." in page
+    assert "does not come back" in page
     pays = CliRunner().invoke(app, ["report", "breakeven", *FEW, "--scenario", "thesis", *settings]).stdout
-    assert "Self-hosting pays: over 36 months" in pays
+    assert "Self-hosting pays: over 6 months" in pays
     assert "decision flips at" in pays
 
 
