@@ -19,6 +19,7 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from genai_prices.data import providers
 
 from tierwright.core.chat import Usage
 from tierwright.economics.appraisal import Appraisal, NumberRange, appraise
@@ -58,6 +59,7 @@ def main() -> None:
             for name in scenario_names()
         },
         "models": models(),
+        "catalogue": catalogue(),
     }
     if options.json:
         json.dump(found, sys.stdout, indent=2, default=float)
@@ -152,6 +154,22 @@ def models() -> list[dict[str, Any]]:
     return rows
 
 
+def catalogue() -> dict[str, int]:
+    """How many models of the catalogue have prices of text in and out, and how many of these a call is priced for.
+
+    They are asked for by their id; some ids are no names that a caller could give ("regional.…"): these are counted.
+    """
+    prices, usage = PriceList(), Usage(prompt_tokens=1500, completion_tokens=250)
+    sold = priced = 0
+    for provider in providers:
+        for model in provider.models:
+            rates = model.prices[-1].prices if isinstance(model.prices, list) else model.prices
+            if rates.input_mtok is not None and rates.output_mtok is not None:
+                sold += 1
+                priced += prices.cost(f"{provider.id}/{model.id}", usage, PRICES_OF) is not None
+    return {"models": sum(len(p.models) for p in providers), "text_in_and_out": sold, "priced_by_id": priced}
+
+
 def tell(found: dict[str, Any]) -> None:
     """For people."""
     print(f"genai-prices {found['genai_prices']}, {found['draws']:,} draws\n")
@@ -171,6 +189,7 @@ def tell(found: dict[str, Any]) -> None:
         falls = "; ".join(f"{fall:.0%}: {number(usd)}" for fall, usd in row["falls"])
         print(f"    if the API's price falls a year by {falls}")
         print(f"    flips within its range: {', '.join(row['flips_within']) or 'nothing'}")
+    print("\nCatalogue:", ", ".join(f"{name} {count:,}" for name, count in found["catalogue"].items()))
     print("\nA call of 1,500 tokens in and 250 out, against `today`:")
     for row in found["models"]:
         if row["usd_per_call"] is None:
