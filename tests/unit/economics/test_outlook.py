@@ -17,6 +17,9 @@ from tierwright.economics.outlook import outlook
 if TYPE_CHECKING:
     from tierwright.economics.hosting import Hosting
 
+#: What rounding to 28 digits may leave of a zero.
+_DUST = Decimal("1E-12")
+
 
 def test_two_months_by_hand() -> None:
     """1,000 calls save $100 less $73.05; the price then halves within the year, and the calls grow by a tenth."""
@@ -59,9 +62,10 @@ def test_dearer_apis_make_it_save_more(task: Hosting, percent: int) -> None:
     if task.judge_share == 0 or task.judge_usd_per_call == 0:
         # Judging gets cheaper with the API, which can outweigh the calls it is there for.
         faster = replace(task, api_price_fall_per_year=(1 + task.api_price_fall_per_year) / 2)
-        assert outlook(faster).net_present_saving_usd <= saving
+        assert outlook(faster).net_present_saving_usd <= saving + _DUST
     dearer = replace(task, api_usd_per_call=task.api_usd_per_call * (1 + Decimal(percent) / 100))
-    assert outlook(dearer).net_present_saving_usd >= saving
+    # Where nothing is relieved, both sides of the bill differ in their last digit alone.
+    assert outlook(dearer).net_present_saving_usd >= saving - _DUST
 
 
 @given(HOSTINGS)
