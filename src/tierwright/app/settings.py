@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tierwright.app.advice_settings import AdviceSection, assumptions
+from tierwright.app.economics_settings import EconomicsSection, stated_assumptions
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
@@ -146,44 +147,6 @@ class RetentionSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     content_days: int = 30
     #: Days that the ledger is kept.
     ledger_days: int = 396
-
-
-class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[[economics.prices]]`: a model's price where the built-in list is wrong or silent."""
-
-    model: str
-    #: Of all amounts of the table; only "USD" is possible.
-    currency: str = "USD"
-    #: US dollars for a million tokens, as text, for example "2.50".
-    input_usd_per_million: str
-    output_usd_per_million: str
-    #: Empty: as input.
-    cached_input_usd_per_million: str = ""
-    #: Empty: as input.
-    cache_write_usd_per_million: str = ""
-    #: Empty: calls with sound are unpriced.
-    audio_input_usd_per_million: str = ""
-    audio_output_usd_per_million: str = ""
-    #: Empty: as output.
-    reasoning_usd_per_million: str = ""
-    #: Share of the price that a batched call costs, as text; empty: all of it.
-    batch_multiplier: str = ""
-    #: Empty: as batch.
-    flex_multiplier: str = ""
-    #: Empty: calls of a dearer class are unpriced.
-    priority_multiplier: str = ""
-
-
-class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Table `[economics]`."""
-
-    #: US dollars that an hour of the machine that runs the specialists costs, as text.
-    machine_usd_per_hour: str = "0.10"
-    #: The same of the machine that trains them, as text; empty: it is the same machine.
-    training_usd_per_hour: str = ""
-    #: Share of that hour in which it really answers.
-    utilisation: float = 0.3
-    prices: tuple[PriceSection, ...] = ()
 
 
 class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -360,6 +323,7 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
             raise SettingsError(
                 f"{path}: the price of {price.model!r} is in {price.currency!r}; all sums are in US dollars: convert it"
             )
+    stated_assumptions(found.economics, path)
     for name, value in (
         ("economics.utilisation", found.economics.utilisation),
         ("evaluation.margin", found.evaluation.margin),

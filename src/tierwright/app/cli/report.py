@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.breakeven import breakeven
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, percent, show, table, usd
 from tierwright.core.errors import InputError
 
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="What it all came to.")
 
 
-@app.callback()
-def _noun() -> None:
-    """Keeps `savings` a subcommand although it is the only one."""
+app.command()(breakeven)
 
 
 @app.command()
