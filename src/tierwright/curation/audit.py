@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import TaskId, digest
-from tierwright.core.protocols import InferenceStore, TaskStore
+from tierwright.core.protocols import InferenceStore, TaskEditStore, TaskStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, is_closed, widen
+from tierwright.curation.contracts import infer_contract, is_closed, with_known
+from tierwright.curation.edits import keep_edits
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
@@ -69,7 +69,7 @@ class Audit:
         return self.long_tail.requests
 
 
-class AuditStore(InferenceStore, TaskStore, Protocol):
+class AuditStore(InferenceStore, TaskStore, TaskEditStore, Protocol):
     """What an audit reads and writes."""
 
 
@@ -98,7 +98,8 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
         )
     progress("describing the tasks")
     known = store.tasks()
-    tasks = _tasks(jobs, known, before)
+    jobs, owners = keep_edits(jobs, store.task_edits(), {task.id for task in known})
+    tasks = _tasks(jobs, known, before, owners)
     assigned = {
         member.id: task.id for task, job in zip(tasks, jobs, strict=True) for group in job for member in group.members
     }
@@ -123,9 +124,15 @@ def _noting(
 
 
 def _tasks(
-    jobs: Sequence[Sequence[FrameGroup]], known: Sequence[Task], before: Mapping[InferenceId, TaskId]
+    jobs: Sequence[Sequence[FrameGroup]],
+    known: Sequence[Task],
+    before: Mapping[InferenceId, TaskId],
+    owners: Mapping[int, TaskId],
 ) -> list[Task]:
-    """One task per job; a job whose requests mostly belonged to a known task is that task again."""
+    """One task per job; a job whose requests mostly belonged to a known task is that task again.
+
+    `owners` are the tasks of those jobs, by place, that people have decided on.
+    """
     members = [_members(job) for job in jobs]
     prompts = [prompt_of(job[-1].frame) for job in jobs]
     contracts = [
@@ -137,11 +144,14 @@ def _tasks(
         for job, found in zip(jobs, members, strict=True)
     ]
     by_id = {task.id: task for task in known}
-    taken: set[TaskId] = set()
+    taken: set[TaskId] = set(owners.values())
     tasks: list[Task] = []
-    for job, found, contract, name in zip(jobs, members, contracts, propose_names(prompts, contracts), strict=True):
+    proposed = zip(jobs, members, contracts, propose_names(prompts, contracts), strict=True)
+    for place, (job, found, contract, name) in enumerate(proposed):
         votes = Counter(before[observation.id] for observation, _ in found if observation.id in before)
-        old = next((by_id[i] for i, _ in votes.most_common() if i in by_id and i not in taken), None)
+        decided = [owners[place]] if place in owners else []
+        voted = [task_id for task_id, _ in votes.most_common() if task_id not in taken]
+        old = next((by_id[task_id] for task_id in (*decided, *voted) if task_id in by_id), None)
         task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
         taken.add(task_id)
         tasks.append(
@@ -159,15 +169,7 @@ def _tasks(
 
 def _contract(old: Task | None, found: OutputContract) -> OutputContract:
     """The contract found in the traffic, with the classes of the labelled history that the task was made from."""
-    if old is None or old.frames or old.contract.kind is not found.kind:
-        return found
-    if found.kind is ContractKind.LABEL:
-        return widen(found, old.contract.labels)
-    if {spec.name for spec in found.fields} != {spec.name for spec in old.contract.fields}:
-        return found
-    values = {spec.name: spec.values for spec in old.contract.fields}
-    fields = (replace(s, values=tuple(dict.fromkeys((*s.values, *values[s.name])))) for s in found.fields)
-    return replace(found, fields=tuple(fields))
+    return found if old is None or old.frames else with_known(found, old.contract)
 
 
 def _with_free_names(tasks: Sequence[Task], used: set[str]) -> list[Task]:

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.protocols import InferenceStore, TaskStore
+from tierwright.curation.answered import answered_pairs
 from tierwright.curation.contracts import is_closed
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import Profile, profile, prompt_of, same_job
 from tierwright.curation.observation import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.task import Frame, Task
     from tierwright.curation.frames import FrameGroup
@@ -101,28 +100,12 @@ class Joiner:
     def _profile_of(self, task: Task) -> Profile | None:
         key = task.id, len(task.frames)
         if key not in self._profiles:
-            pairs = self._sample(task)
+            pairs = answered_pairs(self._store, task, most=_TASK_SAMPLE)
             if len(pairs) < MIN_NEW_INPUTS:
                 return None
             inputs, answers = zip(*pairs, strict=True)
             self._profiles[key] = Profile(inputs, answers, prompt_of(task.frames[-1]), seed=self._seed)
         return self._profiles[key]
-
-    def _sample(self, task: Task) -> Sequence[tuple[str, str]]:
-        """(input, answer) of the task's requests that a frontier model answered."""
-        pairs: list[tuple[str, str]] = []
-        answered = (
-            inference
-            for inference in self._store.scan(task_id=task.id)
-            if inference.answering_call is not None and inference.answering_call.model_version_id is None
-        )
-        for observation in observe(answered):
-            given = task.input_of(observation.request)
-            if given is not None:
-                pairs.append((given, observation.answer))
-            if len(pairs) >= _TASK_SAMPLE:
-                break
-        return pairs
 
 
 #: How much later than others an inference may reach the store.

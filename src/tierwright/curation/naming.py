@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from tierwright.core.contract import OutputContract
 
@@ -30,15 +30,20 @@ _PROMPT_WORDS = frozenset(
 _OPENING = 60
 
 
-def propose_names(prompts: Sequence[str], contracts: Sequence[OutputContract]) -> list[str]:
-    """A different name for each task, of one to three words joined by hyphens, from its prompt and its contract."""
+def propose_names(
+    prompts: Sequence[str], contracts: Sequence[OutputContract], *, taken: Collection[str] = ()
+) -> list[str]:
+    """A different name for each task, of one to three words joined by hyphens, from its prompt and its contract.
+
+    None is `taken`.
+    """
     openings = [_WORD.findall(prompt)[:_OPENING] for prompt in prompts]
     spread = Counter(word for found in openings for word in {w.casefold() for w in found})
     names: list[str] = []
     for opening, contract in zip(openings, contracts, strict=True):
         name = _from_fields(contract) or _from_words(opening, spread, len(prompts))
         proposed, number = name, 1
-        while proposed in names:
+        while proposed in names or proposed in taken:
             number += 1
             proposed = f"{name}-{number}"
         names.append(proposed)

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0006"
+REVISION = "0007"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -196,6 +196,18 @@ tasks = Table(
     Column("named_by_person", Boolean, nullable=False),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("name"),
+)
+
+# What people merged and split, until they undo it.
+task_edits = Table(
+    "task_edits",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    # The revision it made: the order of edits, whatever the clocks of those who made them.
+    Column("revision", BigInteger, nullable=False),
+    Column("edit", _JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("revision"),
 )
 
 datasets = Table(

@@ -17,6 +17,7 @@ from tierwright.app.cli.output import (
     table,
     unwritable,
 )
+from tierwright.app.cli.task_edits import edits, merge, split, undo
 from tierwright.app.settings import MAX_SEED
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tierwright.core.task import Task
 
 app = typer.Typer(no_args_is_help=True, help="The recurring jobs in the traffic.")
+for command in (merge, split, undo, edits):
+    app.command()(command)
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Its name or id.")]
 
 
@@ -138,6 +141,7 @@ def _task_json(task: Task) -> dict[str, Any]:
         "labels": contract.labels,
         "fields": [{"name": spec.name, "values": spec.values, "many": spec.many} for spec in contract.fields],
         "prompt_versions": len(task.frames),
+        "frames": [frame.id for frame in task.frames],
         "created_at": task.created_at,
     }
 
