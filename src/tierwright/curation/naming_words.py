@@ -9,7 +9,7 @@ from __future__ import annotations
 BEGINNINGS = {
     beginning: verb
     for verb, beginnings in {
-        "classify": "classif klassif clasific categor kategor labell einordn ordne zuordn определ классиф type types decid",
+        "classify": "classif klassif clasific categor kategor labell einordn ordne zuordn определ классиф type decid",
         "route": "route routi weiterleit dispatch",
         "triage": "triag",
         "moderate": "moderat moderi moderar",
@@ -49,8 +49,8 @@ PROMPT_WORDS = frozenset(
 #: Function words, and words of prompts that name no job, in languages other than English.
 FUNCTION_WORDS = frozenset(
     """aber als antwort antworte auf aus bei bist das dass dein deine dem den der des die dies diese dieser dieses du
-    ein eine einem einen einer eines folgende folgenden fur für gib ist jede jeden kann mit nach nachricht nicht nur oder
-    ohne sein sind text und unten vom von wenn wird zu zum zur genau einzigen wort assistent
+    ein eine einem einen einer eines folgende folgenden fur für gib ist jede jeden kann mit nach nachricht nicht nur
+    oder ohne sein sind text und unten vom von wenn wird zu zum zur genau einzigen wort assistent
     assistante avec aux ceci cette ces chaque dans des donne donner elle est ete etes êtes etre leur les mais message
     mot par pas pour plus que qui repondre réponds reponse sans ses son sont sur texte tous tout une uniquement vous
     votre suivant suivante
