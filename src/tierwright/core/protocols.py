@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion, Prediction
     from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
+    from tierwright.core.traffic import KeptContent, TrafficRow
 
 
 class Reply(Protocol):
@@ -165,6 +166,16 @@ class InferenceStore(Protocol):
 
     def incumbent(self, task_id: TaskId) -> str | None:
         """The model that callers asked for most in the newest inferences of a task; aliases don't count. None: none."""
+
+
+class TrafficStore(Protocol):
+    """The same, read in bulk: millions of inferences, a few columns of each."""
+
+    def traffic(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[TrafficRow]:
+        """One row for each with since <= created_at < until, by (created_at, id); never more than a page in memory."""
+
+    def contents(self, inference_ids: Iterable[InferenceId]) -> Iterator[KeptContent]:
+        """What was asked and answered, in the order of the ids; those of which nothing is kept are passed over."""
 
 
 class SecondAnswerStore(Protocol):
@@ -413,6 +424,7 @@ class KeyStore(Protocol):
 
 class Store(
     InferenceStore,
+    TrafficStore,
     SecondAnswerStore,
     RetentionStore,
     FeedbackStore,

@@ -5,8 +5,8 @@ Owns the order of the steps and what is reported of each task; reads and writes 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,27 +14,34 @@ import numpy as np
 
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import TaskId, digest
-from tierwright.core.protocols import InferenceStore, TaskEditStore, TaskStore
+from tierwright.core.protocols import InferenceStore, TaskEditStore, TaskStore, TrafficStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, is_closed, with_known
+from tierwright.curation.contracts import infer_contract, widen, with_known
+from tierwright.curation.discovery import Discovery
 from tierwright.curation.edits import keep_edits
-from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import join_jobs, prompt_of
 from tierwright.curation.naming import propose_names
-from tierwright.curation.observation import observe
+from tierwright.curation.owners import Owners
 from tierwright.curation.recurrence import MIN_INPUTS
-from tierwright.curation.task_traffic import SAMPLE, AuditPeriod, SampledRequest
+from tierwright.curation.task_traffic import AuditPeriod
 from tierwright.curation.traffic_table import TrafficTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from tierwright.core.contract import OutputContract
     from tierwright.core.ids import InferenceId
-    from tierwright.core.inference import Inference
+    from tierwright.curation.discovery import Progress
     from tierwright.curation.frames import FrameGroup
     from tierwright.curation.observation import Observation
     from tierwright.curation.task_traffic import TaskTraffic
+
+#: Requests between two words on progress.
+_WORD_EVERY = 5_000
+#: Requests assigned between two words on progress.
+_ASSIGNED_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,8 @@ class Audit:
     tasks: tuple[TaskFinding, ...]
     #: What is in no task.
     long_tail: TaskTraffic
+    #: Requests in which no task can be found, by reason (`Refusal`); they are counted where they belonged before.
+    refused: Mapping[str, int] = field(default_factory=dict)
     #: The task of every inference looked at, in order of time; None: none.
     assignments: Mapping[InferenceId, TaskId | None]
 
@@ -69,89 +78,92 @@ class Audit:
         return self.long_tail.requests
 
 
-class AuditStore(InferenceStore, TaskStore, TaskEditStore, Protocol):
+class AuditStore(InferenceStore, TrafficStore, TaskStore, TaskEditStore, Protocol):
     """What an audit reads and writes."""
 
 
-def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lambda _: None) -> Audit:
+def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None) -> Audit:
     """Finds the tasks in all captured traffic, keeps them, and says of each inference which it belongs to.
 
     A task found before keeps its id, and its name where a person chose it; one made from labelled history stays as it
-    is, and what its people's labels say of its answers is kept where its traffic is found. Raises NotEnoughData where
-    there is no traffic, or nothing in it recurs.
+    is, and what its people's labels say of its answers is kept where its traffic is found. A wording of a known task
+    that is not found again stays with it. Raises NotEnoughData where there is no traffic, or nothing in it recurs.
     """
-    table = TrafficTable()
-    before: dict[InferenceId, TaskId] = {}
-    progress("reading the traffic")
-    observations = list(observe(_noting(store.scan(), table, before)))
-    if not table:
+    table = _read(store, progress)
+    if not len(table):
         raise NotEnoughData(
             "there is no traffic to audit: import a log with `tierwright traffic import FILE`, "
             "or send requests through `tierwright serve`"
         )
-    progress("looking for recurring requests")
-    jobs = join_jobs(find_frames(observations, is_closed=is_closed, seed=seed), seed=seed)
-    if not jobs:
+    discovery = Discovery(store, table, seed=seed, progress=progress)
+    rest = discovery.look()
+    if not discovery.frames:
         raise NotEnoughData(
             f"no recurring task in {len(table)} requests: a task needs a prompt that is the same in at least "
             f"{MIN_INPUTS} requests with different inputs; nothing was changed"
         )
-    progress("describing the tasks")
+    progress(f"comparing {len(discovery.frames)} prompts", 0, None)
+    jobs = join_jobs([found.group for found in discovery.frames], seed=seed)
     known = store.tasks()
-    jobs, owners = keep_edits(jobs, store.task_edits(), {task.id for task in known})
-    tasks = _tasks(jobs, known, before, owners)
-    assigned = {
-        member.id: task.id for task, job in zip(tasks, jobs, strict=True) for group in job for member in group.members
-    }
-    # A task made from labelled history has no wording to be found by: who named it meant it.
-    by_name = {task.id for task in known if not task.frames}
-    named = {inference_id: task_id for inference_id, task_id in before.items() if task_id in by_name}
-    assignments = {inference_id: assigned.get(inference_id, named.get(inference_id)) for inference_id in table.row_of}
-    _keep(store, tasks)
-    store.assign(assignments.items())
-    return _report(tasks, jobs, table, assignments, seed=seed)
+    jobs, decided = keep_edits(jobs, store.task_edits(), {task.id for task in known})
+    owners = Owners(table, discovery, _tasks(jobs, known, table, discovery, decided))
+    owners.settle(known, rest)
+    findings = _findings(owners, table, seed=seed, progress=progress)
+    _keep(store, [finding.task for finding in findings])
+    assigned = owners.ids()
+    _assign(store, list(table.changed(assigned)), progress)
+    return Audit(
+        requests=len(table),
+        period=AuditPeriod(
+            since=datetime.fromtimestamp(table.at(0), UTC), until=datetime.fromtimestamp(table.at(len(table) - 1), UTC)
+        ),
+        tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
+        long_tail=table.traffic(owners.rows_of_none(), ()),
+        refused=table.refusals(),
+        assignments=dict(zip(table.ids, assigned, strict=True)),
+    )
 
 
-def _noting(
-    inferences: Iterable[Inference], table: TrafficTable, before: dict[InferenceId, TaskId]
-) -> Iterator[Inference]:
-    """Passes the inferences on and notes what the report needs of each."""
-    for inference in inferences:
-        table.note(inference)
-        if inference.task_id is not None:
-            before[inference.id] = inference.task_id
-        yield inference
+def _read(store: AuditStore, progress: Progress) -> TrafficTable:
+    """The columns of all traffic."""
+    table, total = TrafficTable(), store.count()
+    for row in store.traffic():
+        if len(table) % _WORD_EVERY == 0:
+            progress("reading the traffic", len(table), max(total, len(table)))
+        table.note(row)
+    progress("reading the traffic", len(table), len(table))
+    return table
+
+
+def _assign(store: AuditStore, changed: Sequence[tuple[InferenceId, TaskId | None]], progress: Progress) -> None:
+    for start in range(0, len(changed), _ASSIGNED_AT_ONCE):
+        progress("assigning requests", start, len(changed))
+        store.assign(changed[start : start + _ASSIGNED_AT_ONCE])
+    progress("assigning requests", len(changed), len(changed))
 
 
 def _tasks(
     jobs: Sequence[Sequence[FrameGroup]],
     known: Sequence[Task],
-    before: Mapping[InferenceId, TaskId],
-    owners: Mapping[int, TaskId],
+    table: TrafficTable,
+    discovery: Discovery,
+    decided: Mapping[int, TaskId],
 ) -> list[Task]:
     """One task per job; a job whose requests mostly belonged to a known task is that task again.
 
-    `owners` are the tasks of those jobs, by place, that people have decided on.
+    `decided` are the tasks of those jobs, by place, that people have put together or taken apart.
     """
-    members = [_members(job) for job in jobs]
+    rows = _rows_of_jobs(jobs, table, discovery)
     prompts = [prompt_of(job[-1].frame) for job in jobs]
-    contracts = [
-        infer_contract(
-            [given for _, given in found],
-            [observation.answer for observation, _ in found],
-            "\n".join(prompt_of(group.frame) for group in job),
-        )
-        for job, found in zip(jobs, members, strict=True)
-    ]
+    contracts = [_contract_of(job, discovery) for job in jobs]
     by_id = {task.id: task for task in known}
-    taken: set[TaskId] = set(owners.values())
+    taken: set[TaskId] = set(decided.values())
     tasks: list[Task] = []
-    proposed = zip(jobs, members, contracts, propose_names(prompts, contracts), strict=True)
-    for place, (job, found, contract, name) in enumerate(proposed):
-        votes = Counter(before[observation.id] for observation, _ in found if observation.id in before)
-        decided = [owners[place]] if place in owners else []
-        voted = [task_id for task_id, _ in votes.most_common() if task_id not in taken]
-        old = next((by_id[task_id] for task_id in (*decided, *voted) if task_id in by_id), None)
+    proposed = zip(jobs, rows, contracts, propose_names(prompts, contracts), strict=True)
+    for place, (job, mine, contract, name) in enumerate(proposed):
+        voted = [task_id for task_id, _ in table.tasks_before(mine).most_common() if task_id not in taken]
+        wanted = [decided[place]] if place in decided else voted
+        old = next((by_id[task_id] for task_id in wanted if task_id in by_id), None)
         task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
         taken.add(task_id)
         tasks.append(
@@ -160,11 +172,39 @@ def _tasks(
                 name=old.name if old else name,
                 contract=_contract(old, contract),
                 frames=tuple(group.frame for group in job),
-                created_at=datetime.fromtimestamp(found[0][0].at, UTC),
+                created_at=datetime.fromtimestamp(table.at(int(mine[0])), UTC),
                 named_by_person=old.named_by_person if old else False,
             )
         )
     return _with_free_names(tasks, {task.name for task in known if task.id not in taken})
+
+
+def _rows_of_jobs(
+    jobs: Sequence[Sequence[FrameGroup]], table: TrafficTable, discovery: Discovery
+) -> list[NDArray[np.int64]]:
+    """The rows of each job, ascending."""
+    job_of = {group.frame.id: place for place, job in enumerate(jobs) for group in job}
+    places = np.array([job_of[found.group.frame.id] for found in discovery.frames], dtype=np.int64)
+    frames = table.frames()
+    place_of = np.where(frames >= 0, places[np.maximum(frames, 0)], len(jobs))
+    return [np.flatnonzero(place_of == place) for place in range(len(jobs))]
+
+
+def _contract_of(job: Sequence[FrameGroup], discovery: Discovery) -> OutputContract:
+    """What the answers of a job look like, in the samples; closed sets with the members that turned up elsewhere."""
+    found = _members(job)
+    contract = infer_contract(
+        [given for _, given in found],
+        [observation.answer for observation, _ in found],
+        "\n".join(prompt_of(group.frame) for group in job),
+    )
+    mine = {group.frame.id for group in job}
+    others: Counter[str] = Counter()
+    for one in discovery.frames:
+        if one.group.frame.id in mine:
+            others.update(one.others)
+    # What was said once among many thousands is a slip of the incumbent's, and no member that it lacks.
+    return widen(contract, [answer for answer, count in others.most_common() if count > 1]) if others else contract
 
 
 def _contract(old: Task | None, found: OutputContract) -> OutputContract:
@@ -198,50 +238,24 @@ def _members(job: Sequence[FrameGroup]) -> list[tuple[Observation, str]]:
     return sorted(pairs, key=lambda pair: (pair[0].at, pair[0].id))
 
 
-def _report(
-    tasks: Sequence[Task],
-    jobs: Sequence[Sequence[FrameGroup]],
-    table: TrafficTable,
-    assignments: Mapping[InferenceId, TaskId | None],
-    *,
-    seed: int,
-) -> Audit:
-    by_task: dict[TaskId | None, list[InferenceId]] = defaultdict(list)
-    for inference_id, task_id in assignments.items():
-        by_task[task_id].append(inference_id)
+def _findings(owners: Owners, table: TrafficTable, *, seed: int, progress: Progress) -> list[TaskFinding]:
+    """What was found of each task whose traffic can be told by its wording."""
     findings: list[TaskFinding] = []
-    for task, job in zip(tasks, jobs, strict=True):
-        texts = {member.id: (given, task.contract.canonical(member.answer)) for member, given in _members(job)}
-        ids = by_task[task.id]
-        traffic = table.traffic(ids, texts, _sample(job, seed=seed))
+    for place, task in enumerate(owners.tasks):
+        progress("describing the tasks", place, len(owners.tasks))
+        sample = owners.sample(place, seed=seed)
+        if not sample:
+            continue
+        traffic = table.traffic(owners.rows(place), sample)
+        answers = traffic.answer_key[traffic.answer_key != 0]
         findings.append(
             TaskFinding(
                 task=task,
-                requests=len(ids),
-                share=len(ids) / len(table),
-                distinct_outputs=len({said for _, said in texts.values()}),
+                requests=traffic.requests,
+                share=traffic.requests / len(table),
+                distinct_outputs=len(np.unique(answers)),
                 traffic=traffic,
             )
         )
-    everything = table.traffic(list(assignments), {}, ())
-    return Audit(
-        requests=len(table),
-        period=AuditPeriod(
-            since=datetime.fromtimestamp(everything.at[0], UTC), until=datetime.fromtimestamp(everything.at[-1], UTC)
-        ),
-        tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
-        long_tail=table.traffic(by_task[None], {}, ()),
-        assignments=assignments,
-    )
-
-
-def _sample(job: Sequence[FrameGroup], *, seed: int) -> list[SampledRequest]:
-    found = [
-        SampledRequest(at=member.at, request=member.request, input=given, answer=member.answer, frame=number)
-        for number, group in enumerate(job)
-        for member, given in zip(group.members, group.inputs, strict=True)
-    ]
-    if len(found) > SAMPLE:
-        chosen = np.random.default_rng(seed).choice(len(found), size=SAMPLE, replace=False)
-        found = [found[i] for i in chosen]
-    return sorted(found, key=lambda one: one.at)
+    progress("describing the tasks", len(owners.tasks), len(owners.tasks))
+    return findings

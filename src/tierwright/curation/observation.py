@@ -7,9 +7,12 @@ same traffic gives the same tasks whoever sent it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tierwright.core.chat import decode_answer, decode_request
+import msgspec
+
+from tierwright.core.chat import decode_answer, decode_request, read_answer, read_request
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,33 +45,84 @@ class Observation:
         return self.request.tools, self.request.response_format
 
 
+class Refusal(StrEnum):
+    """Why no frame can be read from a request."""
+
+    #: It ended in an error.
+    FAILED = "failed"
+    #: Its content or its answer was not kept, or is gone.
+    NO_CONTENT = "no_content"
+    #: It is no chat request: embeddings, moderations, JSON that is broken.
+    UNREADABLE = "unreadable"
+    #: Something besides text is in it.
+    NOT_TEXT = "not_text"
+    #: Its last message is not a user's.
+    NO_QUESTION = "no_question"
+    #: It was answered without text.
+    NO_TEXT_ANSWER = "no_text_answer"
+
+
 def observe(inferences: Iterable[Inference]) -> Iterator[Observation]:
-    """The observations among the inferences, in order.
-
-    Left out, because no frame can be read from them: requests without kept content, without a text answer, whose last
-    message is not a plain user message, and such with something besides text in them.
-    """
-    shared: dict[Message, Message] = {}
+    """The observations among the inferences, in order; those with a `Refusal` are left out."""
+    reader = ObservationReader()
     for inference in inferences:
-        found = _observation(inference, shared)
-        if found is not None:
-            yield found
+        if inference.error_code is None:
+            found = reader.read(inference.id, inference.created_at.timestamp(), inference.request, inference.response)
+            if isinstance(found, Observation):
+                yield found
 
 
-def _observation(inference: Inference, shared: dict[Message, Message]) -> Observation | None:
-    if inference.request is None or inference.response is None or inference.error_code is not None:
-        return None
-    answer = decode_answer(inference.response).text
+class ObservationReader:
+    """Reads contents into observations and keeps one copy of what thousands of them share: the instructions."""
+
+    def __init__(self) -> None:
+        self._shared: dict[Message, Message] = {}
+
+    def read(
+        self, inference_id: InferenceId, at: float, request: bytes | None, response: bytes | None
+    ) -> Observation | Refusal:
+        """The observation in the content of an inference that did not fail, or why there is none."""
+        found = read_texts(request, response)
+        if isinstance(found, Refusal):
+            return found
+        asked, answer = found
+        shared = self._shared
+        messages = tuple(shared.setdefault(m, m) if m.role != "user" else m for m in asked.messages[:-1])
+        asked = replace(asked, messages=(*messages, asked.messages[-1]))
+        return Observation(id=inference_id, at=at, request=asked, answer=answer)
+
+
+def read_texts(request: bytes | None, response: bytes | None) -> tuple[ChatRequest, str] | Refusal:
+    """The request and the text of the answer, or why no frame can be read from them."""
+    if request is None or response is None:
+        return Refusal.NO_CONTENT
+    answer = _answer_text(response)
     if answer is None:
-        return None
+        return Refusal.NO_TEXT_ANSWER
     try:
-        request = decode_request(inference.request)
+        asked = _request(request)
     except InputError:
+        return Refusal.UNREADABLE
+    if asked.opaque:
+        return Refusal.NOT_TEXT
+    # What comes before the turns is instructions: with nothing else in the request, nothing is asked.
+    last = asked.messages[-1]
+    return (asked, answer) if last.role == "user" else Refusal.NO_QUESTION
+
+
+def _request(raw: bytes) -> ChatRequest:
+    payload = _decoded(raw)
+    return decode_request(raw) if payload is None else read_request(payload)
+
+
+def _answer_text(raw: bytes) -> str | None:
+    payload = _decoded(raw)
+    return (decode_answer(raw) if payload is None else read_answer(payload)).text
+
+
+def _decoded(raw: bytes) -> object:
+    """The JSON value, three times as fast as by `json`; None where only `json`, which takes more, may be able to."""
+    try:
+        return msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
         return None
-    turns = request.turns
-    if request.opaque or not turns or turns[-1].role != "user":
-        return None
-    # The same instructions stand before thousands of requests: one copy of them is kept.
-    messages = tuple(shared.setdefault(m, m) if m.role != "user" else m for m in request.messages[:-1])
-    request = replace(request, messages=(*messages, request.messages[-1]))
-    return Observation(id=inference.id, at=inference.created_at.timestamp(), request=request, answer=answer)

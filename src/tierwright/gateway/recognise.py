@@ -1,18 +1,19 @@
 """Which task a request belongs to, and what its input is, among hundreds of tasks and well under a millisecond.
 
-Owns the index; the matching itself is `core.task.Frame.match`, so that what is served was cut exactly as what was
-trained on.
+Owns the way from a frame to its task; the index of the frames is `core.frame_index`, which the audit uses too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierwright.core.frame_index import FrameIndex
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from tierwright.core.chat import ChatRequest
-    from tierwright.core.task import Frame, Task, Template
+    from tierwright.core.task import Task
 
 
 class Recognised(NamedTuple):
@@ -23,74 +24,18 @@ class Recognised(NamedTuple):
     input: str
 
 
-class _Candidate(NamedTuple):
-    task: Task
-    frame: Frame
-    #: The anchors of the user and the system template: cheap to test before the whole.
-    user: tuple[str, str]
-    system: tuple[str, str]
-
-
-#: Tools, response format and, for frames whose system template has no slots, the system text.
-_Shape = tuple[tuple[str, ...], str | None]
-
-
 class TaskIndex:
     """Recognises the requests of the tasks it was built from.
 
-    Of several frames that fit, the one with the longest fixed text wins, and one with a fixed system text before one
-    with slots in it; among equals the older task.
+    Of several frames that fit, `FrameIndex` says which one wins; among equals the older task.
     """
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
-        fixed: dict[tuple[_Shape, str], list[_Candidate]] = {}
-        slotted: dict[_Shape, list[_Candidate]] = {}
-        for task in sorted(tasks, key=lambda task: (task.created_at, task.id)):
-            for frame in task.frames:
-                candidate = _Candidate(task, frame, _anchors(frame.user), _anchors(frame.system))
-                shape = (frame.tools, frame.response_format)
-                if frame.system.slots == 0:
-                    fixed.setdefault((shape, frame.system.literals[0]), []).append(candidate)
-                else:
-                    slotted.setdefault(shape, []).append(candidate)
-        self._fixed = {key: tuple(sorted(found, key=_fixed_text, reverse=True)) for key, found in fixed.items()}
-        self._slotted = {key: tuple(sorted(found, key=_fixed_text, reverse=True)) for key, found in slotted.items()}
+        by_age = sorted(tasks, key=lambda task: (task.created_at, task.id))
+        self._tasks = [task for task in by_age for _ in task.frames]
+        self._index = FrameIndex(frame for task in by_age for frame in task.frames)
 
     def recognise(self, request: ChatRequest) -> Recognised | None:
         """The task of a request with its input; None: it is of no known task."""
-        last = request.messages[-1]
-        if last.role != "user" or last.opaque:
-            return None
-        shape = (request.tools, request.response_format)
-        system = request.system
-        for candidates in (self._fixed.get((shape, system)), self._slotted.get(shape)):
-            if candidates is not None:
-                found = _first_match(candidates, request, system)
-                if found is not None:
-                    return found
-        return None
-
-
-def _first_match(candidates: Sequence[_Candidate], request: ChatRequest, system: str) -> Recognised | None:
-    text = request.messages[-1].text
-    for task, frame, (user_head, user_tail), (system_head, system_tail) in candidates:
-        if (
-            text.startswith(user_head)
-            and text.endswith(user_tail)
-            and system.startswith(system_head)
-            and system.endswith(system_tail)
-            and frame.user.match(text) is not None
-        ):
-            found = frame.match(request)
-            if found is not None:
-                return Recognised(task, found)
-    return None
-
-
-def _anchors(template: Template) -> tuple[str, str]:
-    return template.literals[0], template.literals[-1]
-
-
-def _fixed_text(candidate: _Candidate) -> int:
-    frame = candidate.frame
-    return sum(map(len, frame.user.literals)) + sum(map(len, frame.system.literals))
+        found = self._index.find(request)
+        return None if found is None else Recognised(self._tasks[found[0]], found[1])

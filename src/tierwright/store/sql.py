@@ -19,6 +19,7 @@ from tierwright.store.schema import REVISION, inferences
 from tierwright.store.scores import SqlScores
 from tierwright.store.second import SqlSecondAnswers
 from tierwright.store.tasks import SqlFeedback, SqlTasks
+from tierwright.store.traffic import SqlTraffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
     from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
+    from tierwright.core.traffic import KeptContent, TrafficRow
     from tierwright.store.database import Database
 
 
@@ -61,6 +63,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._inferences = SqlInferences(database)
+        self._traffic = SqlTraffic(database)
         self._second = SqlSecondAnswers(database)
         self._retention = SqlRetention(database)
         self._feedback = SqlFeedback(database)
@@ -127,6 +130,14 @@ class SqlStore:
     def incumbent(self, task_id: TaskId) -> str | None:
         """As `InferenceStore.incumbent`."""
         return self._inferences.incumbent(task_id)
+
+    def traffic(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[TrafficRow]:
+        """As `TrafficStore.traffic`."""
+        return self._traffic.traffic(since=since, until=until)
+
+    def contents(self, inference_ids: Iterable[InferenceId]) -> Iterator[KeptContent]:
+        """As `TrafficStore.contents`."""
+        return self._traffic.contents(inference_ids)
 
     def add_second_answers(self, given: Sequence[SecondAnswer]) -> set[InferenceId]:
         """As `SecondAnswerStore.add_second_answers`."""

@@ -150,6 +150,28 @@ class Ticker:
         sys.stderr.flush()
 
 
+class Stages:
+    """Progress of work in several stages: a `Ticker` for each that is counted, a line for each that is not."""
+
+    def __init__(self, *, timer: Callable[[], float] = time.monotonic) -> None:
+        self._timer = timer
+        self._stage = ""
+        self._ticker: Ticker | None = None
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """So many are done in a stage; None: how many there are can't be known."""
+        if stage != self._stage:
+            self._stage, self._ticker = stage, None
+            if total is None:
+                sys.stderr.write(f"\r\x1b[K{stage} …" if self._live else f"{stage}\n")
+                sys.stderr.flush()
+            else:
+                self._ticker = Ticker(stage, timer=self._timer)
+        if self._ticker is not None and total is not None:
+            self._ticker(done, total)
+
+
 def _plain(value: object) -> object:
     """Values that JSON has no type for."""
     if isinstance(value, Estimate):

@@ -11,8 +11,8 @@ from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
     JsonOption,
+    Stages,
     opened,
-    say,
     show,
     table,
     unwritable,
@@ -55,7 +55,7 @@ def audit(
     from tierwright.curation.audit import audit as run  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        found = run(parts.store, seed=seed, progress=say)
+        found = run(parts.store, seed=seed, progress=Stages())
     if assignments is not None:
         _write_assignments(assignments, found.assignments)
     show(audit_json(found), as_json=as_json, text=lambda console: audit_table(console, found))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _ROLES = {role.value: role for role in CallRole}
 _REASONS = {reason.value: reason for reason in RouteReason}
 _ENDPOINTS = {endpoint.value: endpoint for endpoint in Endpoint}
-_CONTENTS = {content.value: content for content in Content}
+#: What became of the content, by its name in the column.
+CONTENTS = {content.value: content for content in Content}
 
 #: The columns `inference_of` wants, in its order.
 INFERENCE_COLUMNS = (
@@ -232,5 +233,5 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         response=response,
         endpoint=_ENDPOINTS[endpoint],
         key_id=None if key_id is None else CallerKeyId(key_id),
-        content=_CONTENTS[content],
+        content=CONTENTS[content],
     )
