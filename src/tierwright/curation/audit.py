@@ -20,6 +20,7 @@ from tierwright.curation.contracts import infer_contract, widen, with_known
 from tierwright.curation.discovery import Discovery
 from tierwright.curation.edits import keep_edits
 from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.long_tail import groups_in_long_tail
 from tierwright.curation.naming import propose_names
 from tierwright.curation.owners import Owners
 from tierwright.curation.recurrence import MIN_INPUTS
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from tierwright.core.ids import InferenceId
     from tierwright.curation.discovery import Progress
     from tierwright.curation.frames import FrameGroup
+    from tierwright.curation.groups import Embed
+    from tierwright.curation.long_tail import ProposedGroup
     from tierwright.curation.observation import Observation
     from tierwright.curation.task_traffic import TaskTraffic
 
@@ -69,6 +72,8 @@ class Audit:
     long_tail: TaskTraffic
     #: Requests in which no task can be found, by reason (`Refusal`); they are counted where they belonged before.
     refused: Mapping[str, int] = field(default_factory=dict)
+    #: Groups of the long tail that look like jobs put in free words: for people to judge, and assigned to nothing.
+    proposed_groups: tuple[ProposedGroup, ...] = ()
     #: The task of every inference looked at, in order of time; None: none.
     assignments: Mapping[InferenceId, TaskId | None]
 
@@ -82,12 +87,14 @@ class AuditStore(InferenceStore, TrafficStore, TaskStore, TaskEditStore, Protoco
     """What an audit reads and writes."""
 
 
-def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None) -> Audit:
+def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None, embed: Embed | None = None) -> Audit:
     """Finds the tasks in all captured traffic, keeps them, and says of each inference which it belongs to.
 
     A task found before keeps its id, and its name where a person chose it; one made from labelled history stays as it
     is, and what its people's labels say of its answers is kept where its traffic is found. A wording of a known task
-    that is not found again stays with it. Raises NotEnoughData where there is no traffic, or nothing in it recurs.
+    that is not found again stays with it, and what people merged or split stays so.
+    `embed` gives the sentence embeddings by which groups are looked for in the long tail; None: n-grams do. Raises
+    NotEnoughData where there is no traffic, or nothing in it recurs.
     """
     table = _read(store, progress)
     if not len(table):
@@ -111,6 +118,15 @@ def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None)
     findings = _findings(owners, table, seed=seed, progress=progress)
     _keep(store, [finding.task for finding in findings])
     assigned = owners.ids()
+    progress("looking for groups in the long tail", 0, None)
+    proposed_groups = groups_in_long_tail(
+        owners.rows_of_none(),
+        table,
+        discovery,
+        taken={task.name for task in (*known, *owners.tasks)},
+        seed=seed,
+        embed=embed,
+    )
     _assign(store, list(table.changed(assigned)), progress)
     return Audit(
         requests=len(table),
@@ -120,6 +136,7 @@ def audit(store: AuditStore, *, seed: int, progress: Progress = lambda *_: None)
         tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
         long_tail=table.traffic(owners.rows_of_none(), ()),
         refused=table.refusals(),
+        proposed_groups=proposed_groups,
         assignments=dict(zip(table.ids, assigned, strict=True)),
     )
 

@@ -40,7 +40,7 @@ SMALLEST = 20
 #: Different requests that are grouped, at most; further ones are put to the groups of a random sample.
 _MOST = 1500
 #: Characters of a request that are looked at.
-_READ = 2000
+_READ = 600
 #: Dimensions of the embedding by n-grams.
 _DIMENSIONS = 64
 #: Characters of an answer that can be a label.

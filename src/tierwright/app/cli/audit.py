@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tierwright.app.cli.audit_groups import groups_json, tell_groups
 from tierwright.app.cli.output import table, usd
 from tierwright.core.estimate import UsdEstimate
 from tierwright.stats.volume import project
@@ -24,6 +25,7 @@ def audit_json(found: Audit) -> dict[str, Any]:
         "requests": found.requests,
         "unassigned": found.unassigned,
         "period": {"since": found.period.since, "until": found.period.until},
+        "proposed_groups": groups_json(found),
         "tasks": [_finding_json(finding, _volume(finding, found)) for finding in found.tasks],
     }
 
@@ -54,6 +56,7 @@ def audit_table(console: Console, found: Audit) -> None:
         rows,
     )
     console.print(f"{found.unassigned:,} requests belong to no recurring task.")
+    tell_groups(console, found)
 
 
 def _volume(finding: TaskFinding, found: Audit) -> Volume:

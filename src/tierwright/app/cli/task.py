@@ -55,7 +55,9 @@ def audit(
     from tierwright.curation.audit import audit as run  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        found = run(parts.store, seed=seed, progress=Stages())
+        encoder = parts.load_encoder(threads=parts.settings.file.training.threads or parts.cores)
+        embed = None if encoder is None else encoder.embed
+        found = run(parts.store, seed=seed, progress=Stages(), embed=embed)
     if assignments is not None:
         _write_assignments(assignments, found.assignments)
     show(audit_json(found), as_json=as_json, text=lambda console: audit_table(console, found))
