@@ -19,6 +19,7 @@ from tierwright.app.cli.output import (
 )
 from tierwright.app.cli.task_edits import edits, merge, split, undo
 from tierwright.app.settings import MAX_SEED
+from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,8 +41,12 @@ def audit(
         Path | None, typer.Option(help="Write a line `response_id<TAB>task_id` for every request; `-` for none.")
     ] = None,
     new: Annotated[
-        bool, typer.Option("--new", help="Only join new wordings to known tasks: quick, for every few minutes.")
+        bool,
+        typer.Option(
+            "--new", help="Only join new wordings to known tasks and propose new tasks: quick, for every few minutes."
+        ),
     ] = False,
+    found: Annotated[bool, typer.Option("--found", help="With --new: keep the new tasks that are proposed.")] = False,
     days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1, max=36_500)] = 7,
     seed: Annotated[int, typer.Option(help="Seed of the sampling inside.", min=0, max=MAX_SEED)] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -49,18 +54,20 @@ def audit(
 ) -> None:
     """Find the tasks in all captured traffic, with their volume and cost."""
     if new:
-        _join(config, days=days, seed=seed, as_json=as_json)
+        _join(config, days=days, seed=seed, found=found, as_json=as_json)
         return
+    if found:
+        raise InputError("--found is said with --new; a full audit keeps the tasks that it finds anyway")
     from tierwright.app.cli.audit import audit_json, audit_table  # noqa: PLC0415 - `--help` must not wait
     from tierwright.curation.audit import audit as run  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         encoder = parts.load_encoder(threads=parts.settings.file.training.threads or parts.cores)
         embed = None if encoder is None else encoder.embed
-        found = run(parts.store, seed=seed, progress=Stages(), embed=embed)
+        report = run(parts.store, seed=seed, progress=Stages(), embed=embed)
     if assignments is not None:
-        _write_assignments(assignments, found.assignments)
-    show(audit_json(found), as_json=as_json, text=lambda console: audit_table(console, found))
+        _write_assignments(assignments, report.assignments)
+    show(audit_json(report), as_json=as_json, text=lambda console: audit_table(console, report))
 
 
 @app.command("list")
@@ -115,23 +122,43 @@ def name(
     show(_task_json(found), as_json=as_json, text=lambda console: console.print(f"{found.id} is now {found.name}"))
 
 
-def _join(config: Path, *, days: int, seed: int, as_json: bool) -> None:
+def _join(config: Path, *, days: int, seed: int, found: bool, as_json: bool) -> None:
     """The quick look between two audits."""
     from datetime import timedelta  # noqa: PLC0415 - as above
 
     from tierwright.curation.joining import Joiner  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        joined = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed).look()
+        joiner = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed)
+        joined = joiner.look()
+        proposed = joiner.found() if found else joiner.proposed()
 
     def tell(console: Console) -> None:
         for one in joined:
             console.print(f"a new wording joined {one.task.name}, recognised from {one.requests} requests")
         if not joined:
             console.print("no new wording of a known task")
+        for new in proposed:
+            done = "is kept" if found else "may be founded with --found, or by the next full audit"
+            console.print(
+                f"a new task, {new.task.name} ({new.task.contract.kind.value}), seen in {len(new.members):,} requests "
+                f"with {new.inputs:,} different inputs, {done}"
+            )
 
     document = [{"task": one.task.name, "frame": one.frame.id, "requests": one.requests} for one in joined]
-    show({"joined": document}, as_json=as_json, text=tell)
+    new_tasks = [
+        {
+            "id": one.task.id,
+            "name": one.task.name,
+            "contract": one.task.contract.kind.value,
+            "prompt_versions": len(one.task.frames),
+            "requests": len(one.members),
+            "inputs": one.inputs,
+            "founded": found,
+        }
+        for one in proposed
+    ]
+    show({"joined": document, "proposed": new_tasks}, as_json=as_json, text=tell)
 
 
 def _task_json(task: Task) -> dict[str, Any]:
