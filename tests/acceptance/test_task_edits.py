@@ -90,7 +90,7 @@ def test_new_tasks_are_proposed_between_audits(cli: Cli) -> None:
     more = write_log(cli.folder / "more.jsonl", moods, start=now - timedelta(hours=9), prefix="b")
     assert cli("traffic", "import", str(more)).code == 0
 
-    assert "may be founded with --found" in cli("task", "audit", "--new").out
+    assert "a new task" in cli("task", "audit", "--new").out
     founded = cli("task", "audit", "--new", "--found", "--json").document
     assert founded["joined"] == []
     (new,) = founded["proposed"]
