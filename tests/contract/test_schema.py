@@ -75,6 +75,7 @@ def test_names_compare_by_code_point_on_postgres(postgres_url: str) -> None:
     assert other == {
         "tasks.contract",
         "tasks.frames",
+        "task_edits.edit",
         "datasets.contract",
         "datasets.sizes",
         "datasets.excluded",

@@ -14,7 +14,7 @@ from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import InferenceId, ModelVersionId, TaskId
 from tierwright.curation.audit import audit
-from tierwright.curation.joining import MIN_NEW_INPUTS, Joiner
+from tierwright.curation.joining import EPOCH, MIN_NEW_INPUTS, Joiner
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def test_reworded_prompt_joins_between_audits(store: Store) -> None:
 
 
 def test_another_job_does_not_join(store: Store) -> None:
-    """A new prompt about the same texts with other answers joins nothing and founds nothing."""
+    """A new prompt about the same texts with other answers joins nothing and founds nothing; it is proposed."""
     pairs = tickets(420, 22)
     store.append(asked(pairs[:300], TOPIC_PROMPT, start=0))
     joiner = Joiner(store, since=audit(store, seed=1).period.until, seed=1)
@@ -76,6 +76,15 @@ def test_another_job_does_not_join(store: Store) -> None:
     store.append(asked(moods, other, start=300))
     assert joiner.look() == []
     assert len(store.tasks()) == 1
+
+    (new,) = joiner.proposed()
+    assert (len(new.members), new.inputs, len(new.task.frames)) == (120, 120, 1)
+    assert set(new.task.contract.labels) == {"calm", "cross", "neutral"}
+    assert joiner.found() == [new]
+    assert {task.id for task in store.tasks()} > {new.task.id}
+    assert sum(1 for _ in store.scan(task_id=new.task.id)) == 120
+    assert (joiner.look(), Joiner(store, since=EPOCH, seed=1).look()) == ([], [])
+    assert {finding.task.id: finding.requests for finding in audit(store, seed=1).tasks}[new.task.id] == 120
 
 
 def test_audit_again_keeps_ids_and_people_s_names(store: Store) -> None:

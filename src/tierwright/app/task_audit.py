@@ -19,13 +19,14 @@ from tierwright.economics.action_savings import LocalCosts
 from tierwright.stats.volume import project
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
     from tierwright.app.left_out import LeftOut
     from tierwright.app.wiring import Parts
     from tierwright.core.profile import Advice, TaskProfile, Volume
     from tierwright.curation.audit import Audit, TaskFinding
+    from tierwright.curation.discovery import Progress
     from tierwright.curation.task_traffic import TaskTraffic
 
 _ALL = "sum over tasks; ends are added, as if all errors pointed the same way"
@@ -88,7 +89,9 @@ def task_audit(
 
     Raises NotEnoughData as `curation.audit.audit` does.
     """
-    found = audit(parts.store, seed=seed, progress=progress)
+    encoder = parts.load_encoder(threads=parts.settings.file.training.threads or parts.cores)
+    embed = None if encoder is None else encoder.embed
+    found = audit(parts.store, seed=seed, progress=progress, embed=embed)
     profiles = _profiles(found, seed=seed, progress=progress) if scores else [None] * len(found.tasks)
     tasks = tuple(
         _audited(parts, finding, measured, found, seed=seed)

@@ -14,6 +14,8 @@ InferenceId = NewType("InferenceId", str)
 TaskId = NewType("TaskId", str)
 #: One wording of a task's request.
 FrameId = NewType("FrameId", str)
+#: One merge or split of tasks by a person.
+TaskEditId = NewType("TaskEditId", str)
 #: A frozen dataset: a hash of its content.
 DatasetId = NewType("DatasetId", str)
 #: A trained model: a hash of its artifact's manifest.

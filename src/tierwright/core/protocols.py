@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
+    from tierwright.core.edit import TaskEdit
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         EvaluationId,
         ExperimentId,
         InferenceId,
+        TaskEditId,
         TaskId,
     )
     from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, JudgedOutcome
@@ -249,6 +251,34 @@ class TaskStore(Protocol):
         """Forgets a task that nothing was built for; its inferences belong to none. Raises Conflict otherwise."""
 
 
+class TaskEditStore(Protocol):
+    """What people merged and split."""
+
+    def task_edits(self) -> list[TaskEdit]:
+        """All that were not undone, in the order in which they were made."""
+
+    def edit_tasks(
+        self,
+        *,
+        put: Sequence[Task],
+        remove: Sequence[TaskId] = (),
+        add: TaskEdit | None = None,
+        drop: TaskEditId | None = None,
+    ) -> None:
+        """Removes tasks, keeps others and notes an edit, or forgets one: all or nothing.
+
+        The inferences of a task that is removed are left as they are: `move_inferences` gives them to another. Raises
+        Conflict where a name is taken or something was built for a task to be removed, NotFound where an edit to be
+        dropped is not there.
+        """
+
+    def move_inferences(self, task_id: TaskId, to: TaskId) -> int:
+        """Gives all inferences of one task to another, a batch at a time; returns how many."""
+
+    def built_for(self, task_id: TaskId) -> list[str]:
+        """What was made for a task, in words: datasets, models, evaluations, deployments; empty: nothing."""
+
+
 class DatasetStore(Protocol):
     """The datasets built; never changed."""
 
@@ -413,6 +443,7 @@ class Store(
     RetentionStore,
     FeedbackStore,
     TaskStore,
+    TaskEditStore,
     DatasetStore,
     ModelStore,
     ExperimentStore,
@@ -456,5 +487,6 @@ __all__ = [
     "SecondAnswerStore",
     "SpecialistLoader",
     "Store",
+    "TaskEditStore",
     "TaskStore",
 ]

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import TaskId, digest
-from tierwright.core.protocols import InferenceStore, TaskStore, TrafficStore
+from tierwright.core.protocols import InferenceStore, TaskEditStore, TaskStore, TrafficStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, widen
+from tierwright.curation.contracts import infer_contract, widen, with_known
 from tierwright.curation.discovery import SAMPLE as DISCOVERY_SAMPLE
 from tierwright.curation.discovery import Discovery
+from tierwright.curation.edits import keep_edits
 from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.long_tail import groups_in_long_tail
 from tierwright.curation.naming import propose_names
 from tierwright.curation.owners import Owners
 from tierwright.curation.recurrence import MIN_INPUTS
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tierwright.core.ids import InferenceId
     from tierwright.curation.discovery import Progress
     from tierwright.curation.frames import FrameGroup
+    from tierwright.curation.groups import Embed
+    from tierwright.curation.long_tail import ProposedGroup
     from tierwright.curation.observation import Observation
     from tierwright.curation.task_traffic import TaskTraffic
 
@@ -70,6 +73,8 @@ class Audit:
     long_tail: TaskTraffic
     #: Requests in which no task can be found, by reason (`Refusal`); they are counted where they belonged before.
     refused: Mapping[str, int] = field(default_factory=dict)
+    #: Groups of the long tail that look like jobs put in free words: for people to judge, and assigned to nothing.
+    proposed_groups: tuple[ProposedGroup, ...] = ()
     #: The task of every inference looked at, in order of time; None: none.
     assignments: Mapping[InferenceId, TaskId | None]
 
@@ -79,19 +84,26 @@ class Audit:
         return self.long_tail.requests
 
 
-class AuditStore(InferenceStore, TrafficStore, TaskStore, Protocol):
+class AuditStore(InferenceStore, TrafficStore, TaskStore, TaskEditStore, Protocol):
     """What an audit reads and writes."""
 
 
 def audit(
-    store: AuditStore, *, seed: int, progress: Progress = lambda *_: None, sample: int = DISCOVERY_SAMPLE
+    store: AuditStore,
+    *,
+    seed: int,
+    progress: Progress = lambda *_: None,
+    sample: int = DISCOVERY_SAMPLE,
+    embed: Embed | None = None,
 ) -> Audit:
     """Finds the tasks in all captured traffic, keeps them, and says of each inference which it belongs to.
 
     A task found before keeps its id, and its name where a person chose it; one made from labelled history stays as it
     is, and what its people's labels say of its answers is kept where its traffic is found. A wording of a known task
-    that is not found again stays with it. Frames are looked for in `sample` requests at a time at most, and recognised
-    in all of them. Raises NotEnoughData where there is no traffic, or nothing in it recurs.
+    that is not found again stays with it, and what people merged or split stays so. Frames are looked for in `sample`
+    requests at a time at most, and recognised in all of them. `embed` gives the sentence embeddings by which groups are
+    looked for in the long tail; None: n-grams do. Raises NotEnoughData where there is no traffic, or nothing in it
+    recurs.
     """
     table = _read(store, progress)
     if not len(table):
@@ -109,11 +121,21 @@ def audit(
     progress(f"comparing {len(discovery.frames)} prompts", 0, None)
     jobs = join_jobs([found.group for found in discovery.frames], seed=seed)
     known = store.tasks()
-    owners = Owners(table, discovery, _tasks(jobs, known, table, discovery))
+    jobs, decided = keep_edits(jobs, store.task_edits(), {task.id for task in known})
+    owners = Owners(table, discovery, _tasks(jobs, known, table, discovery, decided))
     owners.settle(known, rest)
     findings = _findings(owners, table, seed=seed, progress=progress)
     _keep(store, [finding.task for finding in findings])
     assigned = owners.ids()
+    progress("looking for groups in the long tail", 0, None)
+    proposed_groups = groups_in_long_tail(
+        owners.rows_of_none(),
+        table,
+        discovery,
+        taken={task.name for task in (*known, *owners.tasks)},
+        seed=seed,
+        embed=embed,
+    )
     _assign(store, list(table.changed(assigned)), progress)
     return Audit(
         requests=len(table),
@@ -123,6 +145,7 @@ def audit(
         tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
         long_tail=table.traffic(owners.rows_of_none(), ()),
         refused=table.refusals(),
+        proposed_groups=proposed_groups,
         assignments=dict(zip(table.ids, assigned, strict=True)),
     )
 
@@ -146,18 +169,27 @@ def _assign(store: AuditStore, changed: Sequence[tuple[InferenceId, TaskId | Non
 
 
 def _tasks(
-    jobs: Sequence[Sequence[FrameGroup]], known: Sequence[Task], table: TrafficTable, discovery: Discovery
+    jobs: Sequence[Sequence[FrameGroup]],
+    known: Sequence[Task],
+    table: TrafficTable,
+    discovery: Discovery,
+    decided: Mapping[int, TaskId],
 ) -> list[Task]:
-    """One task per job; a job whose requests mostly belonged to a known task is that task again."""
+    """One task per job; a job whose requests mostly belonged to a known task is that task again.
+
+    `decided` are the tasks of those jobs, by place, that people have put together or taken apart.
+    """
     rows = _rows_of_jobs(jobs, table, discovery)
     prompts = [prompt_of(job[-1].frame) for job in jobs]
     contracts = [_contract_of(job, discovery) for job in jobs]
     by_id = {task.id: task for task in known}
-    taken: set[TaskId] = set()
+    taken: set[TaskId] = set(decided.values())
     tasks: list[Task] = []
-    for job, mine, contract, name in zip(jobs, rows, contracts, propose_names(prompts, contracts), strict=True):
-        votes = table.tasks_before(mine)
-        old = next((by_id[i] for i, _ in votes.most_common() if i in by_id and i not in taken), None)
+    proposed = zip(jobs, rows, contracts, propose_names(prompts, contracts), strict=True)
+    for place, (job, mine, contract, name) in enumerate(proposed):
+        voted = [task_id for task_id, _ in table.tasks_before(mine).most_common() if task_id not in taken]
+        wanted = [decided[place]] if place in decided else voted
+        old = next((by_id[task_id] for task_id in wanted if task_id in by_id), None)
         task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
         taken.add(task_id)
         tasks.append(
@@ -203,15 +235,7 @@ def _contract_of(job: Sequence[FrameGroup], discovery: Discovery) -> OutputContr
 
 def _contract(old: Task | None, found: OutputContract) -> OutputContract:
     """The contract found in the traffic, with the classes of the labelled history that the task was made from."""
-    if old is None or old.frames or old.contract.kind is not found.kind:
-        return found
-    if found.kind is ContractKind.LABEL:
-        return widen(found, old.contract.labels)
-    if {spec.name for spec in found.fields} != {spec.name for spec in old.contract.fields}:
-        return found
-    values = {spec.name: spec.values for spec in old.contract.fields}
-    fields = (replace(s, values=tuple(dict.fromkeys((*s.values, *values[s.name])))) for s in found.fields)
-    return replace(found, fields=tuple(fields))
+    return found if old is None or old.frames else with_known(found, old.contract)
 
 
 def _with_free_names(tasks: Sequence[Task], used: set[str]) -> list[Task]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tierwright.core.contract import (
@@ -100,6 +101,19 @@ def widen(contract: OutputContract, outputs: Sequence[str]) -> OutputContract:
         extra = tuple(v for k, v in new_values.items() if k not in known_values and isinstance(v, FieldValue))
         fields.append(FieldSpec(name=spec.name, values=(*spec.values, *extra)))
     return OutputContract(kind=contract.kind, fields=tuple(fields), style=contract.style)
+
+
+def with_known(found: OutputContract, known: OutputContract) -> OutputContract:
+    """A contract with the labels and values that another of its kind knows besides."""
+    if known.kind is not found.kind:
+        return found
+    if found.kind is ContractKind.LABEL:
+        return widen(found, known.labels)
+    values = {spec.name: spec.values for spec in known.fields}
+    if found.kind is not ContractKind.FIELDS or set(values) != {spec.name for spec in found.fields}:
+        return found
+    fields = (replace(s, values=tuple(dict.fromkeys((*s.values, *values[s.name])))) for s in found.fields)
+    return replace(found, fields=tuple(fields))
 
 
 def parse_strings(answer: str) -> list[str] | None:

@@ -1,8 +1,8 @@
 """Joins new wordings to known tasks between two audits.
 
-Owns the look at requests that no known frame recognises. Never founds a task: what is no known job waits for the next
-audit. Until a wording has joined, its requests stay on the frontier model, so being slow or too strict costs money and
-never an answer.
+Owns the look at requests that no known frame recognises. Founds no task unless it is told to: what is no known job is
+proposed (`new_tasks`) and waits for a person or the next audit. Until a wording has joined, its requests stay on the
+frontier model, so being slow or too strict costs money and never an answer.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.protocols import InferenceStore, TaskStore
+from tierwright.curation.answered import answered_pairs
 from tierwright.curation.contracts import is_closed
 from tierwright.curation.frames import find_frames
 from tierwright.curation.jobs import Profile, profile, prompt_of, same_job
+from tierwright.curation.new_tasks import found_tasks, propose_tasks
 from tierwright.curation.observation import observe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.task import Frame, Task
     from tierwright.curation.frames import FrameGroup
+    from tierwright.curation.new_tasks import ProposedTask
     from tierwright.curation.observation import Observation
 
 #: Different inputs from which a wording's answers are compared with a task's.
@@ -57,24 +58,45 @@ class Joiner:
         self._seen: set[InferenceId] = set()
         self._unknown: list[Observation] = []
         self._profiles: dict[tuple[TaskId, int], Profile] = {}
+        self._strange: list[FrameGroup] = []
 
     def look(self) -> list[Joined]:
         """Joins the wordings that are recognisable by now as known jobs, and assigns their requests."""
         self._read()
         joined: list[Joined] = []
+        self._strange = []
         for group in find_frames(self._unknown, is_closed=is_closed, seed=self._seed):
             if len(set(group.inputs)) < MIN_NEW_INPUTS:
                 continue
-            task = self._job_of(group)
-            if task is None:
+            tasks = self._jobs_of(group)
+            if not tasks:
+                self._strange.append(group)
+            # A wording that could be of several tasks waits for the next audit.
+            if len(tasks) != 1:
                 continue
+            task = tasks[0]
             longer = replace(task, frames=(*task.frames, group.frame))
             self._store.put_task(longer)
             self._store.assign((member.id, task.id) for member in group.members)
             members = {member.id for member in group.members}
-            self._unknown = [observation for observation in self._unknown if observation.id not in members]
+            self._forget(members)
             joined.append(Joined(task=longer, frame=group.frame, requests=len(members)))
         return joined
+
+    def proposed(self) -> list[ProposedTask]:
+        """New tasks among what the last look found: wordings that are no known job. Nothing is changed."""
+        return propose_tasks(self._strange, self._store.tasks(), seed=self._seed)
+
+    def found(self) -> list[ProposedTask]:
+        """Keeps the tasks that are proposed, and gives them their requests."""
+        new = self.proposed()
+        found_tasks(self._store, new)
+        self._forget({member for one in new for member in one.members})
+        self._strange = []
+        return new
+
+    def _forget(self, members: set[InferenceId]) -> None:
+        self._unknown = [observation for observation in self._unknown if observation.id not in members]
 
     def _read(self) -> None:
         """Adds the unrecognised requests that came since; rows written late by another process are found again."""
@@ -88,41 +110,25 @@ class Joiner:
         self._unknown = [*self._unknown, *observe(fresh)][-_REMEMBERED:]
         self._next = newest - _LATE
 
-    def _job_of(self, group: FrameGroup) -> Task | None:
-        """The only task that the group is a wording of; None where there is none, or more than one."""
+    def _jobs_of(self, group: FrameGroup) -> list[Task]:
+        """The tasks that the group may be a wording of."""
         mine = profile(group, seed=self._seed)
         found = []
         for task in self._store.tasks():
             known = self._profile_of(task)
             if known is not None and same_job(known, mine):
                 found.append(task)
-        return found[0] if len(found) == 1 else None
+        return found
 
     def _profile_of(self, task: Task) -> Profile | None:
         key = task.id, len(task.frames)
         if key not in self._profiles:
-            pairs = self._sample(task)
+            pairs = answered_pairs(self._store, task, most=_TASK_SAMPLE)
             if len(pairs) < MIN_NEW_INPUTS:
                 return None
             inputs, answers = zip(*pairs, strict=True)
             self._profiles[key] = Profile(inputs, answers, prompt_of(task.frames[-1]), seed=self._seed)
         return self._profiles[key]
-
-    def _sample(self, task: Task) -> Sequence[tuple[str, str]]:
-        """(input, answer) of the task's requests that a frontier model answered."""
-        pairs: list[tuple[str, str]] = []
-        answered = (
-            inference
-            for inference in self._store.scan(task_id=task.id)
-            if inference.answering_call is not None and inference.answering_call.model_version_id is None
-        )
-        for observation in observe(answered):
-            given = task.input_of(observation.request)
-            if given is not None:
-                pairs.append((given, observation.answer))
-            if len(pairs) >= _TASK_SAMPLE:
-                break
-        return pairs
 
 
 #: How much later than others an inference may reach the store.

@@ -198,6 +198,18 @@ tasks = Table(
     UniqueConstraint("name"),
 )
 
+# What people merged and split, until they undo it.
+task_edits = Table(
+    "task_edits",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    # The revision it made: the order of edits, whatever the clocks of those who made them.
+    Column("revision", BigInteger, nullable=False),
+    Column("edit", _JSON, nullable=False),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("revision"),
+)
+
 datasets = Table(
     "datasets",
     METADATA,

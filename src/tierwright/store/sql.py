@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 
 from tierwright.store.certificates import SqlCertificates
 from tierwright.store.deployments import SqlDeployments
+from tierwright.store.edits import SqlTaskEdits
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlExperiments, SqlModels
 from tierwright.store.expenses import SqlExpenses
 from tierwright.store.inferences import SqlInferences
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tierwright.core.certificate import Certificate
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
+    from tierwright.core.edit import TaskEdit
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
         EvaluationId,
         ExperimentId,
         InferenceId,
+        TaskEditId,
         TaskId,
     )
     from tierwright.core.incident import ArmTotals, Incident, JudgedAnswer, JudgedOutcome
@@ -68,6 +71,7 @@ class SqlStore:
         self._feedback = SqlFeedback(database)
         self._scores = SqlScores(database)
         self._tasks = SqlTasks(database)
+        self._edits = SqlTaskEdits(database)
         self._datasets = SqlDatasets(database)
         self._models = SqlModels(database)
         self._experiments = SqlExperiments(database)
@@ -201,6 +205,29 @@ class SqlStore:
     def remove_task(self, task_id: TaskId) -> None:
         """As `TaskStore.remove_task`."""
         self._tasks.remove_task(task_id)
+
+    def task_edits(self) -> list[TaskEdit]:
+        """As `TaskEditStore.task_edits`."""
+        return self._edits.task_edits()
+
+    def edit_tasks(
+        self,
+        *,
+        put: Sequence[Task],
+        remove: Sequence[TaskId] = (),
+        add: TaskEdit | None = None,
+        drop: TaskEditId | None = None,
+    ) -> None:
+        """As `TaskEditStore.edit_tasks`."""
+        self._edits.edit_tasks(put=put, remove=remove, add=add, drop=drop)
+
+    def move_inferences(self, task_id: TaskId, to: TaskId) -> int:
+        """As `TaskEditStore.move_inferences`."""
+        return self._edits.move_inferences(task_id, to)
+
+    def built_for(self, task_id: TaskId) -> list[str]:
+        """As `TaskEditStore.built_for`."""
+        return self._edits.built_for(task_id)
 
     def add_dataset(self, dataset: Dataset, examples: Sequence[Example], *, task: Task | None = None) -> None:
         """As `DatasetStore.add_dataset`."""

@@ -71,6 +71,15 @@ def keep_task(database: Database, connection: Connection, task: Task) -> None:
     connection.execute(statement.on_conflict_do_update(index_elements=[tasks.c.id], set_=replaced))
 
 
+def built_for(connection: Connection, task_id: TaskId) -> list[str]:
+    """What was made for a task, in words."""
+    return [
+        what
+        for table, what in _BUILT
+        if connection.execute(select(table.c.id).where(table.c.task_id == task_id).limit(1)).first()
+    ]
+
+
 class SqlTasks:
     """The `TaskStore` part of the store."""
 
@@ -102,9 +111,9 @@ class SqlTasks:
         """As `TaskStore.remove_task`; one that is not there is no error."""
         with self._database.write() as connection:
             next_revision(connection)
-            for table, what in _BUILT:
-                if connection.execute(select(table.c.id).where(table.c.task_id == task_id).limit(1)).first():
-                    raise Conflict(f"task {task_id} has {what}, which would lose their meaning; keep the task")
+            built = built_for(connection, task_id)
+            if built:
+                raise Conflict(f"task {task_id} has {built[0]}, which would lose their meaning; keep the task")
             connection.execute(update(inferences).where(inferences.c.task_id == task_id).values(task_id=None))
             connection.execute(delete(tasks).where(tasks.c.id == task_id))
 

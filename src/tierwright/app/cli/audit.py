@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tierwright.app.cli.audit_groups import groups_json, tell_groups
 from tierwright.app.cli.output import usd
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Action
@@ -56,6 +57,7 @@ def audit_json(report: TaskAudit) -> dict[str, Any]:
                 "uncounted_calls": report.left_out.uncounted_calls,
                 "estimated_calls": report.left_out.estimated_calls,
             },
+            "proposed_groups": groups_json(found),
             "tasks": [_task_json(task) for task in report.tasks],
         }
     )
@@ -86,6 +88,7 @@ def audit_table(console: Console, report: TaskAudit) -> None:
     if len(report.tasks) > _TOLD:
         console.print(f"{len(report.tasks) - _TOLD} more tasks: their reasons are in --json")
     _tell(console, "long tail", report.long_tail.advice)
+    tell_groups(console, found)
     _tell_totals(console, report)
 
 

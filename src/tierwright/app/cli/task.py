@@ -17,7 +17,9 @@ from tierwright.app.cli.output import (
     table,
     unwritable,
 )
+from tierwright.app.cli.task_edits import edits, merge, split, undo
 from tierwright.app.settings import MAX_SEED
+from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from tierwright.core.task import Task
 
 app = typer.Typer(no_args_is_help=True, help="The recurring jobs in the traffic.")
+for command in (merge, split, undo, edits):
+    app.command()(command)
 TaskArgument = Annotated[str, typer.Argument(metavar="TASK", help="Its name or id.")]
 
 
@@ -37,8 +41,12 @@ def audit(
         Path | None, typer.Option(help="Write a line `response_id<TAB>task_id` for every request; `-` for none.")
     ] = None,
     new: Annotated[
-        bool, typer.Option("--new", help="Only join new wordings to known tasks: quick, for every few minutes.")
+        bool,
+        typer.Option(
+            "--new", help="Only join new wordings to known tasks and propose new tasks: quick, for every few minutes."
+        ),
     ] = False,
+    found: Annotated[bool, typer.Option("--found", help="With --new: keep the new tasks that are proposed.")] = False,
     days: Annotated[int, typer.Option(help="With --new: days of traffic to look at.", min=1, max=36_500)] = 7,
     scores: Annotated[
         bool, typer.Option("--scores/--no-scores", help="Whether tasks are scored and advice is given, or only found.")
@@ -49,8 +57,10 @@ def audit(
 ) -> None:
     """Find the tasks in all captured traffic: volume, cost, scores, what to do about each, what it saves."""
     if new:
-        _join(config, days=days, seed=seed, as_json=as_json)
+        _join(config, days=days, seed=seed, found=found, as_json=as_json)
         return
+    if found:
+        raise InputError("--found is said with --new; a full audit keeps the tasks that it finds anyway")
     from tierwright.app.cli.audit import audit_json, audit_table  # noqa: PLC0415 - `--help` must not wait
     from tierwright.app.task_audit import task_audit  # noqa: PLC0415 - as above
 
@@ -113,23 +123,43 @@ def name(
     show(_task_json(found), as_json=as_json, text=lambda console: console.print(f"{found.id} is now {found.name}"))
 
 
-def _join(config: Path, *, days: int, seed: int, as_json: bool) -> None:
+def _join(config: Path, *, days: int, seed: int, found: bool, as_json: bool) -> None:
     """The quick look between two audits."""
     from datetime import timedelta  # noqa: PLC0415 - as above
 
     from tierwright.curation.joining import Joiner  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        joined = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed).look()
+        joiner = Joiner(parts.store, since=parts.clock() - timedelta(days=days), seed=seed)
+        joined = joiner.look()
+        proposed = joiner.found() if found else joiner.proposed()
 
     def tell(console: Console) -> None:
         for one in joined:
             console.print(f"a new wording joined {one.task.name}, recognised from {one.requests} requests")
         if not joined:
             console.print("no new wording of a known task")
+        for new in proposed:
+            done = "is kept" if found else "may be founded with --found, or by the next full audit"
+            console.print(
+                f"a new task, {new.task.name} ({new.task.contract.kind.value}), seen in {len(new.members):,} requests "
+                f"with {new.inputs:,} different inputs, {done}"
+            )
 
     document = [{"task": one.task.name, "frame": one.frame.id, "requests": one.requests} for one in joined]
-    show({"joined": document}, as_json=as_json, text=tell)
+    new_tasks = [
+        {
+            "id": one.task.id,
+            "name": one.task.name,
+            "contract": one.task.contract.kind.value,
+            "prompt_versions": len(one.task.frames),
+            "requests": len(one.members),
+            "inputs": one.inputs,
+            "founded": found,
+        }
+        for one in proposed
+    ]
+    show({"joined": document, "proposed": new_tasks}, as_json=as_json, text=tell)
 
 
 def _task_json(task: Task) -> dict[str, Any]:
@@ -141,6 +171,7 @@ def _task_json(task: Task) -> dict[str, Any]:
         "labels": contract.labels,
         "fields": [{"name": spec.name, "values": spec.values, "many": spec.many} for spec in contract.fields],
         "prompt_versions": len(task.frames),
+        "frames": [frame.id for frame in task.frames],
         "created_at": task.created_at,
     }
 

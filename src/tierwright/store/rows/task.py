@@ -1,12 +1,14 @@
-"""Tasks and feedback as rows."""
+"""Tasks, edits of tasks and feedback as rows."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from tierwright.core.contract import OutputContract
+from tierwright.core.edit import EditKind, Pin, TaskEdit
 from tierwright.core.feedback import Feedback
-from tierwright.core.ids import FeedbackId, FrameId, InferenceId, TaskId
+from tierwright.core.ids import FeedbackId, FrameId, InferenceId, TaskEditId, TaskId
 from tierwright.core.instants import to_us
 from tierwright.core.task import Frame, Task, Template
 from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
@@ -39,6 +41,33 @@ def task_of(row: Any) -> Task:
         frames=tuple(_frame(frame) for frame in from_json(row.frames, list[dict[str, Any]])),
         created_at=from_us(row.created_at_us),
         named_by_person=row.named_by_person,
+    )
+
+
+def edit_row(edit: TaskEdit, revision: int) -> dict[str, Any]:
+    """The row of `task_edits`."""
+    document = {
+        "created_at_us": to_us(edit.created_at),
+        "kind": edit.kind,
+        "task_id": edit.task_id,
+        "other_ids": edit.other_ids,
+        "before": [task_row(task) for task in edit.before],
+        "pins": [{"frame": pin.frame, "task_id": pin.task_id} for pin in edit.pins],
+    }
+    return {"id": edit.id, "revision": revision, "edit": to_json(document)}
+
+
+def edit_of(row: Any) -> TaskEdit:
+    """The edit in a row of `task_edits`."""
+    found = from_json(row.edit, dict[str, Any])
+    return TaskEdit(
+        id=TaskEditId(row.id),
+        created_at=from_us(found["created_at_us"]),
+        kind=EditKind(found["kind"]),
+        task_id=TaskId(found["task_id"]),
+        other_ids=tuple(map(TaskId, found["other_ids"])),
+        before=tuple(task_of(SimpleNamespace(**task)) for task in found["before"]),
+        pins=tuple(Pin(frame=_frame(pin["frame"]), task_id=TaskId(pin["task_id"])) for pin in found["pins"]),
     )
 
 

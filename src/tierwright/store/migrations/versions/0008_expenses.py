@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,83 @@
+"""Proposes new tasks between two audits, from wordings that are no known job.
+
+Owns the proposal and the founding that a person asks for. A proposal changes nothing: the next full audit, which sees
+all traffic at once, finds what is a task by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from tierwright.core.ids import TaskId, digest
+from tierwright.core.protocols import InferenceStore, TaskStore
+from tierwright.core.task import Task
+from tierwright.curation.contracts import infer_contract
+from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.naming import propose_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tierwright.core.ids import InferenceId
+    from tierwright.curation.frames import FrameGroup
+
+
+class FoundingStore(InferenceStore, TaskStore, Protocol):
+    """What founding writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedTask:
+    """A job that is no known task."""
+
+    #: As it would be kept.
+    task: Task
+    #: The requests it was seen in.
+    members: tuple[InferenceId, ...]
+    #: Different ones among them.
+    inputs: int
+
+
+def propose_tasks(groups: Sequence[FrameGroup], known: Sequence[Task], *, seed: int) -> list[ProposedTask]:
+    """One task for each job among wordings that are none of the known tasks, the most frequent first."""
+    jobs = sorted(join_jobs(groups, seed=seed), key=lambda job: -sum(len(group.members) for group in job))
+    contracts = [
+        infer_contract(
+            [given for group in job for given in group.inputs],
+            [member.answer for group in job for member in group.members],
+            "\n".join(prompt_of(group.frame) for group in job),
+        )
+        for job in jobs
+    ]
+    prompts = [prompt_of(job[-1].frame) for job in jobs]
+    names = propose_names(prompts, contracts, taken={task.name for task in known})
+    taken = {task.id for task in known}
+    return [
+        ProposedTask(
+            task=Task(
+                id=_free_id(job, taken),
+                name=name,
+                contract=contract,
+                frames=tuple(group.frame for group in job),
+                created_at=datetime.fromtimestamp(min(group.members[0].at for group in job), UTC),
+            ),
+            members=tuple(member.id for group in job for member in group.members),
+            inputs=len({given for group in job for given in group.inputs}),
+        )
+        for job, contract, name in zip(jobs, contracts, names, strict=True)
+    ]
+
+
+def found_tasks(store: FoundingStore, proposed: Sequence[ProposedTask]) -> None:
+    """Keeps the tasks and gives them their requests; gateways recognise them from now on."""
+    for one in proposed:
+        store.put_task(one.task)
+        store.assign((member, one.task.id) for member in one.members)
+
+
+def _free_id(job: Sequence[FrameGroup], taken: set[TaskId]) -> TaskId:
+    """The id an audit would give, unless a task that has left this wording has it."""
+    found = TaskId(f"task_{digest(job[0].frame.id)}")
+    return TaskId(f"task_{digest(job[0].frame.id, 'again')}") if found in taken else found
