@@ -31,10 +31,10 @@ _BEHAVIOUR = frozenset(
     kurz präzise freundlich du sie sind und höflich eres un una útil responde y en español breve amable siempre
     vous êtes tu es utile réponds répondez et de manière concise poli français sei prestativo prestativa você é um uma
     utile rispondi het een behulpzame je bent
-    du er et hjælpsom hjelpsom hjälpsam svar svara och og venligt vennlig vänligt på dansk norsk svenska altid
-    alltid är ett jesteś pomocnym asystentem odpowiadaj krótko i po polsku jsi užitečný stručně odpovídej sen ve
-    cevap ver olet avulias avustaja vastaa lyhyesti ты вы полезный помощник ассистент отвечай отвечайте кратко
-    вежливо и на русском أنت مساعد مفيد أجب بإيجاز ودقة دائما باللغة العربية""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+    du er et hjælpsom hjelpsom hjälpsam svar svara och og venligt vennlig vänligt på dansk norsk svenska altid alltid är
+    ett jesteś pomocnym asystentem odpowiadaj krótko i po polsku jsi užitečný stručně odpovídej sen ve cevap ver
+    olet avulias avustaja vastaa lyhyesti ты вы полезный помощник ассистент отвечай отвечайте
+    кратко вежливо и на русском أنت مساعد مفيد أجب بإيجاز ودقة دائما باللغة العربية""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 )
 #: Different words besides them from which a message says what the job is.
 _TELLING = 3
