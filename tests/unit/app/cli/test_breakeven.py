@@ -66,7 +66,7 @@ def run(folder: Path, *arguments: str) -> Any:
 
 
 def test_a_tasks_volume_and_price_are_measured(folder: Path) -> None:
-    """50 requests in 9 days and 9 minutes, projected to a month, recent days counting more; $0.015 on average, between 1 and 2 cents."""
+    """50 requests in 9 days, projected to a month; recent days count more; $0.015 on average, 1 to 2 cents."""
     found = run(folder, "--task", "card-intent")
     calls, price = found["assumptions"]["calls_per_month"], found["assumptions"]["api_usd_per_call"]
     assert found["task"] == "card-intent"
