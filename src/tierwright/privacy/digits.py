@@ -29,6 +29,9 @@ FORMS: Final = frozenset(
 )
 #: Digits of most cards.
 _CARD = 16
+#: Groups from which a run is a table rather than a few numbers: short ones are not looked for in it.
+_TABLE = 16
+_LONG_FORMS = frozenset(form for form in FORMS if sum(form) > 9)
 _MOST_GROUPS = max(map(len, FORMS))
 _GROUP = re.compile(rb"[0-9]+")
 #: What may stand between two groups of one number.
@@ -106,9 +109,10 @@ def _single_digits(run: list[Number]) -> Iterator[Number]:
 def _formed(run: list[Number]) -> Iterator[Number]:
     """Parts of a run that are grouped as a known kind of number, the longer ones at a place first."""
     sizes = tuple(len(group.digits) for group in run)
+    forms = FORMS if len(run) <= _TABLE else _LONG_FORMS
     for first in range(len(run)):
         for count in range(min(_MOST_GROUPS, len(run) - first), 1, -1):
-            if sizes[first : first + count] in FORMS and count < len(run):
+            if sizes[first : first + count] in forms and count < len(run):
                 yield _joined(run[first : first + count])
 
 

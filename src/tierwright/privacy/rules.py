@@ -100,18 +100,19 @@ def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) ->
         yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
     if settled:
         return
-    written = text[start:end]
     # A social security number's hyphens are as telling as a label.
     if sizes == (3, 2, 4) and digits[:3] not in {"000", "666"} and digits[0] != "9":
         yield Found(type="us_ssn", start=start, end=end, detector="us.ssn", validated=False)
-    if not is_date(written, sizes):
-        yield from _labelled(digits, start, end, labels)
+    yield from _labelled(text, number, labels)
 
 
-def _labelled(digits: str, start: int, end: int, labels: Labels) -> Iterator[Found]:
-    """A number that a label says is somebody's, whatever its checksum says."""
+def _labelled(text: str, number: Number, labels: Labels) -> Iterator[Found]:
+    """A number that a label says is somebody's, whatever its checksum says, if it is no date."""
+    digits, start, end, sizes = number
     for topic, kind_type in _LABELS:
         if labels.near(start, end, topic):
+            if is_date(text[start:end], sizes):
+                return
             kinds = [kind.name for kind in labelled(digits) if (kind.name in _HEALTH) == (topic is Topic.HEALTH)]
             known = bool(kinds) and topic in {Topic.HEALTH, Topic.PERSON}
             yield Found(type=kind_type, start=start, end=end, detector=kinds[0] if known else "label", validated=known)
@@ -144,11 +145,13 @@ def _phone(text: str, number: Number, labels: Labels) -> Iterator[Found]:
         known = _possible(f"+{digits.removeprefix('00')}")
         yield Found(type="phone", start=start, end=_extended(text, end), detector="e164", validated=known)
         return
-    written = text[number.start : end]
-    if is_date(written, sizes) or _AMOUNT.search(opening):
-        return
     alone = _PART_OF_MORE.search(opening) is None and _GOES_ON.match(text, end) is None
-    if _looks_like_phone(sizes, digits, opening, written, alone=alone) or labels.near(start, end, Topic.PHONE):
+    written = text[number.start : end]
+    if (
+        (_looks_like_phone(sizes, digits, opening, written, alone=alone) or labels.near(start, end, Topic.PHONE))
+        and not is_date(written, sizes)
+        and _AMOUNT.search(opening) is None
+    ):
         yield Found(type="phone", start=start, end=_extended(text, end), detector="form", validated=False)
 
 

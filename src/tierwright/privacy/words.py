@@ -110,6 +110,8 @@ class Labels:
         if self._places is None:
             self._places = list(_labels(self._text))
             self._starts = [place[0] for place in self._places]
+        if not self._places:
+            return False
         first = bisect_left(self._starts, start - _BEFORE)
         for at in range(first, len(self._places)):
             low, high, topics = self._places[at]
