@@ -81,8 +81,9 @@ def profile(group: FrameGroup, *, seed: int) -> Profile:
 
 
 def prompt_of(frame: Frame) -> str:
-    """The fixed text of a frame's requests."""
-    return "\n".join((*frame.system.literals, *frame.user.literals))
+    """The fixed text of a frame's requests, with the names of the tools that are offered."""
+    opening = () if frame.opening is None else frame.opening.literals
+    return "\n".join((*frame.system.literals, *opening, *frame.user.literals, *frame.tools))
 
 
 def same_job(one: Profile, other: Profile) -> bool:

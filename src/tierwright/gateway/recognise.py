@@ -31,15 +31,16 @@ class _Candidate(NamedTuple):
     system: tuple[str, str]
 
 
-#: Tools, response format and, for frames whose system template has no slots, the system text.
-_Shape = tuple[tuple[str, ...], str | None]
+#: The tools offered, sorted, the response format, and the tool whose result a request ends with.
+_Shape = tuple[tuple[str, ...], str | None, str | None]
 
 
 class TaskIndex:
     """Recognises the requests of the tasks it was built from.
 
     Of several frames that fit, the one with the longest fixed text wins, and one with a fixed system text before one
-    with slots in it; among equals the older task.
+    with slots in it; among equals the older task. A step of an agent is recognised by the tool whose result it ends
+    with; whether a specialist may answer is for others to say (`Task.is_servable`).
     """
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:
@@ -48,7 +49,7 @@ class TaskIndex:
         for task in sorted(tasks, key=lambda task: (task.created_at, task.id)):
             for frame in task.frames:
                 candidate = _Candidate(task, frame, _anchors(frame.user), _anchors(frame.system))
-                shape = (frame.tools, frame.response_format)
+                shape = (tuple(sorted(frame.tools)), frame.response_format, frame.after)
                 if frame.system.slots == 0:
                     fixed.setdefault((shape, frame.system.literals[0]), []).append(candidate)
                 else:
@@ -58,10 +59,10 @@ class TaskIndex:
 
     def recognise(self, request: ChatRequest) -> Recognised | None:
         """The task of a request with its input; None: it is of no known task."""
-        last = request.messages[-1]
-        if last.role != "user" or last.opaque:
+        after, last = request.after, request.messages[-1]
+        if after is None and (last.role != "user" or last.opaque):
             return None
-        shape = (request.tools, request.response_format)
+        shape = (request.toolset, request.response_format, after)
         system = request.system
         for candidates in (self._fixed.get((shape, system)), self._slotted.get(shape)):
             if candidates is not None:
@@ -93,4 +94,5 @@ def _anchors(template: Template) -> tuple[str, str]:
 
 def _fixed_text(candidate: _Candidate) -> int:
     frame = candidate.frame
-    return sum(map(len, frame.user.literals)) + sum(map(len, frame.system.literals))
+    templates = (frame.user, frame.system, *(() if frame.opening is None else (frame.opening,)))
+    return sum(len(piece) for template in templates for piece in template.literals)
