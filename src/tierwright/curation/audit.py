@@ -6,7 +6,7 @@ Owns the order of the steps and what is reported of each task; reads and writes 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,12 +17,12 @@ from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, is_closed, widen
-from tierwright.curation.frames import find_frames
-from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.contracts import is_closed, widen
+from tierwright.curation.jobs import prompt_of
 from tierwright.curation.naming import propose_names
 from tierwright.curation.observation import observe
 from tierwright.curation.recurrence import MIN_INPUTS
+from tierwright.curation.steps import contract_of, find_jobs, step_names, with_processes
 from tierwright.curation.task_traffic import SAMPLE, AuditPeriod, SampledRequest
 from tierwright.curation.traffic_table import TrafficTable
 
@@ -62,6 +62,8 @@ class Audit:
     long_tail: TaskTraffic
     #: The task of every inference looked at, in order of time; None: none.
     assignments: Mapping[InferenceId, TaskId | None]
+    #: Requests that no frame can be read from, by what is wrong; they are in no task unless they named it.
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def unassigned(self) -> int:
@@ -83,14 +85,15 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
     table = TrafficTable()
     before: dict[InferenceId, TaskId] = {}
     progress("reading the traffic")
-    observations = list(observe(_noting(store.scan(), table, before)))
+    left_out = Counter[str]()
+    observations = list(observe(_noting(store.scan(), table, before), left_out))
     if not table:
         raise NotEnoughData(
             "there is no traffic to audit: import a log with `tierwright traffic import FILE`, "
             "or send requests through `tierwright serve`"
         )
     progress("looking for recurring requests")
-    jobs = join_jobs(find_frames(observations, is_closed=is_closed, seed=seed), seed=seed)
+    jobs, processes = find_jobs(observations, is_closed=is_closed, seed=seed)
     if not jobs:
         raise NotEnoughData(
             f"no recurring task in {len(table)} requests: a task needs a prompt that is the same in at least "
@@ -98,7 +101,7 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
         )
     progress("describing the tasks")
     known = store.tasks()
-    tasks = _tasks(jobs, known, before)
+    tasks = with_processes(_tasks(jobs, processes, known, before), processes, known)
     assigned = {
         member.id: task.id for task, job in zip(tasks, jobs, strict=True) for group in job for member in group.members
     }
@@ -108,7 +111,7 @@ def audit(store: AuditStore, *, seed: int, progress: Callable[[str], None] = lam
     assignments = {inference_id: assigned.get(inference_id, named.get(inference_id)) for inference_id in table.row_of}
     _keep(store, tasks)
     store.assign(assignments.items())
-    return _report(tasks, jobs, table, assignments, seed=seed)
+    return _report(tasks, jobs, table, assignments, left_out, seed=seed)
 
 
 def _noting(
@@ -123,23 +126,23 @@ def _noting(
 
 
 def _tasks(
-    jobs: Sequence[Sequence[FrameGroup]], known: Sequence[Task], before: Mapping[InferenceId, TaskId]
+    jobs: Sequence[Sequence[FrameGroup]],
+    processes: Sequence[int | None],
+    known: Sequence[Task],
+    before: Mapping[InferenceId, TaskId],
 ) -> list[Task]:
     """One task per job; a job whose requests mostly belonged to a known task is that task again."""
     members = [_members(job) for job in jobs]
     prompts = [prompt_of(job[-1].frame) for job in jobs]
     contracts = [
-        infer_contract(
-            [given for _, given in found],
-            [observation.answer for observation, _ in found],
-            "\n".join(prompt_of(group.frame) for group in job),
-        )
+        contract_of(found, "\n".join(prompt_of(group.frame) for group in job))
         for job, found in zip(jobs, members, strict=True)
     ]
     by_id = {task.id: task for task in known}
     taken: set[TaskId] = set()
     tasks: list[Task] = []
-    for job, found, contract, name in zip(jobs, members, contracts, propose_names(prompts, contracts), strict=True):
+    names = step_names(jobs, processes, propose_names(prompts, contracts))
+    for job, found, contract, name in zip(jobs, members, contracts, names, strict=True):
         votes = Counter(before[observation.id] for observation, _ in found if observation.id in before)
         old = next((by_id[i] for i, _ in votes.most_common() if i in by_id and i not in taken), None)
         task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
@@ -201,6 +204,7 @@ def _report(
     jobs: Sequence[Sequence[FrameGroup]],
     table: TrafficTable,
     assignments: Mapping[InferenceId, TaskId | None],
+    left_out: Mapping[str, int],
     *,
     seed: int,
 ) -> Audit:
@@ -230,6 +234,7 @@ def _report(
         tasks=tuple(sorted(findings, key=lambda finding: (-finding.requests, finding.task.name))),
         long_tail=table.traffic(by_task[None], {}, ()),
         assignments=assignments,
+        left_out=left_out,
     )
 
 

@@ -41,6 +41,8 @@ _EQUAL, _ENOUGH = 0.9, 25
 _SAME_WORDING = 0.3
 #: Cosine from which they are one prompt with another value of a variable.
 _EQUAL_WORDING = 0.9
+#: Share of the tools offered, of all that two frames offer, that both must offer where both offer any.
+_SAME_TOOLS = 0.5
 #: Share of the answers of one that must be known to the other, of what its size lets expect.
 _SAME_SET = 0.8
 #: Agreement beyond chance with the other's answers, as a share of the agreement with one's own.
@@ -66,7 +68,11 @@ def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGrou
     parent = list(range(len(groups)))
     for one in range(len(groups)):
         for other in range(one):
-            if parent[one] != parent[other] and same_job(profiles[one], profiles[other]):
+            if (
+                parent[one] != parent[other]
+                and comparable(groups[one].frame, groups[other].frame)
+                and same_job(profiles[one], profiles[other])
+            ):
                 old, new = parent[one], parent[other]
                 parent = [new if root == old else root for root in parent]
     jobs: dict[int, list[FrameGroup]] = {}
@@ -84,6 +90,14 @@ def prompt_of(frame: Frame) -> str:
     """The fixed text of a frame's requests, with the names of the tools that are offered."""
     opening = () if frame.opening is None else frame.opening.literals
     return "\n".join((*frame.system.literals, *opening, *frame.user.literals, *frame.tools))
+
+
+def comparable(one: Frame, other: Frame) -> bool:
+    """Whether two frames may be wordings of one job: no step is another one, and an application knows its tools."""
+    if one.after != other.after:
+        return False
+    mine, others = set(one.tools), set(other.tools)
+    return not mine or not others or len(mine & others) >= _SAME_TOOLS * len(mine | others)
 
 
 def same_job(one: Profile, other: Profile) -> bool:

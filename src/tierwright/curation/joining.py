@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.curation.contracts import is_closed
-from tierwright.curation.frames import find_frames
-from tierwright.curation.jobs import Profile, profile, prompt_of, same_job
+from tierwright.curation.jobs import Profile, comparable, profile, prompt_of, same_job
 from tierwright.curation.observation import observe
+from tierwright.curation.steps import find_groups
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +62,9 @@ class Joiner:
         """Joins the wordings that are recognisable by now as known jobs, and assigns their requests."""
         self._read()
         joined: list[Joined] = []
-        for group in find_frames(self._unknown, is_closed=is_closed, seed=self._seed):
-            if len(set(group.inputs)) < MIN_NEW_INPUTS:
-                continue
-            task = self._job_of(group)
+        found = find_groups(self._unknown, is_closed=is_closed, seed=self._seed)
+        for group in found.groups:
+            task = self._job_of(group) if len(set(group.inputs)) >= MIN_NEW_INPUTS else None
             if task is None:
                 continue
             longer = replace(task, frames=(*task.frames, group.frame))
@@ -94,7 +93,7 @@ class Joiner:
         found = []
         for task in self._store.tasks():
             known = self._profile_of(task)
-            if known is not None and same_job(known, mine):
+            if known is not None and comparable(task.frames[-1], group.frame) and same_job(known, mine):
                 found.append(task)
         return found[0] if len(found) == 1 else None
 

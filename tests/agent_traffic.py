@@ -1,0 +1,311 @@
+"""Generated traffic of agents, chats and several applications behind one key, with the job of every request.
+
+Every conversation is played turn by turn, as an application would send it: each request holds all that was said before.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes import a_call, after, an_inference
+from tierwright.core.ids import InferenceId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tierwright.core.inference import Inference
+
+#: The key of requests that are of no job.
+LONG_TAIL = "long-tail"
+
+_THINGS = """kettle lamp jacket router keyboard tent bicycle mirror printer drill sofa blender camera watch shelf guitar
+helmet mattress radio monitor stroller vacuum chair toaster backpack heater fridge speaker ladder freezer""".split()
+_STATES = """broken late missing scratched noisy leaking wrong stained loose dented faulty bent cold wet torn unopened
+used mislabelled heavy slow""".split()
+_NAMES = "Ada Bo Cem Dana Eli Finn Gita Hugo Ines Jun Kim Lena Milo Nora Omar Pia Quin Rosa Sami Tove".split()
+_MODULES = "auth billing cache config export graph index login mailer parser queue report router search session".split()
+_TOPICS = """pensions tides orchids glaciers tariffs beekeeping compilers violins vaccines lichens bridges sourdough
+comets auctions reefs harvests turbines fonts marathons copyright""".split()
+_VERBS = "explain compare describe translate outline criticise defend imagine list rewrite".split()
+
+
+@dataclass
+class Traffic:
+    """Requests played so far, and what each is."""
+
+    rng: random.Random
+    inferences: list[Inference] = field(default_factory=list)
+    #: The job of each request.
+    key: dict[InferenceId, str] = field(default_factory=dict)
+    #: The process of each request that is a step of one.
+    process: dict[InferenceId, str] = field(default_factory=dict)
+    clock: float = 0.0
+
+    def ask(
+        self,
+        messages: list[dict[str, Any]],
+        said: dict[str, Any],
+        job: str,
+        *,
+        client: str,
+        process: str = "",
+        **more: Any,
+    ) -> None:
+        """One request and its answer, which is added to the messages."""
+        self.clock += self.rng.uniform(1, 90)
+        number = len(self.inferences)
+        identity = InferenceId(f"chatcmpl-{number:07d}")
+        reason = "tool_calls" if said.get("tool_calls") else "stop"
+        choice = {"index": 0, "message": {"role": "assistant", "content": None, **said}, "finish_reason": reason}
+        request = {"model": "gpt-4o", "messages": messages, **more}
+        response = {"id": identity, "object": "chat.completion", "model": "gpt-4o", "choices": [choice]}
+        at = after(self.clock)
+        self.inferences.append(
+            an_inference(
+                id=identity,
+                created_at=at,
+                client_id=client,
+                calls=(a_call(started_at=at),),
+                request=json.dumps(request).encode(),
+                response=json.dumps(response).encode(),
+                task_id=None,
+            )
+        )
+        self.key[identity] = job
+        if process:
+            self.process[identity] = process
+        messages.append({"role": "assistant", "content": None, **said})
+
+
+def traffic(seed: int, *, conversations: int = 60) -> Traffic:
+    """A mix of all the applications, so many conversations of each, in an order drawn anew."""
+    played = Traffic(random.Random(seed))
+    plays = [play for play in APPLICATIONS for _ in range(conversations)]
+    played.rng.shuffle(plays)
+    for number, play in enumerate(plays):
+        play(played, number / len(plays))
+    return played
+
+
+def one_application(play: Callable[[Traffic, float], None], seed: int, *, conversations: int = 60) -> Traffic:
+    """The traffic of one application."""
+    played = Traffic(random.Random(seed))
+    for number in range(conversations):
+        play(played, number / conversations)
+    return played
+
+
+_SUPPORT = (
+    "You are the support agent of Northwind Home. Look up the customer's order before you promise anything. Refund only "
+    "orders that were delivered less than thirty days ago. Search the help pages where the question is about use."
+)
+_SUPPORT_2 = (
+    "As Northwind Home's support agent, always look up the order of the customer before promising anything. Only refund "
+    "orders delivered within the last thirty days. For questions about use, search the help pages first. Be warm."
+)
+_SUPPORT_TOOLS = ("lookup_order", "refund_order", "search_help", "escalate")
+
+
+def support(to: Traffic, progress: float) -> None:
+    """A support agent with four tools, loops of one to six steps, and a new wording in the second half."""
+    rng = to.rng
+    thing, state, name = rng.choice(_THINGS), rng.choice(_STATES), rng.choice(_NAMES)
+    order = f"NW-{rng.randrange(10_000, 99_999)}"
+    asks = [
+        f"Hi, my {thing} from order {order} is {state}. {name}",
+        f"The {thing} you sent came {state}, order number {order}, what now?",
+        f"{order}: how do I clean the {thing}? it is {state}",
+    ]
+    messages = _opened(_SUPPORT if progress < 0.5 else _SUPPORT_2, rng.choice(asks))
+    agent = _Loop(to, messages, "support", "helpdesk", _SUPPORT_TOOLS)
+    agent.calls(("lookup_order", {"order_id": order}), {"order": order, "item": thing, "days": rng.randrange(60)})
+    for _ in range(rng.randrange(3)):
+        agent.calls(("search_help", {"query": f"{thing} {rng.choice(_STATES)}"}), f"{thing}: {_sentence(rng)}")
+    if rng.random() < 0.4:
+        agent.calls(
+            ("refund_order", {"order_id": order, "amount": rng.randrange(5, 400)}), {"refund": rng.randrange(10**6)}
+        )
+    elif rng.random() < 0.2:
+        agent.calls(("escalate", {"order_id": order, "note": _sentence(rng)}), {"ticket": rng.randrange(10**6)})
+    agent.says(f"Dear {name}, about the {thing}: {_sentence(rng)}")
+    if rng.random() < 0.3:
+        messages.append({"role": "user", "content": f"And what about my {rng.choice(_THINGS)}, {_sentence(rng)}?"})
+        agent.says(_sentence(rng))
+
+
+def coding(to: Traffic, _progress: float) -> None:
+    """A coding agent, whose steps may call several tools at once."""
+    rng = to.rng
+    module = rng.choice(_MODULES)
+    messages = _opened(
+        "You are a coding agent in a Python repository. Read before you edit, keep changes small, and run the tests "
+        "after every edit. Stop when they pass and sum up what was changed.",
+        f"{rng.choice(['Fix', 'Speed up', 'Simplify'])} the {module} module: {_sentence(rng)}",
+    )
+    agent = _Loop(to, messages, "coding", "ide", ("read_file", "edit_file", "run_tests", "list_dir"))
+    agent.calls(
+        ("list_dir", {"path": f"src/{module}"}), f"{module}.py\n{rng.choice(_MODULES)}.py {rng.randrange(10**5)}"
+    )
+    both = [("read_file", {"path": f"src/{module}/{other}.py"}) for other in rng.sample(_MODULES, rng.randrange(1, 3))]
+    agent.calls(*both, f"def {module}_{rng.randrange(10**4)}(): # {_sentence(rng)}")
+    for _ in range(rng.randrange(1, 3)):
+        agent.calls(("edit_file", {"path": f"src/{module}.py", "text": _sentence(rng)}), f"ok {rng.randrange(10**5)}")
+        agent.calls(
+            ("run_tests", {}), f"{rng.randrange(200)} passed, {rng.randrange(5)} failed in {rng.random():.2f} s"
+        )
+    agent.says(f"Changed {module}: {_sentence(rng)}")
+
+
+def gatekeeper(to: Traffic, _progress: float) -> None:
+    """An agent that only chooses: each answer calls one tool without arguments."""
+    rng = to.rng
+    urgent = rng.random() < 0.5
+    text = f"{'ALARM, stop everything' if urgent else 'whenever you have time'}: {rng.choice(_THINGS)} {_sentence(rng)}"
+    messages = _opened("Decide what happens to an incoming report of a machine: page the engineer or file it.", text)
+    loop = _Loop(to, messages, "gatekeeper", "plant", ("page_engineer", "file_report"))
+    loop.calls(("page_engineer" if urgent else "file_report", {}), None)
+
+
+def tutor(to: Traffic, _progress: float) -> None:
+    """A chat of several turns behind a fixed system message: one job, whatever the turn."""
+    rng = to.rng
+    topic = rng.choice(_TOPICS)
+    messages = _opened(
+        "You are a patient tutor for adult learners at the Riverside evening school. Answer in plain words and end "
+        "with a question that checks whether it was understood.",
+        f"Tell me about {topic}, {_sentence(rng)}",
+    )
+    for _ in range(rng.randrange(1, 6)):
+        to.ask(messages, {"content": _sentence(rng)}, "tutor", client="school")
+        more = rng.choice(["why is that?", "and then", "ok thanks", "I do not follow", "no, it was"])
+        messages.append({"role": "user", "content": f"{more} {_sentence(rng)}"})
+
+
+def manual(to: Traffic, _progress: float) -> None:
+    """A chat that answers from passages, which stand in every user message."""
+    rng = to.rng
+    messages: list[dict[str, Any]] = []
+    for turn in range(rng.randrange(1, 5)):
+        text = (
+            f"Context:\n{_sentence(rng)}\n{_sentence(rng)}\n\nAnswer from the context only, and say so if it is not "
+            f"there.\n\nQuestion: {rng.choice(_TOPICS)} {_sentence(rng)}?"
+        )
+        if not turn:
+            messages = _opened(
+                "You answer questions about the manuals of the Halden turbine works for technicians.", text
+            )
+        else:
+            messages.append({"role": "user", "content": text})
+        to.ask(messages, {"content": _sentence(rng)}, "manual", client="works")
+
+
+def letter(to: Traffic, _progress: float) -> None:
+    """A chat without a system message: the instructions open it, later turns are plain."""
+    rng = to.rng
+    messages = [
+        {
+            "role": "user",
+            "content": "You write letters for tenants of the Elm Street housing association. Write a polite letter of "
+            f"three paragraphs about the following.\nTenant: {rng.choice(_NAMES)}\nMatter: {_sentence(rng)}",
+        }
+    ]
+    for _ in range(rng.randrange(1, 4)):
+        to.ask(messages, {"content": _sentence(rng)}, "letter", client="housing")
+        messages.append({"role": "user", "content": f"{rng.choice(['Shorter', 'Firmer', 'Kinder'])}, {_sentence(rng)}"})
+
+
+def planner(to: Traffic, _progress: float) -> None:
+    """One of two applications behind one key, which differ in their tools alone."""
+    rng = to.rng
+    messages = _opened(
+        "You are a helpful assistant.", f"Plan {rng.choice(_TOPICS)} with {rng.choice(_NAMES)}, {_sentence(rng)}"
+    )
+    agent = _Loop(to, messages, "planner", "shared-key", ("find_slot", "book_room"))
+    agent.calls(("find_slot", {"who": rng.choice(_NAMES)}), {"slot": rng.randrange(10**6)})
+    if rng.random() < 0.6:
+        agent.calls(("book_room", {"slot": rng.randrange(10**6)}), f"room {rng.randrange(10**4)}")
+    agent.says(_sentence(rng))
+
+
+def analyst(to: Traffic, _progress: float) -> None:
+    """The other one."""
+    rng = to.rng
+    messages = _opened(
+        "You are a helpful assistant.", f"How many {rng.choice(_THINGS)}s in {rng.choice(_TOPICS)}, {_sentence(rng)}"
+    )
+    agent = _Loop(to, messages, "analyst", "shared-key", ("run_sql", "draw_chart"))
+    agent.calls(("run_sql", {"query": f"select {rng.choice(_MODULES)} from {rng.choice(_MODULES)}"}), f"{rng.random()}")
+    if rng.random() < 0.6:
+        agent.calls(("draw_chart", {"kind": rng.choice(["bar", "line"])}), f"chart {rng.randrange(10**6)}")
+    agent.says(_sentence(rng))
+
+
+def tail(to: Traffic, _progress: float) -> None:
+    """People who ask anything, in one turn or several: no job."""
+    rng = to.rng
+    messages = _opened("You are a helpful assistant.", f"{rng.choice(_VERBS)} {rng.choice(_TOPICS)} {_sentence(rng)}")
+    for _ in range(rng.randrange(1, 4)):
+        to.ask(messages, {"content": _sentence(rng)}, LONG_TAIL, client="portal")
+        messages.append({"role": "user", "content": f"{rng.choice(_VERBS)} {_sentence(rng)}"})
+
+
+APPLICATIONS = (support, coding, gatekeeper, tutor, manual, letter, planner, analyst, tail)
+
+
+class _Loop:
+    """An agent at work: every request is a step, told by the tool whose result it ends with."""
+
+    def __init__(
+        self, to: Traffic, messages: list[dict[str, Any]], name: str, client: str, tools: tuple[str, ...]
+    ) -> None:
+        self._to, self._messages, self._name, self._client = to, messages, name, client
+        self._tools = [{"type": "function", "function": {"name": tool, "parameters": {}}} for tool in tools]
+
+    def calls(self, *calls_and_result: Any) -> None:
+        """The answer calls tools, and the results are sent with the next request; None: there is no next one."""
+        *calls, result = calls_and_result
+        made = [
+            {
+                "id": f"call_{self._to.rng.randrange(10**12)}",
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(arguments)},
+            }
+            for name, arguments in calls
+        ]
+        self._ask({"tool_calls": made})
+        for call in made if result is not None else ():
+            text = result if isinstance(result, str) else json.dumps(result)
+            self._messages.append({"role": "tool", "tool_call_id": call["id"], "content": text})
+
+    def says(self, text: str) -> None:
+        """The answer is a text."""
+        self._ask({"content": text})
+
+    def _ask(self, said: dict[str, Any]) -> None:
+        last = self._messages[-1]
+        step = "user"
+        if last["role"] == "tool":
+            named = {call["id"]: call["function"]["name"] for m in self._messages for call in m.get("tool_calls") or ()}
+            step = named[last["tool_call_id"]]
+        alone = self._name if self._name == "gatekeeper" else f"{self._name}:{step}"
+        self._to.ask(
+            self._messages,
+            said,
+            alone,
+            client=self._client,
+            process="" if self._name == "gatekeeper" else self._name,
+            tools=self._to.rng.sample(self._tools, len(self._tools)),
+        )
+
+
+def _opened(system: str, text: str) -> list[dict[str, Any]]:
+    return [{"role": "system", "content": system}, {"role": "user", "content": text}]
+
+
+def _sentence(rng: random.Random) -> str:
+    """Words in an order that hardly comes twice."""
+    words = _THINGS + _STATES + _MODULES + _TOPICS
+    return " ".join(rng.choice(words) for _ in range(rng.randrange(5, 14)))
