@@ -1,13 +1,14 @@
 """How well the audit finds the steps of agents, chats, and applications behind one key, in generated traffic.
 
-    python benchmarks/discovery_agents.py [--seeds 101 102 103] [--conversations 60] [--json]
+    python -m benchmarks.discovery_agents [--seeds 101 102 103] [--conversations 60] [--json]
 
 Nine applications are played turn by turn: three agents with tools (support, coding, a choice without arguments), three
 chats, two agents behind one key that differ in their tools alone, and people who ask anything. For every seed it prints
 the adjusted Rand index (Hubert and Arabie 1985), homogeneity and completeness (Rosenberg and Hirschberg 2007) of the
 assignments against the generator's key, the same index for the processes of the requests that are steps of one, the
 requests of no job that were assigned, and, of the gateway's recognition of the same requests after the audit, how many
-it puts where the audit did and the microseconds it takes. Requests of no task are one cluster on both sides.
+it puts where the audit did and the microseconds it takes. Then the same for a log of twice the length of which every
+other request, drawn at random, was lost. Requests of no task are one cluster on both sides.
 """
 
 from __future__ import annotations
@@ -16,28 +17,26 @@ import argparse
 import json
 import os
 import platform
-import sys
+import random
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import adjusted_rand_score, completeness_score, homogeneity_score
+from tests.agent_traffic import LONG_TAIL, traffic
 
 from tierwright.core.chat import decode_request
 from tierwright.curation.audit import audit
 from tierwright.gateway.recognise import TaskIndex
 from tierwright.store.connection import open_store
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.agent_traffic import LONG_TAIL, traffic
-
-
-def measure(seed: int, conversations: int) -> dict[str, Any]:
-    """One audit of one log."""
+def measure(seed: int, conversations: int, share: float = 1.0) -> dict[str, Any]:
+    """One audit of one log, or of a random share of its requests."""
     played = traffic(seed, conversations=conversations)
+    draw = random.Random(seed)
+    played.inferences = [one for one in played.inferences if draw.random() < share]
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{folder}/bench.db")
         store.append(played.inferences)
@@ -87,14 +86,17 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, default=60)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    rows = {seed: measure(seed, given.conversations) for seed in given.seeds}
+    rows: dict[str, dict[str, Any]] = {}
+    for seed in given.seeds:
+        rows[f"seed {seed}"] = measure(seed, given.conversations)
+        rows[f"seed {seed}, every other request lost"] = measure(seed, 2 * given.conversations, 0.5)
     if given.json:
         print(json.dumps(rows, indent=2))
         return
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; one run for each seed")
-    for seed, row in rows.items():
+    for name, row in rows.items():
         print(
-            f"seed {seed} n={row['requests']:,} jobs={row['jobs']} tasks={row['tasks']} "
+            f"{name}: n={row['requests']:,} jobs={row['jobs']} tasks={row['tasks']} "
             f"ARI={row['adjusted_rand_index']:.4f} homogeneity={row['homogeneity']:.4f} "
             f"completeness={row['completeness']:.4f} processes={row['processes']} "
             f"their ARI={row['process_adjusted_rand_index']:.4f} long tail assigned={row['long_tail_assigned']} "

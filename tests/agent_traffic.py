@@ -22,14 +22,37 @@ if TYPE_CHECKING:
 LONG_TAIL = "long-tail"
 
 _THINGS = """kettle lamp jacket router keyboard tent bicycle mirror printer drill sofa blender camera watch shelf guitar
-helmet mattress radio monitor stroller vacuum chair toaster backpack heater fridge speaker ladder freezer""".split()
-_STATES = """broken late missing scratched noisy leaking wrong stained loose dented faulty bent cold wet torn unopened
-used mislabelled heavy slow""".split()
-_NAMES = "Ada Bo Cem Dana Eli Finn Gita Hugo Ines Jun Kim Lena Milo Nora Omar Pia Quin Rosa Sami Tove".split()
-_MODULES = "auth billing cache config export graph index login mailer parser queue report router search session".split()
-_TOPICS = """pensions tides orchids glaciers tariffs beekeeping compilers violins vaccines lichens bridges sourdough
-comets auctions reefs harvests turbines fonts marathons copyright""".split()
-_VERBS = "explain compare describe translate outline criticise defend imagine list rewrite".split()
+helmet mattress radio monitor stroller vacuum chair toaster backpack heater fridge speaker ladder freezer""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_STATES = """broken late missing scratched noisy leaking wrong stained loose dented faulty bent cold wet torn unopened used
+mislabelled heavy slow""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_NAMES = """Ada Bo Cem Dana Eli Finn Gita Hugo Ines Jun Kim Lena Milo Nora Omar Pia Quin Rosa Sami Tove""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_MODULES = (
+    """auth billing cache config export graph index login mailer parser queue report router search session""".split()
+)  # noqa: SIM905 - words on lines of their own are harder to read
+_VERBS = """explain compare describe translate outline criticise defend imagine list rewrite""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+#: What everybody says.
+_COMMON = (
+    """the a of and to in it that is was for on with as this not are but from have they or one had by all""".split()
+)  # noqa: SIM905 - words on lines of their own are harder to read
+#: What the people of one application talk about.
+_SHOP = """delivery parcel courier refund invoice warranty voucher doorstep replacement kettle lamp jacket drill sofa
+blender""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_CODE = """function loop cache exception import type argument branch commit module test assertion mock index buffer thread
+socket parser token stack queue lock timeout retry schema migration patch lint coverage""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_PLANT = """pump valve bearing gauge pressure conveyor motor coolant vibration sensor belt furnace compressor gasket leak
+pipe shaft grease voltage fuse""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_SCHOOL = """pensions tides orchids glaciers tariffs beekeeping violins vaccines lichens sourdough comets auctions reefs
+harvests fonts marathons copyright grammar verbs fractions percentages photosynthesis parliament""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_WORKS = """rotor stator blade nacelle gearbox yaw torque flange bolt lubricant interval inspection clearance alignment
+coupling generator brake pitch foundation bearing""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_HOUSING = """mould heating rent deposit neighbour noise balcony lift key boiler stairwell damp window radiator plumber
+ceiling cellar garden bicycle parking""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_CALENDAR = """Monday Tuesday workshop offsite interview lunch review standup projector Thursday catering agenda guests floor
+budget kickoff training""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_FIGURES = """revenue churn region quarter margin orders customers segment cohort median forecast stock returns basket
+discount channel""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_ANYTHING = """dragon sonnet recipe Jupiter haiku chess Napoleon tango cinnamon algebra volcano jazz robot poem origami Vikings
+whale opera desert bonsai ninja meteor lantern pirate""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 
 
 @dataclass
@@ -99,12 +122,12 @@ def one_application(play: Callable[[Traffic, float], None], seed: int, *, conver
 
 
 _SUPPORT = (
-    "You are the support agent of Northwind Home. Look up the customer's order before you promise anything. Refund only "
-    "orders that were delivered less than thirty days ago. Search the help pages where the question is about use."
+    "You are the support agent of Northwind Home. Look up the customer's order before you promise anything. Refund "
+    "only orders that were delivered less than thirty days ago. Search the help pages where the question is about use."
 )
 _SUPPORT_2 = (
-    "As Northwind Home's support agent, always look up the order of the customer before promising anything. Only refund "
-    "orders delivered within the last thirty days. For questions about use, search the help pages first. Be warm."
+    "As Northwind Home's support agent, always look up the order of the customer before promising anything. Only "
+    "refund orders delivered within the last thirty days. For questions about use, search the help pages first. Be warm."
 )
 _SUPPORT_TOOLS = ("lookup_order", "refund_order", "search_help", "escalate")
 
@@ -123,17 +146,17 @@ def support(to: Traffic, progress: float) -> None:
     agent = _Loop(to, messages, "support", "helpdesk", _SUPPORT_TOOLS)
     agent.calls(("lookup_order", {"order_id": order}), {"order": order, "item": thing, "days": rng.randrange(60)})
     for _ in range(rng.randrange(3)):
-        agent.calls(("search_help", {"query": f"{thing} {rng.choice(_STATES)}"}), f"{thing}: {_sentence(rng)}")
+        agent.calls(("search_help", {"query": f"{thing} {rng.choice(_STATES)}"}), f"{thing}: {_say(rng, _SHOP)}")
     if rng.random() < 0.4:
         agent.calls(
             ("refund_order", {"order_id": order, "amount": rng.randrange(5, 400)}), {"refund": rng.randrange(10**6)}
         )
     elif rng.random() < 0.2:
-        agent.calls(("escalate", {"order_id": order, "note": _sentence(rng)}), {"ticket": rng.randrange(10**6)})
-    agent.says(f"Dear {name}, about the {thing}: {_sentence(rng)}")
+        agent.calls(("escalate", {"order_id": order, "note": _say(rng, _SHOP)}), {"ticket": rng.randrange(10**6)})
+    agent.says(f"Dear {name}, about the {thing}: {_say(rng, _SHOP)}")
     if rng.random() < 0.3:
-        messages.append({"role": "user", "content": f"And what about my {rng.choice(_THINGS)}, {_sentence(rng)}?"})
-        agent.says(_sentence(rng))
+        messages.append({"role": "user", "content": f"And what about my {rng.choice(_THINGS)}, {_say(rng, _SHOP)}?"})
+        agent.says(_say(rng, _SHOP))
 
 
 def coding(to: Traffic, _progress: float) -> None:
@@ -143,27 +166,29 @@ def coding(to: Traffic, _progress: float) -> None:
     messages = _opened(
         "You are a coding agent in a Python repository. Read before you edit, keep changes small, and run the tests "
         "after every edit. Stop when they pass and sum up what was changed.",
-        f"{rng.choice(['Fix', 'Speed up', 'Simplify'])} the {module} module: {_sentence(rng)}",
+        f"{rng.choice(['Fix', 'Speed up', 'Simplify'])} the {module} module: {_say(rng, _CODE)}",
     )
     agent = _Loop(to, messages, "coding", "ide", ("read_file", "edit_file", "run_tests", "list_dir"))
     agent.calls(
         ("list_dir", {"path": f"src/{module}"}), f"{module}.py\n{rng.choice(_MODULES)}.py {rng.randrange(10**5)}"
     )
     both = [("read_file", {"path": f"src/{module}/{other}.py"}) for other in rng.sample(_MODULES, rng.randrange(1, 3))]
-    agent.calls(*both, f"def {module}_{rng.randrange(10**4)}(): # {_sentence(rng)}")
+    agent.calls(*both, f"def {module}_{rng.randrange(10**4)}(): # {_say(rng, _CODE)}")
     for _ in range(rng.randrange(1, 3)):
-        agent.calls(("edit_file", {"path": f"src/{module}.py", "text": _sentence(rng)}), f"ok {rng.randrange(10**5)}")
+        agent.calls(("edit_file", {"path": f"src/{module}.py", "text": _say(rng, _CODE)}), f"ok {rng.randrange(10**5)}")
         agent.calls(
             ("run_tests", {}), f"{rng.randrange(200)} passed, {rng.randrange(5)} failed in {rng.random():.2f} s"
         )
-    agent.says(f"Changed {module}: {_sentence(rng)}")
+    agent.says(f"Changed {module}: {_say(rng, _CODE)}")
 
 
 def gatekeeper(to: Traffic, _progress: float) -> None:
     """An agent that only chooses: each answer calls one tool without arguments."""
     rng = to.rng
     urgent = rng.random() < 0.5
-    text = f"{'ALARM, stop everything' if urgent else 'whenever you have time'}: {rng.choice(_THINGS)} {_sentence(rng)}"
+    sign = rng.choice(["smoke", "fire", "alarm"] if urgent else ["dust", "paint", "squeak"])
+    words = [*_say(rng, _PLANT).split(), sign]
+    text = " ".join(rng.sample(words, len(words)))
     messages = _opened("Decide what happens to an incoming report of a machine: page the engineer or file it.", text)
     loop = _Loop(to, messages, "gatekeeper", "plant", ("page_engineer", "file_report"))
     loop.calls(("page_engineer" if urgent else "file_report", {}), None)
@@ -172,16 +197,16 @@ def gatekeeper(to: Traffic, _progress: float) -> None:
 def tutor(to: Traffic, _progress: float) -> None:
     """A chat of several turns behind a fixed system message: one job, whatever the turn."""
     rng = to.rng
-    topic = rng.choice(_TOPICS)
+    topic = rng.choice(_SCHOOL)
     messages = _opened(
         "You are a patient tutor for adult learners at the Riverside evening school. Answer in plain words and end "
         "with a question that checks whether it was understood.",
-        f"Tell me about {topic}, {_sentence(rng)}",
+        f"Tell me about {topic}, {_say(rng, _SCHOOL)}",
     )
     for _ in range(rng.randrange(1, 6)):
-        to.ask(messages, {"content": _sentence(rng)}, "tutor", client="school")
+        to.ask(messages, {"content": _say(rng, _SCHOOL)}, "tutor", client="school")
         more = rng.choice(["why is that?", "and then", "ok thanks", "I do not follow", "no, it was"])
-        messages.append({"role": "user", "content": f"{more} {_sentence(rng)}"})
+        messages.append({"role": "user", "content": f"{more} {_say(rng, _SCHOOL)}"})
 
 
 def manual(to: Traffic, _progress: float) -> None:
@@ -190,8 +215,8 @@ def manual(to: Traffic, _progress: float) -> None:
     messages: list[dict[str, Any]] = []
     for turn in range(rng.randrange(1, 5)):
         text = (
-            f"Context:\n{_sentence(rng)}\n{_sentence(rng)}\n\nAnswer from the context only, and say so if it is not "
-            f"there.\n\nQuestion: {rng.choice(_TOPICS)} {_sentence(rng)}?"
+            f"Context:\n{_say(rng, _WORKS)}\n{_say(rng, _WORKS)}\n\nAnswer from the context only, and say so if it is not "
+            f"there.\n\nQuestion: {rng.choice(_WORKS)} {_say(rng, _WORKS)}?"
         )
         if not turn:
             messages = _opened(
@@ -199,7 +224,7 @@ def manual(to: Traffic, _progress: float) -> None:
             )
         else:
             messages.append({"role": "user", "content": text})
-        to.ask(messages, {"content": _sentence(rng)}, "manual", client="works")
+        to.ask(messages, {"content": _say(rng, _WORKS)}, "manual", client="works")
 
 
 def letter(to: Traffic, _progress: float) -> None:
@@ -209,47 +234,53 @@ def letter(to: Traffic, _progress: float) -> None:
         {
             "role": "user",
             "content": "You write letters for tenants of the Elm Street housing association. Write a polite letter of "
-            f"three paragraphs about the following.\nTenant: {rng.choice(_NAMES)}\nMatter: {_sentence(rng)}",
+            f"three paragraphs about the following.\nTenant: {rng.choice(_NAMES)}\nMatter: {_say(rng, _HOUSING)}",
         }
     ]
     for _ in range(rng.randrange(1, 4)):
-        to.ask(messages, {"content": _sentence(rng)}, "letter", client="housing")
-        messages.append({"role": "user", "content": f"{rng.choice(['Shorter', 'Firmer', 'Kinder'])}, {_sentence(rng)}"})
+        to.ask(messages, {"content": _say(rng, _HOUSING)}, "letter", client="housing")
+        messages.append(
+            {"role": "user", "content": f"{rng.choice(['Shorter', 'Firmer', 'Kinder'])}, {_say(rng, _HOUSING)}"}
+        )
 
 
 def planner(to: Traffic, _progress: float) -> None:
     """One of two applications behind one key, which differ in their tools alone."""
     rng = to.rng
     messages = _opened(
-        "You are a helpful assistant.", f"Plan {rng.choice(_TOPICS)} with {rng.choice(_NAMES)}, {_sentence(rng)}"
+        "You are a helpful assistant.",
+        f"Plan {rng.choice(_CALENDAR)} with {rng.choice(_NAMES)}, {_say(rng, _CALENDAR)}",
     )
     agent = _Loop(to, messages, "planner", "shared-key", ("find_slot", "book_room"))
     agent.calls(("find_slot", {"who": rng.choice(_NAMES)}), {"slot": rng.randrange(10**6)})
     if rng.random() < 0.6:
         agent.calls(("book_room", {"slot": rng.randrange(10**6)}), f"room {rng.randrange(10**4)}")
-    agent.says(_sentence(rng))
+    agent.says(_say(rng, _CALENDAR))
 
 
 def analyst(to: Traffic, _progress: float) -> None:
     """The other one."""
     rng = to.rng
     messages = _opened(
-        "You are a helpful assistant.", f"How many {rng.choice(_THINGS)}s in {rng.choice(_TOPICS)}, {_sentence(rng)}"
+        "You are a helpful assistant.",
+        f"How many {rng.choice(_THINGS)}s in {rng.choice(_FIGURES)}, {_say(rng, _FIGURES)}",
     )
     agent = _Loop(to, messages, "analyst", "shared-key", ("run_sql", "draw_chart"))
     agent.calls(("run_sql", {"query": f"select {rng.choice(_MODULES)} from {rng.choice(_MODULES)}"}), f"{rng.random()}")
     if rng.random() < 0.6:
         agent.calls(("draw_chart", {"kind": rng.choice(["bar", "line"])}), f"chart {rng.randrange(10**6)}")
-    agent.says(_sentence(rng))
+    agent.says(_say(rng, _FIGURES))
 
 
 def tail(to: Traffic, _progress: float) -> None:
     """People who ask anything, in one turn or several: no job."""
     rng = to.rng
-    messages = _opened("You are a helpful assistant.", f"{rng.choice(_VERBS)} {rng.choice(_TOPICS)} {_sentence(rng)}")
+    messages = _opened(
+        "You are a helpful assistant.", f"{rng.choice(_VERBS)} {rng.choice(_ANYTHING)} {_say(rng, _ANYTHING)}"
+    )
     for _ in range(rng.randrange(1, 4)):
-        to.ask(messages, {"content": _sentence(rng)}, LONG_TAIL, client="portal")
-        messages.append({"role": "user", "content": f"{rng.choice(_VERBS)} {_sentence(rng)}"})
+        to.ask(messages, {"content": _say(rng, _ANYTHING)}, LONG_TAIL, client="portal")
+        messages.append({"role": "user", "content": f"{rng.choice(_VERBS)} {_say(rng, _ANYTHING)}"})
 
 
 APPLICATIONS = (support, coding, gatekeeper, tutor, manual, letter, planner, analyst, tail)
@@ -305,7 +336,6 @@ def _opened(system: str, text: str) -> list[dict[str, Any]]:
     return [{"role": "system", "content": system}, {"role": "user", "content": text}]
 
 
-def _sentence(rng: random.Random) -> str:
-    """Words in an order that hardly comes twice."""
-    words = _THINGS + _STATES + _MODULES + _TOPICS
-    return " ".join(rng.choice(words) for _ in range(rng.randrange(5, 14)))
+def _say(rng: random.Random, pool: list[str]) -> str:
+    """Words of an application in an order that hardly comes twice."""
+    return " ".join(rng.choice(pool if rng.random() < 0.6 else _COMMON) for _ in range(rng.randrange(8, 20)))

@@ -46,7 +46,7 @@ _Household = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 class Groups:
     """Frames with their requests."""
 
-    #: Of requests that begin something, and of the steps of agents.
+    #: Of requests that begin something, and of the steps of agents, these with however few inputs.
     groups: tuple[FrameGroup, ...]
     #: Of later turns, each with the frame of the turns that they go on from.
     turns: tuple[tuple[FrameGroup, FrameId], ...]
@@ -106,7 +106,8 @@ def find_jobs(observations: Iterable[Observation], *, is_closed: IsClosed, seed:
     for group in found.groups:
         if group.frame.after is not None:
             by_step[houses.root(_household(group.frame)), group.frame.after].append(group)
-    jobs += by_step.values()
+    # A step that both wordings of a prompt lead to is seen with the inputs of both.
+    jobs += (step for step in by_step.values() if len({given for g in step for given in g.inputs}) >= MIN_INPUTS)
     jobs = [sorted(job, key=lambda group: (group.members[0].at, group.frame.id)) for job in jobs]
     return Jobs(jobs, _processes(jobs, houses, found.parents))
 
@@ -225,14 +226,14 @@ class _Places:
         ]
 
     def groups(self) -> tuple[list[FrameGroup], list[tuple[FrameGroup, FrameId]]]:
-        """The steps that were seen with enough inputs, and the later turns with the frame they go on from."""
+        """The steps, with however few inputs, and the later turns with the frame they go on from."""
         steps: list[FrameGroup] = []
         turns: list[tuple[FrameGroup, FrameId]] = []
         for frame, root in self._made.values():
             group = group_of(frame, self._members[frame.id])
             if frame.after is None:
                 turns.append((group, root))
-            elif len(set(group.inputs)) >= MIN_INPUTS:
+            else:
                 steps.append(group)
         return steps, turns
 
