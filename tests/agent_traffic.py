@@ -21,38 +21,78 @@ if TYPE_CHECKING:
 #: The key of requests that are of no job.
 LONG_TAIL = "long-tail"
 
-_THINGS = """kettle lamp jacket router keyboard tent bicycle mirror printer drill sofa blender camera watch shelf guitar
-helmet mattress radio monitor stroller vacuum chair toaster backpack heater fridge speaker ladder freezer""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_STATES = """broken late missing scratched noisy leaking wrong stained loose dented faulty bent cold wet torn unopened used
-mislabelled heavy slow""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_THINGS = """kettle lamp jacket router keyboard tent bicycle mirror printer drill sofa blender camera watch shelf
+guitar helmet mattress radio monitor stroller vacuum chair toaster backpack heater fridge speaker ladder
+freezer""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_STATES = """broken late missing scratched noisy leaking wrong stained loose dented faulty bent cold wet torn
+unopened used mislabelled heavy slow""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 _NAMES = """Ada Bo Cem Dana Eli Finn Gita Hugo Ines Jun Kim Lena Milo Nora Omar Pia Quin Rosa Sami Tove""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_MODULES = (
-    """auth billing cache config export graph index login mailer parser queue report router search session""".split()
-)  # noqa: SIM905 - words on lines of their own are harder to read
+_MODULES = [
+    "auth",
+    "billing",
+    "cache",
+    "config",
+    "export",
+    "graph",
+    "index",
+    "login",
+    "mailer",
+    "parser",
+    "queue",
+    "report",
+    "router",
+    "search",
+    "session",
+]
 _VERBS = """explain compare describe translate outline criticise defend imagine list rewrite""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 #: What everybody says.
-_COMMON = (
-    """the a of and to in it that is was for on with as this not are but from have they or one had by all""".split()
-)  # noqa: SIM905 - words on lines of their own are harder to read
+_COMMON = [
+    "the",
+    "a",
+    "of",
+    "and",
+    "to",
+    "in",
+    "it",
+    "that",
+    "is",
+    "was",
+    "for",
+    "on",
+    "with",
+    "as",
+    "this",
+    "not",
+    "are",
+    "but",
+    "from",
+    "have",
+    "they",
+    "or",
+    "one",
+    "had",
+    "by",
+    "all",
+]
 #: What the people of one application talk about.
-_SHOP = """delivery parcel courier refund invoice warranty voucher doorstep replacement kettle lamp jacket drill sofa
-blender""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_CODE = """function loop cache exception import type argument branch commit module test assertion mock index buffer thread
-socket parser token stack queue lock timeout retry schema migration patch lint coverage""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_PLANT = """pump valve bearing gauge pressure conveyor motor coolant vibration sensor belt furnace compressor gasket leak
-pipe shaft grease voltage fuse""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_SCHOOL = """pensions tides orchids glaciers tariffs beekeeping violins vaccines lichens sourdough comets auctions reefs
-harvests fonts marathons copyright grammar verbs fractions percentages photosynthesis parliament""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_WORKS = """rotor stator blade nacelle gearbox yaw torque flange bolt lubricant interval inspection clearance alignment
-coupling generator brake pitch foundation bearing""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_HOUSING = """mould heating rent deposit neighbour noise balcony lift key boiler stairwell damp window radiator plumber
-ceiling cellar garden bicycle parking""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_CALENDAR = """Monday Tuesday workshop offsite interview lunch review standup projector Thursday catering agenda guests floor
-budget kickoff training""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_SHOP = """delivery parcel courier refund invoice warranty voucher doorstep replacement kettle lamp jacket drill
+sofa blender""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_CODE = """function loop cache exception import type argument branch commit module test assertion mock index buffer
+thread socket parser token stack queue lock timeout retry schema migration patch lint coverage""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_PLANT = """pump valve bearing gauge pressure conveyor motor coolant vibration sensor belt furnace compressor gasket
+leak pipe shaft grease voltage fuse""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_SCHOOL = """pensions tides orchids glaciers tariffs beekeeping violins vaccines lichens sourdough comets auctions
+reefs harvests fonts marathons copyright grammar verbs fractions percentages photosynthesis parliament""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_WORKS = """rotor stator blade nacelle gearbox yaw torque flange bolt lubricant interval inspection clearance
+alignment coupling generator brake pitch foundation bearing""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_HOUSING = """mould heating rent deposit neighbour noise balcony lift key boiler stairwell damp window radiator
+plumber ceiling cellar garden bicycle parking""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_CALENDAR = """Monday Tuesday workshop offsite interview lunch review standup projector Thursday catering agenda guests
+floor budget kickoff training""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 _FIGURES = """revenue churn region quarter margin orders customers segment cohort median forecast stock returns basket
 discount channel""".split()  # noqa: SIM905 - words on lines of their own are harder to read
-_ANYTHING = """dragon sonnet recipe Jupiter haiku chess Napoleon tango cinnamon algebra volcano jazz robot poem origami Vikings
-whale opera desert bonsai ninja meteor lantern pirate""".split()  # noqa: SIM905 - words on lines of their own are harder to read
+_ANYTHING = """dragon sonnet recipe Jupiter haiku chess Napoleon tango cinnamon algebra volcano jazz robot poem origami
+Vikings whale opera desert bonsai ninja meteor lantern pirate""".split()  # noqa: SIM905 - words on lines of their own are harder to read
 
 
 @dataclass
@@ -127,7 +167,7 @@ _SUPPORT = (
 )
 _SUPPORT_2 = (
     "As Northwind Home's support agent, always look up the order of the customer before promising anything. Only "
-    "refund orders delivered within the last thirty days. For questions about use, search the help pages first. Be warm."
+    "refund orders delivered within the last thirty days. For questions about use, search the help pages first."
 )
 _SUPPORT_TOOLS = ("lookup_order", "refund_order", "search_help", "escalate")
 
@@ -215,8 +255,8 @@ def manual(to: Traffic, _progress: float) -> None:
     messages: list[dict[str, Any]] = []
     for turn in range(rng.randrange(1, 5)):
         text = (
-            f"Context:\n{_say(rng, _WORKS)}\n{_say(rng, _WORKS)}\n\nAnswer from the context only, and say so if it is not "
-            f"there.\n\nQuestion: {rng.choice(_WORKS)} {_say(rng, _WORKS)}?"
+            f"Context:\n{_say(rng, _WORKS)}\n{_say(rng, _WORKS)}\n\nAnswer from the context only, and say so if it is "
+            f"not there.\n\nQuestion: {rng.choice(_WORKS)} {_say(rng, _WORKS)}?"
         )
         if not turn:
             messages = _opened(

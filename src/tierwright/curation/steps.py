@@ -67,7 +67,7 @@ def find_groups(observations: Iterable[Observation], *, is_closed: IsClosed, see
     """The frames among requests, where what goes on from something founds none of its own. As `find_frames`."""
     everything = list(observations)
     parents = continued(everything)
-    later = [one for one in everything if one.shape.after is not None or one.id in parents]
+    later = _later(everything, parents)
     held = {one.id for one in later}
     groups = find_frames((one for one in everything if one.id not in held), is_closed=is_closed, seed=seed)
     places = _Places(groups)
@@ -79,7 +79,12 @@ def find_groups(observations: Iterable[Observation], *, is_closed: IsClosed, see
         if one.id in left and (one.shape.tools or is_specific([one.request.system]))
     }
     taken = {member.id for group in groups for member in group.members} | (held - left)
-    alone = [one for one in everything if (one.shape, one.request.system) in own and one.id not in taken]
+    alone = [
+        one
+        for one in everything
+        if one.id not in taken
+        and ((one.shape, one.request.system) in own or (one.id in left and one.id not in parents))
+    ]
     more = find_frames(alone, is_closed=is_closed, seed=seed)
     steps, turns = places.groups()
     return Groups(groups=(*places.widened(), *steps, *more), turns=tuple(turns), parents=parents)
@@ -130,6 +135,28 @@ def continued(observations: Sequence[Observation]) -> dict[InferenceId, Inferenc
         said.update(_words("assistant", one.answer))
         ended[said.digest()] = one.id
     return parents
+
+
+def _later(everything: Sequence[Observation], parents: Mapping[InferenceId, InferenceId]) -> list[Observation]:
+    """The requests that go on from something, be it in the log or not.
+
+    Turns with which many requests begin alike are examples in the prompt, and no conversation.
+    """
+    begun = Counter((one.request.system, _beginning(one)) for one in everything if one.id not in parents)
+    return [
+        one
+        for one in everything
+        if one.shape.after is not None
+        or one.id in parents
+        or (_beginning(one) and begun[one.request.system, _beginning(one)] < MIN_INPUTS)
+    ]
+
+
+def _beginning(one: Observation) -> tuple[str, ...]:
+    """The first turns of a request that has several, up to the first answer; empty: it has one."""
+    turns = one.request.turns
+    first = next((place for place, turn in enumerate(turns) if turn.role == "assistant"), -1)
+    return tuple(turn.text for turn in turns[: first + 1])
 
 
 def contract_of(found: Sequence[tuple[Observation, str]], prompt: str) -> OutputContract:

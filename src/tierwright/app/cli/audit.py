@@ -24,6 +24,7 @@ def audit_json(found: Audit) -> dict[str, Any]:
         "requests": found.requests,
         "unassigned": found.unassigned,
         "period": {"since": found.period.since, "until": found.period.until},
+        "refused": dict(found.left_out),
         "tasks": [_finding_json(finding, _volume(finding, found)) for finding in found.tasks],
     }
 
@@ -83,6 +84,9 @@ def _finding_json(finding: TaskFinding, volume: Volume) -> dict[str, Any]:
         "id": finding.task.id,
         "name": finding.task.name,
         "contract": finding.task.contract.kind.value,
+        "process": finding.task.process,
+        "tools_called": finding.task.contract.calls,
+        "servable": finding.task.is_servable,
         "requests": finding.requests,
         "share": finding.share,
         "monthly_requests": volume.monthly,
