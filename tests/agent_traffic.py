@@ -165,7 +165,8 @@ _SUPPORT = (
     "You are the support agent of Northwind Home. Look up the customer's order before you promise anything. Refund "
     "only orders that were delivered less than thirty days ago. Search the help pages where the question is about use."
 )
-_SUPPORT_2 = (
+#: The support agent's system message in the second half of the traffic.
+SUPPORT_2 = (
     "As Northwind Home's support agent, always look up the order of the customer before promising anything. Only "
     "refund orders delivered within the last thirty days. For questions about use, search the help pages first."
 )
@@ -182,7 +183,7 @@ def support(to: Traffic, progress: float) -> None:
         f"The {thing} you sent came {state}, order number {order}, what now?",
         f"{order}: how do I clean the {thing}? it is {state}",
     ]
-    messages = _opened(_SUPPORT if progress < 0.5 else _SUPPORT_2, rng.choice(asks))
+    messages = _opened(_SUPPORT if progress < 0.5 else SUPPORT_2, rng.choice(asks))
     agent = _Loop(to, messages, "support", "helpdesk", _SUPPORT_TOOLS)
     agent.calls(("lookup_order", {"order_id": order}), {"order": order, "item": thing, "days": rng.randrange(60)})
     for _ in range(rng.randrange(3)):

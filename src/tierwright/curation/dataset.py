@@ -74,8 +74,8 @@ def build_dataset(
     """
     if not task.is_servable:
         raise NotEnoughData(
-            f"task {task.name!r} is a step of an agent, with calls of tools in its answers or its requests; a specialist "
-            "gives texts only, so it stays on the frontier model"
+            f"task {task.name!r} is a step of an agent, with calls of tools in its answers or its requests; a "
+            "specialist gives texts only, so leave it on the frontier model"
         )
     contract = widen(task.contract, [word.output for word in feedback.values()])
     excluded: Counter[str] = Counter()

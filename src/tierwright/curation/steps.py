@@ -15,8 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from tierwright.core.calls import TOOL, render_calls
-from tierwright.core.chat import canonical_json
-from tierwright.core.contract import ContractKind, FieldSpec, parse_json_object
+from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, parse_json_object, render_json
 from tierwright.curation.contracts import infer_contract
 from tierwright.curation.frames import find_frames, group_of, make_frame
 from tierwright.curation.jobs import join_jobs, prompt_of
@@ -337,7 +336,7 @@ def _processes(
 def _without_tool(answer: str) -> str:
     """The arguments of a rendered call."""
     found = parse_json_object(answer)
-    return answer if found is None else canonical_json({name: v for name, v in found.items() if name != TOOL})
+    return answer if found is None else render_json({name: v for name, v in found.items() if name != TOOL}, JsonStyle())
 
 
 def _words(role: str, text: str) -> bytes:
