@@ -2,12 +2,13 @@
 
     python -m benchmarks.discovery_agents [--seeds 101 102 103] [--conversations 60] [--json]
 
-Nine applications are played turn by turn: three agents with tools (support, coding, a choice without arguments), three
-chats, two agents behind one key that differ in their tools alone, and people who ask anything. For every seed it prints
+Twelve applications are played turn by turn: four agents with tools (support, coding, one that only chooses, one that is
+not always offered all of its tools), three chats, two agents behind one key that differ in their tools alone, two with
+the same tools whose instructions stand in the first user message, and people who ask anything. For every seed it prints
 the adjusted Rand index (Hubert and Arabie 1985), homogeneity and completeness (Rosenberg and Hirschberg 2007) of the
 assignments against the generator's key, the same index for the processes of the requests that are steps of one, the
 requests of no job that were assigned, and, of the gateway's recognition of the same requests after the audit, how many
-it puts where the audit did and the microseconds it takes. Then the same for a log of twice the length of which every
+it puts where the audit did and the microseconds of processor time that takes. Then the same for a log of twice the length of which every
 other request, drawn at random, was lost. Requests of no task are one cluster on both sides.
 """
 
@@ -53,9 +54,9 @@ def measure(seed: int, conversations: int, share: float = 1.0) -> dict[str, Any]
     micros, same = [], 0
     for inference in played.inferences:
         request = decode_request(inference.request or b"")
-        start = time.perf_counter()
+        start = time.thread_time()
         recognised = index.recognise(request)
-        micros.append(1e6 * (time.perf_counter() - start))
+        micros.append(1e6 * (time.thread_time() - start))
         same += (None if recognised is None else recognised.task.id) == found.assignments[inference.id]
     return {
         "requests": found.requests,

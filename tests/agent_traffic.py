@@ -313,6 +313,33 @@ def analyst(to: Traffic, _progress: float) -> None:
     agent.says(_say(rng, _FIGURES))
 
 
+def auditor(to: Traffic, _progress: float) -> None:
+    """One of two agents without a system message, with the same tools behind one key: the first message instructs."""
+    opening = "You review rental files. Use the tools to check each file before you write.\nFile:\n"
+    _search_and_open(to, "auditor", opening, _HOUSING)
+
+
+def stocker(to: Traffic, _progress: float) -> None:
+    """The other one."""
+    opening = "You are a turbine planner. Search the inventory and order what is missing.\n\nRequest: "
+    _search_and_open(to, "stocker", opening, _WORKS)
+
+
+def incident(to: Traffic, _progress: float) -> None:
+    """An agent that is not always offered all of its tools."""
+    rng = to.rng
+    messages = _opened(
+        "You are the incident agent of the Brackwater plant. Find the cause of each alarm and write a report to the "
+        "shift leader.",
+        _say(rng, _PLANT),
+    )
+    tools = ("read_gauge", "open_log", "call_crew", "show_plan", "send_report")[: rng.randrange(3, 6)]
+    agent = _Loop(to, messages, "incident", "plant", tools)
+    for _ in range(rng.randrange(1, 4)):
+        agent.calls((rng.choice(tools[:3]), {"about": _say(rng, _PLANT)}), _say(rng, _PLANT))
+    agent.says(_say(rng, _PLANT))
+
+
 def tail(to: Traffic, _progress: float) -> None:
     """People who ask anything, in one turn or several: no job."""
     rng = to.rng
@@ -324,7 +351,29 @@ def tail(to: Traffic, _progress: float) -> None:
         messages.append({"role": "user", "content": f"{rng.choice(_VERBS)} {_say(rng, _ANYTHING)}"})
 
 
-APPLICATIONS = (support, coding, gatekeeper, tutor, manual, letter, planner, analyst, tail)
+APPLICATIONS = (
+    support,
+    coding,
+    gatekeeper,
+    tutor,
+    manual,
+    letter,
+    planner,
+    analyst,
+    auditor,
+    stocker,
+    incident,
+    tail,
+)
+
+
+def _search_and_open(to: Traffic, name: str, opening: str, pool: list[str]) -> None:
+    rng = to.rng
+    messages = [{"role": "user", "content": f"{opening}{_say(rng, pool)}"}]
+    agent = _Loop(to, messages, name, "shared-key-2", ("search", "open_document"))
+    for _ in range(rng.randrange(1, 4)):
+        agent.calls((rng.choice(("search", "open_document")), {"about": _say(rng, pool)}), _say(rng, pool))
+    agent.says(_say(rng, pool))
 
 
 class _Loop:

@@ -33,22 +33,25 @@ def read_calls(message: Mapping[str, object]) -> tuple[ToolCall, ...]:
 
     Also reads the one call of OpenAI's first form, and calls of custom tools, whose input is any text.
     """
-    found: list[ToolCall] = []
     calls = message.get("tool_calls")
-    for call in calls if isinstance(calls, list) else ():
-        if isinstance(call, Mapping):
-            identity = call.get("id")
-            found += _function(
-                call.get("function") or call.get("custom"), identity if isinstance(identity, str) else ""
-            )
-    return tuple(found or _function(message.get("function_call"), ""))
+    found = [made for call in calls if (made := _call(call)) is not None] if isinstance(calls, list) else []
+    if not found and (made := _function(message.get("function_call"), "")) is not None:
+        return (made,)
+    return tuple(found)
 
 
-def _function(function: object, identity: str) -> list[ToolCall]:
+def _call(call: object) -> ToolCall | None:
+    if not isinstance(call, Mapping):
+        return None
+    identity = call.get("id")
+    return _function(call.get("function") or call.get("custom"), identity if isinstance(identity, str) else "")
+
+
+def _function(function: object, identity: str) -> ToolCall | None:
     if not isinstance(function, Mapping) or not isinstance(name := function.get("name"), str) or not name:
-        return []
+        return None
     arguments = function.get("arguments", function.get("input"))
-    return [ToolCall(name, arguments if isinstance(arguments, str) else "", identity)]
+    return ToolCall(name, arguments if isinstance(arguments, str) else "", identity)
 
 
 def render_calls(calls: Sequence[ToolCall]) -> str:

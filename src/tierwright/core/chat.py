@@ -308,7 +308,8 @@ def _messages(items: Sequence[object]) -> tuple[Message, ...]:
     messages: list[Message] = []
     for place, item in enumerate(items):
         message = _message(item, place, names)
-        names.update((call.id, call.name) for call in message.calls)
+        for call in message.calls:
+            names[call.id] = call.name
         messages.append(message)
     return tuple(messages)
 
@@ -320,7 +321,8 @@ def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
     content = item.get("content")
     is_result = role in _RESULT_ROLES
     # Some clients send every member they know, as null or empty.
-    text, opaque = "", is_result or bool(item.get("tool_calls") or item.get("function_call"))
+    has_calls = bool(item.get("tool_calls") or item.get("function_call"))
+    text, opaque = "", is_result or has_calls
     # What a model said aloud is no more than its text to anybody who reads on.
     media = False
     if isinstance(content, str):
@@ -342,7 +344,7 @@ def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
         text=text,
         opaque=True,
         media=media,
-        calls=read_calls(item),
+        calls=read_calls(item) if has_calls else (),
         tool=tool if isinstance(tool, str) else UNNAMED_TOOL if is_result else None,
     )
 

@@ -56,6 +56,7 @@ def agreement(played: Traffic, found: Jobs) -> float:
         (agent_traffic.manual, 1, 0),
         (agent_traffic.letter, 1, 0),
         (agent_traffic.planner, 3, 1),
+        (agent_traffic.incident, 4, 1),
         (agent_traffic.tail, 0, 0),
     ],
 )
@@ -70,11 +71,15 @@ def test_every_application_is_found(play: Callable[[Traffic, float], None], jobs
     assert len(set(found.processes) - {None}) == processes
 
 
-def test_two_applications_behind_one_key_stay_two() -> None:
-    """The same system message, the same client and other tools: two processes, and no step of one is in the other."""
+@pytest.mark.parametrize(
+    "plays",
+    [(agent_traffic.planner, agent_traffic.analyst), (agent_traffic.auditor, agent_traffic.stocker)],
+)
+def test_two_applications_behind_one_key_stay_two(plays: tuple[Callable[[Traffic, float], None], ...]) -> None:
+    """Other tools behind one system message, or other instructions for the same tools: two processes, nothing mixed."""
     played = agent_traffic.Traffic(Random(72))
-    for number in range(120):
-        (agent_traffic.planner if number % 2 else agent_traffic.analyst)(played, 0.0)
+    for number in range(160):
+        plays[number % 2](played, 0.0)
     assert len({one.client_id for one in played.inferences}) == 1
     found = jobs_of(played)
     assert agreement(played, found) == 1.0
