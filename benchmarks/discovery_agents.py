@@ -8,8 +8,8 @@ the same tools whose instructions stand in the first user message, and people wh
 the adjusted Rand index (Hubert and Arabie 1985), homogeneity and completeness (Rosenberg and Hirschberg 2007) of the
 assignments against the generator's key, the same index for the processes of the requests that are steps of one, the
 requests of no job that were assigned, and, of the gateway's recognition of the same requests after the audit, how many
-it puts where the audit did and the microseconds of processor time that takes. Then the same for a log of twice the length of which every
-other request, drawn at random, was lost. Requests of no task are one cluster on both sides.
+it puts where the audit did and the microseconds of processor time that takes. Then the same for a log of twice the
+length of which every other request, drawn at random, was lost. Requests of no task are one cluster on both sides.
 """
 
 from __future__ import annotations

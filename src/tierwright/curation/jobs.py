@@ -43,6 +43,8 @@ _SAME_WORDING = 0.3
 _EQUAL_WORDING = 0.9
 #: Share of the tools offered, of all that two frames offer, that both must offer where both offer any.
 _SAME_TOOLS = 0.5
+#: Difference of the shares of answers that call tools below which one job may be answered in both ways.
+_SAME_CALLING = 0.5
 #: Share of the answers of one that must be known to the other, of what its size lets expect.
 _SAME_SET = 0.8
 #: Agreement beyond chance with the other's answers, as a share of the agreement with one's own.
@@ -65,12 +67,14 @@ _ANY_QUESTION = frozenset(
 def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGroup]]:
     """The groups, put together where they are the same job; each list is one job, its oldest frame first."""
     profiles = [profile(group, seed=seed) for group in groups]
+    calling = [sum(bool(member.calls) for member in group.members) / len(group.members) for group in groups]
     parent = list(range(len(groups)))
     for one in range(len(groups)):
         for other in range(one):
             if (
                 parent[one] != parent[other]
                 and comparable(groups[one].frame, groups[other].frame)
+                and abs(calling[one] - calling[other]) < _SAME_CALLING
                 and same_job(profiles[one], profiles[other])
             ):
                 old, new = parent[one], parent[other]

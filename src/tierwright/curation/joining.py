@@ -90,9 +90,10 @@ class Joiner:
     def _job_of(self, group: FrameGroup) -> Task | None:
         """The only task that the group is a wording of; None where there is none, or more than one."""
         mine = profile(group, seed=self._seed)
+        calls = any(member.calls for member in group.members)
         found = []
         for task in self._store.tasks():
-            known = self._profile_of(task)
+            known = self._profile_of(task) if bool(task.contract.calls) is calls else None
             if known is not None and comparable(task.frames[-1], group.frame) and same_job(known, mine):
                 found.append(task)
         return found[0] if len(found) == 1 else None
