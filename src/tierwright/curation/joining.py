@@ -67,10 +67,11 @@ class Joiner:
             task = self._job_of(group) if len(set(group.inputs)) >= MIN_NEW_INPUTS else None
             if task is None:
                 continue
-            longer = replace(task, frames=(*task.frames, group.frame))
+            turns = [turn for turn, root in found.turns if root == group.frame.id]
+            longer = replace(task, frames=(*task.frames, group.frame, *(turn.frame for turn in turns)))
+            members = {member.id for one in (group, *turns) for member in one.members}
             self._store.put_task(longer)
-            self._store.assign((member.id, task.id) for member in group.members)
-            members = {member.id for member in group.members}
+            self._store.assign((member, task.id) for member in sorted(members))
             self._unknown = [observation for observation in self._unknown if observation.id not in members]
             joined.append(Joined(task=longer, frame=group.frame, requests=len(members)))
         return joined
