@@ -178,5 +178,5 @@ def test_an_audit_tells_processes_and_what_it_left_out(store: Store) -> None:
         recognised = index.recognise(decode_request(one.request or b""))
         assert (recognised.task.id if recognised else None) == first.assignments[one.id]
     steps = [task for task in tasks.values() if task.process is not None]
-    assert len({task.process for task in steps}) == 4
+    assert len({task.process for task in steps}) == len(set(played.process.values()))
     assert not any(task.is_servable for task in steps if task.frames[0].after or task.contract.calls)
