@@ -118,7 +118,9 @@ def find_jobs(observations: Iterable[Observation], *, is_closed: IsClosed, seed:
 
 def continued(observations: Sequence[Observation]) -> dict[InferenceId, InferenceId]:
     """The request that each goes on from, where it is among them; `observations` in order of time."""
-    going = {one.request.system for one in observations if any(turn.role == "assistant" for turn in one.request.turns)}
+    going = {one.request.system for one in observations if _has_answers(one)}
+    if not going:
+        return {}
     ended: dict[bytes, InferenceId] = {}
     parents: dict[InferenceId, InferenceId] = {}
     for one in observations:
@@ -141,20 +143,26 @@ def _later(everything: Sequence[Observation], parents: Mapping[InferenceId, Infe
 
     Turns with which many requests begin alike are examples in the prompt, and no conversation.
     """
-    begun = Counter((one.request.system, _beginning(one)) for one in everything if one.id not in parents)
+    several = {one.id: _beginning(one) for one in everything if _has_answers(one)}
+    begun = Counter(
+        (one.request.system, several[one.id]) for one in everything if one.id in several and one.id not in parents
+    )
     return [
         one
         for one in everything
-        if one.shape.after is not None
-        or one.id in parents
-        or (_beginning(one) and begun[one.request.system, _beginning(one)] < MIN_INPUTS)
+        if one.request.after is not None
+        or (one.id in several and (one.id in parents or begun[one.request.system, several[one.id]] < MIN_INPUTS))
     ]
 
 
+def _has_answers(one: Observation) -> bool:
+    return any(message.role == "assistant" for message in one.request.messages)
+
+
 def _beginning(one: Observation) -> tuple[str, ...]:
-    """The first turns of a request that has several, up to the first answer; empty: it has one."""
+    """The first turns of a request that has several, up to the first answer."""
     turns = one.request.turns
-    first = next((place for place, turn in enumerate(turns) if turn.role == "assistant"), -1)
+    first = next(place for place, turn in enumerate(turns) if turn.role == "assistant")
     return tuple(turn.text for turn in turns[: first + 1])
 
 
