@@ -62,14 +62,19 @@ class Jobs(NamedTuple):
     processes: list[int | None]
 
 
-def find_groups(observations: Iterable[Observation], *, is_closed: IsClosed, seed: int) -> Groups:
-    """The frames among requests, where what goes on from something founds none of its own. As `find_frames`."""
+def find_groups(
+    observations: Iterable[Observation], *, is_closed: IsClosed, seed: int, known: Sequence[FrameGroup] = ()
+) -> Groups:
+    """The frames among requests, where what goes on from something founds none of its own. As `find_frames`.
+
+    `known`: what was found elsewhere in the traffic, and is not returned again; turns may go on from it, too.
+    """
     everything = list(observations)
     parents = continued(everything)
     later = _later(everything, parents)
     held = {one.id for one in later}
     groups = find_frames((one for one in everything if one.id not in held), is_closed=is_closed, seed=seed)
-    places = _Places(groups)
+    places = _Places([*known, *groups])
     left = {one.id for one in later if not places.take(one)}
     # Where too few beginnings were seen, all turns behind instructions or tools of their own stand for them.
     own = {
@@ -86,12 +91,18 @@ def find_groups(observations: Iterable[Observation], *, is_closed: IsClosed, see
     ]
     more = find_frames(alone, is_closed=is_closed, seed=seed)
     steps, turns = places.groups()
-    return Groups(groups=(*places.widened(), *steps, *more), turns=tuple(turns), parents=parents)
+    old = {group.frame.id for group in known}
+    fresh = [group for group in places.widened() if group.frame.id not in old]
+    return Groups(groups=(*fresh, *steps, *more), turns=tuple(turns), parents=parents)
 
 
 def find_jobs(observations: Iterable[Observation], *, is_closed: IsClosed, seed: int) -> Jobs:
     """The recurring jobs, and which of them are steps of one process."""
-    found = find_groups(observations, is_closed=is_closed, seed=seed)
+    return jobs_among(find_groups(observations, is_closed=is_closed, seed=seed), seed=seed)
+
+
+def jobs_among(found: Groups, *, seed: int) -> Jobs:
+    """The jobs that frames are of; `found` may be put together from several looks at the traffic."""
     jobs = join_jobs([group for group in found.groups if group.frame.after is None], seed=seed)
     job_of = {group.frame.id: number for number, job in enumerate(jobs) for group in job}
     houses = _Union[_Household]()
