@@ -111,8 +111,8 @@ def test_people_get_a_table_and_reasons(audited: tuple[Cli, Ran]) -> None:
     for task in full.document["tasks"]:
         assert f"{task['name']}: {task['recommendation']}" in ran.out
     assert "long tail: keep" in ran.out
-    assert "describing the tasks" in ran.err
-    assert "describing the tasks" not in ran.out
+    assert "looking for recurring requests" in ran.err
+    assert "looking for recurring requests" not in ran.out
 
 
 def test_peoples_time_changes_the_advice(audited: tuple[Cli, Ran]) -> None:
@@ -137,3 +137,25 @@ def test_impossible_assumptions_are_refused(audited: tuple[Cli, Ran]) -> None:
         cli.settings()
     assert ran.code != 0
     assert "[advice] price runs from 1.0 to 0.5" in ran.err
+
+
+def test_pages_say_what_the_documents_say(audited: tuple[Cli, Ran]) -> None:
+    """Audit, savings and break-even as HTML: each task is on its page, and the document is printed all the same."""
+    cli, ran = audited
+    names = [task["name"] for task in ran.document["tasks"]]
+    quick = cli("task", "audit", "--no-scores", "--html", "audit.html", "--json")
+    saved = cli("report", "savings", "--html", "savings.html", "--json")
+    even = cli("report", "breakeven", "--scenario", "thesis", "--draws", "40", "--html", "even.html", "--json")
+    for step, page, said in ((quick, "audit", names), (saved, "savings", names), (even, "even", ["thesis"])):
+        assert step.code == 0, step.err
+        assert step.document
+        text = (cli.folder / f"{page}.html").read_text(encoding="utf-8")
+        assert all(name in text for name in said)
+        assert "<script" not in text
+
+
+def test_a_page_that_cannot_be_written_is_said(audited: tuple[Cli, Ran]) -> None:
+    """A folder that is not there: which file, and what became of the report."""
+    ran = audited[0]("report", "breakeven", "--scenario", "thesis", "--draws", "40", "--html", "no/even.html")
+    assert ran.code == 2
+    assert "no/even.html can't be written" in ran.err

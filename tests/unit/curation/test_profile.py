@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.profile import TaskProfile
 
-PERIOD = AuditPeriod(since=datetime.fromtimestamp(START, UTC), until=datetime.fromtimestamp(START + 30 * 86_400, UTC))
+PERIOD = AuditPeriod(since=datetime.fromtimestamp(START, UTC), until=datetime.fromtimestamp(START + 200 * 3_600, UTC))
 
 
 class Constant:
@@ -74,7 +74,7 @@ def test_every_figure_says_how_it_came_about() -> None:
     assert found.entropy_bits.value == pytest.approx(0.811, abs=0.02)
     assert found.mean_cost_usd == Decimal("0.001")
     assert found.monthly_cost_usd is not None
-    assert found.monthly_cost_usd.value == pytest.approx(Decimal("0.203"), abs=Decimal("0.01"))
+    assert found.monthly_cost_usd.value == pytest.approx(Decimal("0.731"), abs=Decimal("0.01"))
     assert found.latency_ms is not None
     assert (found.latency_ms.p50, found.tool_share, found.multi_turn_share) == (500.0, 0.0, 0.0)
     assert found.prompt_tokens is not None

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.html_option import HtmlOption, write_html
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, opened, show, table, usd
 from tierwright.app.settings import MAX_SEED
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from decimal import Decimal
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -46,6 +48,7 @@ def breakeven(
     ] = None,
     draws: Annotated[int, typer.Option(min=40, max=100_000, help="Of all assumptions at once.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the draws.", min=0, max=MAX_SEED)] = 1,
+    html: HtmlOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -72,20 +75,20 @@ def breakeven(
         basis = bases.priced(basis, model, prices, datetime.now(UTC))
     if tokens_per_second is not None:
         basis = bases.paced(basis, tokens_per_second)
-    _tell(bases.stated_by_caller(basis, assume or []), draws=draws, seed=seed, as_json=as_json)
+    _tell(bases.stated_by_caller(basis, assume or []), draws=draws, seed=seed, html=html, as_json=as_json)
 
 
-def _tell(basis: Basis, *, draws: int, seed: int, as_json: bool) -> None:
+def _tell(basis: Basis, *, draws: int, seed: int, html: Path | None, as_json: bool) -> None:
     import numpy as np  # noqa: PLC0415 - as above
 
+    from tierwright.app.html.money_pages import breakeven_page  # noqa: PLC0415 - as above
     from tierwright.economics.appraisal import appraise  # noqa: PLC0415 - as above
 
     found = appraise(basis.assumptions, np.random.default_rng(seed), draws=draws, progress=Ticker("drawing"))
-    show(
-        breakeven_json(basis, found) | {"seed": seed, "draws": draws},
-        as_json=as_json,
-        text=lambda console: breakeven_table(console, basis, found),
-    )
+    document = breakeven_json(basis, found) | {"seed": seed, "draws": draws}
+    if html is not None:
+        write_html(html, document, breakeven_page)
+    show(document, as_json=as_json, text=lambda console: breakeven_table(console, basis, found))
 
 
 def _list(*, as_json: bool) -> None:

@@ -52,7 +52,7 @@ def opened(config: Path) -> Iterator[Parts]:
 def show(document: Any, *, as_json: bool, text: Callable[[Console], None]) -> None:
     """The outcome of a command: the document as JSON, or what `text` writes."""
     if as_json:
-        sys.stdout.write(json.dumps(document, default=_plain, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(plain_json(document) + "\n")
         sys.stdout.flush()
         return
     from rich.console import Console  # noqa: PLC0415 - a JSON document needs none
@@ -60,6 +60,11 @@ def show(document: Any, *, as_json: bool, text: Callable[[Console], None]) -> No
     terminal = sys.stdout.isatty()
     # Names and reasons are people's own words: brackets in them are no markup.
     text(Console(highlight=False, markup=False, emoji=False, width=None if terminal else _PIPED_WIDTH))
+
+
+def plain_json(document: Any) -> str:
+    """The document as JSON, as commands print it."""
+    return json.dumps(document, default=_plain, ensure_ascii=False, indent=2)
 
 
 def table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tierwright.app.cli.breakeven import breakeven
+from tierwright.app.cli.html_option import HtmlOption, write_html
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, percent, show, table, usd
 from tierwright.core.errors import InputError
 
@@ -27,16 +28,21 @@ app.command()(breakeven)
 def savings(
     since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the first request.")] = None,
     until: Annotated[str | None, typer.Option(help="First day no longer in it; default: after the last one.")] = None,
+    html: HtmlOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """What was paid, against what the same requests would have cost on the incumbent."""
-    from tierwright.app.ring import saved  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.html.money_pages import savings_page  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.ring import saved  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         found = saved(parts, since=_day(since), until=_day(until))
         names = {task.id: task.name for task in parts.store.tasks()}
-    show(savings_json(found, names), as_json=as_json, text=lambda console: savings_table(console, found, names))
+    document = savings_json(found, names)
+    if html is not None:
+        write_html(html, document, savings_page)
+    show(document, as_json=as_json, text=lambda console: savings_table(console, found, names))
 
 
 def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:

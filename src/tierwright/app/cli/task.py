@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tierwright.app.cli.html_option import HtmlOption, write_html
 from tierwright.app.cli.output import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -51,6 +52,7 @@ def audit(
     scores: Annotated[
         bool, typer.Option("--scores/--no-scores", help="Whether tasks are scored and advice is given, or only found.")
     ] = True,
+    html: HtmlOption = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampling inside.", min=0, max=MAX_SEED)] = 1,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -62,13 +64,17 @@ def audit(
     if found:
         raise InputError("--found is said with --new; a full audit keeps the tasks that it finds anyway")
     from tierwright.app.cli.audit import audit_json, audit_table  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.html.audit_page import audit_page  # noqa: PLC0415 - as above
     from tierwright.app.task_audit import task_audit  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
         report = task_audit(parts, seed=seed, scores=scores, progress=Stages())
     if assignments is not None:
         _write_assignments(assignments, report.found.assignments)
-    show(audit_json(report), as_json=as_json, text=lambda console: audit_table(console, report))
+    document = audit_json(report)
+    if html is not None:
+        write_html(html, document, audit_page)
+    show(document, as_json=as_json, text=lambda console: audit_table(console, report))
 
 
 @app.command("list")

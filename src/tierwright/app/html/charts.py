@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Width of a chart in units of its own; the page scales it.
 _WIDTH = 720
 _ROW, _LABEL, _VALUE = 24, 190, 130
+#: Letters of a label beside a bar at most.
+_LABEL_LETTERS = 25
 #: Room that a label under a column takes.
 _LABEL_WIDTH = 34
 #: Lines that a chart draws apart: colour variables of the page, and dashes for who sees no colours.
@@ -57,7 +59,7 @@ def bars(title: str, rows: Sequence[Bar]) -> str:
         y = at * _ROW
         left, right = sorted((x(0), x(row.value)))
         marks.append(
-            f'<text x="{_LABEL - 8}" y="{y + 16}" text-anchor="end">{escape(_short(row.label, 28))}</text>'
+            f'<text x="{_LABEL - 8}" y="{y + 16}" text-anchor="end">{escape(_short(row.label, _LABEL_LETTERS))}</text>'
             f'<rect class="bar" x="{left:.1f}" y="{y + 5}" width="{max(right - left, 1):.1f}" height="14"/>'
         )
         if row.low is not None and row.high is not None:

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+#: US dollars from which cents don't matter, and from which nothing finer does.
+_WHOLE_FROM, _CENTS_FROM = 1000, 0.1
+
 _STYLE = """
 :root{--ink:#1d2330;--soft:#667085;--rule:#d7dbe2;--fill:#f4f6f9;--a:#2457a6;--b:#b4520a;--c:#2f7d4f;--d:#7a3d96;
 color-scheme:light}
@@ -87,7 +90,7 @@ def dollars(value: float | None) -> str:
     """An amount of US dollars with the digits it needs."""
     if value is None or not math.isfinite(value):
         return "unknown"
-    digits = 0 if abs(value) >= 100 else 2 if abs(value) >= 1 or not value else 4
+    digits = 0 if abs(value) >= _WHOLE_FROM else 2 if abs(value) >= _CENTS_FROM or not value else 4
     return f"{'-' if value < 0 else ''}${abs(value):,.{digits}f}"
 
 

@@ -185,7 +185,7 @@ def test_what_is_left_out_is_counted(capsys: pytest.CaptureFixture[str]) -> None
     text = printed(report)
     assert "1,203 calls have no price and are in no cost: own-model 1,200, other 3" in text
     assert "7 calls came without tokens" in text
-    assert document(report, capsys)["refused"] == {
+    assert document(report, capsys)["left_out"] == {
         "unpriced_calls": {"own-model": 1200, "other": 3},
         "uncounted_calls": {"own-model": 7},
         "estimated_calls": {},

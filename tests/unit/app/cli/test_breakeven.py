@@ -66,11 +66,11 @@ def run(folder: Path, *arguments: str) -> Any:
 
 
 def test_a_tasks_volume_and_price_are_measured(folder: Path) -> None:
-    """50 requests in 9 days and 9 minutes, projected to a month; $0.015 on average, between 1 and 2 cents."""
+    """50 requests in 9 days, projected to a month; recent days count more; $0.015 on average, 1 to 2 cents."""
     found = run(folder, "--task", "card-intent")
     calls, price = found["assumptions"]["calls_per_month"], found["assumptions"]["api_usd_per_call"]
     assert found["task"] == "card-intent"
-    assert calls["value"] == pytest.approx(50 * 30.4375 / 9.00625, rel=0.02)
+    assert calls["value"] == pytest.approx(50 * 30.4375 / 9.00625, rel=0.1)
     assert calls["low"] <= calls["value"] <= calls["high"]
     assert price["value"] == pytest.approx(0.0150, abs=1e-9)
     # 1.96 standard errors of 50 values a half-cent away from their mean.

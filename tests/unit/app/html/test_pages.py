@@ -72,7 +72,7 @@ def test_audit_says_what_the_document_says() -> None:
         "Train a model of its own",
         "Leave it where it is",
         "skill 0.85",
-        "$301 ($120 to $390)",
+        "$301.00 ($120.00 to $390.00)",
         "10,146",
         "no two alike",
         "Left out: 4 (no content).",
