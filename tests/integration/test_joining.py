@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import agent_traffic
 from tests.fakes import a_call, a_request, a_response, a_task, after, an_inference
 from tests.unit.curation.logs import tickets
 from tests.unit.curation.test_frames import TOPIC_PROMPT, TOPIC_PROMPT_2
+from tierwright.core.chat import decode_request
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.ids import InferenceId, ModelVersionId, TaskId
 from tierwright.curation.audit import audit
 from tierwright.curation.joining import EPOCH, MIN_NEW_INPUTS, Joiner
+from tierwright.gateway.recognise import TaskIndex
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -147,3 +151,41 @@ def test_audit_without_traffic(store: Store) -> None:
     """An empty store is said to be empty, with what to do."""
     with pytest.raises(NotEnoughData, match="import a log"):
         audit(store, seed=1)
+
+
+def test_a_reworded_agent_joins_step_by_step(store: Store) -> None:
+    """Each step of an agent's new wording joins the task that it was, and its process stays one."""
+    played = agent_traffic.one_application(agent_traffic.support, 31, conversations=240)
+    begun = sum(agent_traffic.SUPPORT_2.encode() not in (one.request or b"") for one in played.inferences)
+    store.append(played.inferences[:begun])
+    found = audit(store, seed=1)
+    joiner = Joiner(store, since=found.period.until, seed=1)
+    store.append(played.inferences[begun:])
+    joined = {one.task.name for one in joiner.look()}
+    tasks = {task.name: task for task in store.tasks()}
+    assert len({task.process for task in tasks.values()}) == 1
+    assert {len(tasks[name].frames) for name in joined} == {2}
+    assert len(joined) >= 3
+    assert all(len({frame.after for frame in task.frames}) == 1 for task in tasks.values())
+
+
+def test_an_audit_tells_processes_and_what_it_left_out(store: Store) -> None:
+    """Steps and chats are stored with their process and found again; what can't be read is counted."""
+    played = agent_traffic.traffic(32, conversations=30)
+    picture = [{"type": "text", "text": "what is it"}, {"type": "image_url", "image_url": {"url": "data:"}}]
+    shown = json.dumps({"model": "m", "messages": [{"role": "user", "content": picture}]}).encode()
+    store.append([*played.inferences, an_inference(id=InferenceId("shown"), request=shown, task_id=None)])
+    first = audit(store, seed=1)
+    assert first.refused == {"not_text": 1}
+    assert first.assignments[InferenceId("shown")] is None
+    tasks = {task.id: task for task in store.tasks()}
+    again = audit(store, seed=1)
+    assert {task.id: task for task in store.tasks()} == tasks
+    assert again.assignments == first.assignments
+    index = TaskIndex(tasks.values())
+    for one in played.inferences:
+        recognised = index.recognise(decode_request(one.request or b""))
+        assert (recognised.task.id if recognised else None) == first.assignments[one.id]
+    steps = [task for task in tasks.values() if task.process is not None]
+    assert len({task.process for task in steps}) == len(set(played.process.values()))
+    assert not any(task.is_servable for task in steps if task.frames[0].after or task.contract.calls)

@@ -10,9 +10,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tierwright.core.calls import ToolCall, read_calls
 from tierwright.core.errors import InputError
 
 _SYSTEM_ROLES = frozenset({"system", "developer"})
+#: Who says a tool's result; the second in OpenAI's first form.
+_RESULT_ROLES = frozenset({"tool", "function"})
+#: A tool whose name a request does not tell.
+UNNAMED_TOOL = "unknown"
 #: What providers call their normal price class: OpenAI, Anthropic, Groq.
 _NORMAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "on_demand"})
 #: Members of a message that hold what a model wrote besides its content; servers name thoughts differently.
@@ -30,6 +35,12 @@ class Message:
     text: str
     #: Whether something besides text is in it: images, audio, files, tool calls.
     opaque: bool = False
+    #: Whether part of that is neither text nor a call of a tool: images, audio, files.
+    media: bool = False
+    #: The tools that it calls, in order.
+    calls: tuple[ToolCall, ...] = ()
+    #: The tool whose result it is, `UNNAMED_TOOL` where the request does not tell; None: it is no result.
+    tool: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,21 @@ class ChatRequest:
     def opaque(self) -> bool:
         """Whether any message holds something besides text."""
         return any(message.opaque for message in self.messages)
+
+    @property
+    def media(self) -> bool:
+        """Whether any message holds something that is neither text nor a call of a tool."""
+        return any(message.media for message in self.messages)
+
+    @property
+    def toolset(self) -> tuple[str, ...]:
+        """Names of the tools offered, sorted: the order they are sent in says nothing."""
+        return tuple(sorted(self.tools))
+
+    @property
+    def after(self) -> str | None:
+        """The tool whose result the request ends with, of several the last; None: it ends with none."""
+        return self.messages[-1].tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +139,8 @@ class ChatAnswer:
     finish_reason: str | None
     #: None: the provider sent none.
     usage: Usage | None
+    #: The tools that the first choice calls, in order.
+    calls: tuple[ToolCall, ...] = ()
 
 
 def read_request(payload: object) -> ChatRequest:
@@ -131,7 +159,7 @@ def read_request(payload: object) -> ChatRequest:
     n = payload.get("n")
     return ChatRequest(
         model=model,
-        messages=tuple(_message(item, place) for place, item in enumerate(messages)),
+        messages=_messages(messages),
         tools=tuple(_tool_names(payload.get("tools"))),
         response_format=None if response_format is None else canonical_json(response_format),
         stream=payload.get("stream") is True,
@@ -146,21 +174,23 @@ def read_answer(payload: object) -> ChatAnswer:
     choices = payload.get("choices")
     first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
     finish_reason = first.get("finish_reason") if isinstance(first, Mapping) else None
+    text, calls = read_said(payload)
     return ChatAnswer(
         id=_text_or_none(payload.get("id")),
         model=_text_or_none(payload.get("model")),
-        text=read_answer_text(payload),
+        text=text,
         finish_reason=_text_or_none(finish_reason),
         usage=read_usage(payload.get("usage"), payload.get("service_tier")),
+        calls=calls,
     )
 
 
-def read_answer_text(payload: object) -> str | None:
-    """The `text` of `read_answer`, for those who read millions and need nothing else."""
+def read_said(payload: object) -> tuple[str | None, tuple[ToolCall, ...]]:
+    """The `text` and the `calls` of `read_answer`, for those who read millions and need nothing else."""
     choices = payload.get("choices") if isinstance(payload, Mapping) else None
     first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None
-    return _answer_text(message.get("content")) if isinstance(message, Mapping) else None
+    return (_answer_text(message.get("content")), read_calls(message)) if isinstance(message, Mapping) else (None, ())
 
 
 def read_usage(payload: object, service_tier: object = None) -> Usage | None:
@@ -280,12 +310,28 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
-def _message(item: object, place: int) -> Message:
+def _messages(items: Sequence[object]) -> tuple[Message, ...]:
+    names: dict[str, str] = {}
+    messages: list[Message] = []
+    for place, item in enumerate(items):
+        message = _message(item, place, names)
+        for call in message.calls:
+            names[call.id] = call.name
+        messages.append(message)
+    return tuple(messages)
+
+
+def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
+    """`names`: the tools that were called before, by the call's id."""
     if not isinstance(item, Mapping) or not isinstance(role := item.get("role"), str):
         raise InputError(f"'messages[{place}]' is not an object with a 'role'")
     content = item.get("content")
+    is_result = role in _RESULT_ROLES
     # Some clients send every member they know, as null or empty.
-    text, opaque = "", bool(item.get("tool_calls") or item.get("function_call")) or role == "tool"
+    has_calls = bool(item.get("tool_calls") or item.get("function_call"))
+    text, opaque = "", is_result or has_calls
+    # What a model said aloud is no more than its text to anybody who reads on.
+    media = False
     if isinstance(content, str):
         text = content
     elif isinstance(content, Sequence):
@@ -293,10 +339,21 @@ def _message(item: object, place: int) -> Message:
             part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content
         ]
         text = "\n".join(part for part in parts if isinstance(part, str))
+        media = role != "assistant" and any(part is None for part in parts)
         opaque = opaque or any(part is None for part in parts)
     elif content is not None:
         raise InputError(f"'messages[{place}].content' is neither a string nor a list of parts")
-    return Message(role=role, text=text, opaque=opaque)
+    if not opaque:
+        return Message(role=role, text=text)
+    tool = item.get("name") or names.get(str(item.get("tool_call_id"))) if is_result else None
+    return Message(
+        role=role,
+        text=text,
+        opaque=True,
+        media=media,
+        calls=read_calls(item) if has_calls else (),
+        tool=tool if isinstance(tool, str) else UNNAMED_TOOL if is_result else None,
+    )
 
 
 def _answer_text(content: object) -> str | None:

@@ -66,6 +66,9 @@ class OutputContract:
     fields: tuple[FieldSpec, ...] = ()
     #: For answers in JSON; None: plain text.
     style: JsonStyle | None = None
+    #: Tools that answers call, the most frequent first; an answer is then what `core.calls` renders. Empty: all answers
+    #: are texts.
+    calls: tuple[str, ...] = ()
 
     @property
     def is_list(self) -> bool:

@@ -23,15 +23,15 @@ class _Candidate(NamedTuple):
     system: tuple[str, str]
 
 
-#: Tools, response format and, for frames whose system template has no slots, the system text.
-_Shape = tuple[tuple[str, ...], str | None]
+#: The tools offered, sorted, the response format, and the tool whose result a request ends with.
+_Shape = tuple[tuple[str, ...], str | None, str | None]
 
 
 class FrameIndex:
     """Finds the frame of a request among those it was built from.
 
     Of several frames that fit, the one with the longest fixed text wins, and one with a fixed system text before one
-    with slots in it; among equals the one given first.
+    with slots in it; among equals the one given first. A step of an agent is told by the tool whose result it follows.
     """
 
     def __init__(self, frames: Iterable[Frame] = ()) -> None:
@@ -39,7 +39,7 @@ class FrameIndex:
         slotted: dict[_Shape, list[_Candidate]] = {}
         for number, frame in enumerate(frames):
             candidate = _Candidate(number, frame, _anchors(frame.user), _anchors(frame.system))
-            shape = (frame.tools, frame.response_format)
+            shape = (tuple(sorted(frame.tools)), frame.response_format, frame.after)
             if frame.system.slots == 0:
                 fixed.setdefault((shape, frame.system.literals[0]), []).append(candidate)
             else:
@@ -49,10 +49,10 @@ class FrameIndex:
 
     def find(self, request: ChatRequest) -> tuple[int, str] | None:
         """The place of the request's frame among those given, and its input; None: it has none of them."""
-        last = request.messages[-1]
-        if last.role != "user" or last.opaque:
+        after, last = request.after, request.messages[-1]
+        if after is None and (last.role != "user" or last.opaque):
             return None
-        shape = (request.tools, request.response_format)
+        shape = (request.toolset, request.response_format, after)
         system = request.system
         for candidates in (self._fixed.get((shape, system)), self._slotted.get(shape)):
             if candidates is not None:
@@ -84,4 +84,5 @@ def _anchors(template: Template) -> tuple[str, str]:
 
 def _fixed_text(candidate: _Candidate) -> int:
     frame = candidate.frame
-    return sum(map(len, frame.user.literals)) + sum(map(len, frame.system.literals))
+    templates = (frame.user, frame.system, *(() if frame.opening is None else (frame.opening,)))
+    return sum(len(piece) for template in templates for piece in template.literals)

@@ -61,30 +61,49 @@ class Frame:
     id: FrameId
     #: The leading system and developer messages; literals ("",) where there are none.
     system: Template
-    #: The last user message.
+    #: The last user message, or the result of a tool.
     user: Template
     #: Names of the tools offered.
     tools: tuple[str, ...] = ()
     #: Canonical JSON of the response format; None: not given.
     response_format: str | None = None
+    #: A step of an agent: the tool whose result the request ends with; None: it ends with a user message.
+    after: str | None = None
+    #: The first user message of a conversation under way, where the instructions stand there; None: it may be any.
+    opening: Template | None = None
 
     def match(self, request: ChatRequest) -> str | None:
         """The input of the request: its variable parts, joined by newlines; None where the frame does not fit.
 
-        Earlier turns of a conversation are part of the input, before the last message.
+        Earlier turns of a conversation, calls and results of tools among them, are part of the input, before the last
+        message. A request with anything besides text and tools in it, such as a picture, fits no frame: its input is
+        more than the text.
         """
-        if request.tools != self.tools or request.response_format != self.response_format:
-            return None
         turns = request.turns
-        if not turns or turns[-1].role != "user" or turns[-1].opaque:
+        if not self._has_shape(request) or not turns:
             return None
-        asked = self.user.match(turns[-1].text)
-        if asked is None:
+        asked, given = self.user.match(turns[-1].text), self.system.match(request.system)
+        if asked is None or given is None:
             return None
-        given = self.system.match(request.system)
-        if given is None:
-            return None
-        return "\n".join([*given, *_history(turns[:-1]), *asked])
+        before = turns[:-1]
+        if self.opening is not None:
+            opened = self.opening.match(before[0].text) if before and before[0].role == "user" else None
+            if opened is None:
+                return None
+            given, before = (*given, *opened), before[1:]
+        last = asked if self.after is None else [f"{turns[-1].role}: {piece}" for piece in asked]
+        return "\n".join([*given, *_history(before), *last])
+
+    def _has_shape(self, request: ChatRequest) -> bool:
+        """Whether it ends as it should, offers the tools and wants the format."""
+        last = request.messages[-1]
+        return (
+            request.response_format == self.response_format
+            and last.tool == self.after
+            and (self.after is not None or (last.role == "user" and not last.opaque))
+            and (request.tools == self.tools or request.toolset == tuple(sorted(self.tools)))
+            and not request.media
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +120,16 @@ class Task:
     created_at: datetime
     #: Whether a person chose the name, so that an audit must keep it.
     named_by_person: bool = False
+    #: Name of the process that it is a step of, such as an agent's loop, the same for all its steps; None: of none.
+    process: str | None = None
+
+    @property
+    def is_servable(self) -> bool:
+        """Whether a specialist can answer in the form that is expected: it gives texts, to requests of texts.
+
+        False where an answer ever was the call of a tool, or where a request ends with the result of one.
+        """
+        return not self.contract.calls and all(frame.after is None for frame in self.frames)
 
     def input_of(self, request: ChatRequest) -> str | None:
         """The input of a request of this task; None where no frame fits."""
@@ -119,4 +148,9 @@ def checked_name(name: str) -> str:
 
 
 def _history(turns: tuple[Message, ...]) -> list[str]:
-    return [f"{turn.role}: {turn.text}" for turn in turns]
+    return [f"{turn.role}: {_said(turn)}" for turn in turns]
+
+
+def _said(turn: Message) -> str:
+    calls = [f"{call.name}({call.arguments})" for call in turn.calls]
+    return "\n".join([*([turn.text] if turn.text or not calls else []), *calls])

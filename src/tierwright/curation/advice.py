@@ -84,13 +84,13 @@ def advise_long_tail(requests: int, share: float) -> Advice:
 
 
 def likely_rung(profile: TaskProfile, contract: OutputContract) -> str | None:
-    """The cheapest recipe that is likely to do; None: the answers are open, no recipe learns them.
+    """The cheapest recipe that is likely to do; None: the answers are open or call tools, no recipe learns them.
 
     Copied strings: `span-tagger`. Text from attributes: `template`. Closed sets: `encoder-head` where there are many
     classes, or where the probe, which is `ngram` itself, still gained from its last examples; but `ngram` where most
     inputs are not English, which is the language of the encoder that comes along.
     """
-    if contract.kind is ContractKind.OPEN:
+    if contract.kind is ContractKind.OPEN or contract.calls:
         return None
     if contract.kind is ContractKind.SPANS:
         return "span-tagger"

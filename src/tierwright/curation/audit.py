@@ -5,41 +5,33 @@ Owns the order of the steps and what is reported of each task; reads and writes 
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from tierwright.core.errors import NotEnoughData
-from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskEditStore, TaskStore, TrafficStore
-from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract, widen, with_known
 from tierwright.curation.discovery import SAMPLE as DISCOVERY_SAMPLE
 from tierwright.curation.discovery import Discovery
 from tierwright.curation.edits import keep_edits
-from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.founding import tasks_of
 from tierwright.curation.long_tail import groups_in_long_tail
-from tierwright.curation.naming import propose_names
 from tierwright.curation.owners import Owners
 from tierwright.curation.recurrence import MIN_INPUTS
+from tierwright.curation.steps import jobs_among, processes_among
 from tierwright.curation.task_traffic import AuditPeriod
 from tierwright.curation.traffic_table import TrafficTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from tierwright.core.contract import OutputContract
-    from tierwright.core.ids import InferenceId
+    from tierwright.core.ids import InferenceId, TaskId
+    from tierwright.core.task import Task
     from tierwright.curation.discovery import Progress
-    from tierwright.curation.frames import FrameGroup
     from tierwright.curation.groups import Embed
     from tierwright.curation.long_tail import ProposedGroup
-    from tierwright.curation.observation import Observation
     from tierwright.curation.task_traffic import TaskTraffic
 
 #: Requests between two words on progress.
@@ -113,16 +105,20 @@ def audit(
         )
     discovery = Discovery(store, table, seed=seed, progress=progress, sample=sample)
     rest = discovery.look()
-    if not discovery.frames:
+    progress(f"comparing {len(discovery.frames)} prompts", 0, None)
+    groups = discovery.groups()
+    jobs = jobs_among(groups, seed=seed, inputs=discovery.different_inputs)
+    if not jobs:
         raise NotEnoughData(
             f"no recurring task in {len(table)} requests: a task needs a prompt that is the same in at least "
             f"{MIN_INPUTS} requests with different inputs; nothing was changed"
         )
-    progress(f"comparing {len(discovery.frames)} prompts", 0, None)
-    jobs = join_jobs([found.group for found in discovery.frames], seed=seed)
+    used = {group.frame.id for job in jobs for group in job}
+    rest = discovery.without({found.group.frame.id for found in discovery.frames} - used, rest)
     known = store.tasks()
     jobs, decided = keep_edits(jobs, store.task_edits(), {task.id for task in known})
-    owners = Owners(table, discovery, _tasks(jobs, known, table, discovery, decided))
+    processes = processes_among(jobs, groups.links)
+    owners = Owners(table, discovery, tasks_of(jobs, processes, known, table, discovery, decided))
     owners.settle(known, rest)
     findings = _findings(owners, table, seed=seed, progress=progress)
     _keep(store, [finding.task for finding in findings])
@@ -168,100 +164,10 @@ def _assign(store: AuditStore, changed: Sequence[tuple[InferenceId, TaskId | Non
     progress("assigning requests", len(changed), len(changed))
 
 
-def _tasks(
-    jobs: Sequence[Sequence[FrameGroup]],
-    known: Sequence[Task],
-    table: TrafficTable,
-    discovery: Discovery,
-    decided: Mapping[int, TaskId],
-) -> list[Task]:
-    """One task per job; a job whose requests mostly belonged to a known task is that task again.
-
-    `decided` are the tasks of those jobs, by place, that people have put together or taken apart.
-    """
-    rows = _rows_of_jobs(jobs, table, discovery)
-    prompts = [prompt_of(job[-1].frame) for job in jobs]
-    contracts = [_contract_of(job, discovery) for job in jobs]
-    by_id = {task.id: task for task in known}
-    taken: set[TaskId] = set(decided.values())
-    tasks: list[Task] = []
-    proposed = zip(jobs, rows, contracts, propose_names(prompts, contracts), strict=True)
-    for place, (job, mine, contract, name) in enumerate(proposed):
-        voted = [task_id for task_id, _ in table.tasks_before(mine).most_common() if task_id not in taken]
-        wanted = [decided[place]] if place in decided else voted
-        old = next((by_id[task_id] for task_id in wanted if task_id in by_id), None)
-        task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
-        taken.add(task_id)
-        tasks.append(
-            Task(
-                id=task_id,
-                name=old.name if old else name,
-                contract=_contract(old, contract),
-                frames=tuple(group.frame for group in job),
-                created_at=datetime.fromtimestamp(table.at(int(mine[0])), UTC),
-                named_by_person=old.named_by_person if old else False,
-            )
-        )
-    return _with_free_names(tasks, {task.name for task in known if task.id not in taken})
-
-
-def _rows_of_jobs(
-    jobs: Sequence[Sequence[FrameGroup]], table: TrafficTable, discovery: Discovery
-) -> list[NDArray[np.int64]]:
-    """The rows of each job, ascending."""
-    job_of = {group.frame.id: place for place, job in enumerate(jobs) for group in job}
-    places = np.array([job_of[found.group.frame.id] for found in discovery.frames], dtype=np.int64)
-    frames = table.frames()
-    place_of = np.where(frames >= 0, places[np.maximum(frames, 0)], len(jobs))
-    return [np.flatnonzero(place_of == place) for place in range(len(jobs))]
-
-
-def _contract_of(job: Sequence[FrameGroup], discovery: Discovery) -> OutputContract:
-    """What the answers of a job look like, in the samples; closed sets with the members that turned up elsewhere."""
-    found = _members(job)
-    contract = infer_contract(
-        [given for _, given in found],
-        [observation.answer for observation, _ in found],
-        "\n".join(prompt_of(group.frame) for group in job),
-    )
-    mine = {group.frame.id for group in job}
-    others: Counter[str] = Counter()
-    for one in discovery.frames:
-        if one.group.frame.id in mine:
-            others.update(one.others)
-    # What was said once among many thousands is a slip of the incumbent's, and no member that it lacks.
-    return widen(contract, [answer for answer, count in others.most_common() if count > 1]) if others else contract
-
-
-def _contract(old: Task | None, found: OutputContract) -> OutputContract:
-    """The contract found in the traffic, with the classes of the labelled history that the task was made from."""
-    return found if old is None or old.frames else with_known(found, old.contract)
-
-
-def _with_free_names(tasks: Sequence[Task], used: set[str]) -> list[Task]:
-    """The tasks, with names changed that another task has; names chosen by people stay."""
-    used = used | {task.name for task in tasks if task.named_by_person}
-    result: list[Task] = []
-    for task in tasks:
-        name, number = task.name, 1
-        while not task.named_by_person and name in used:
-            number += 1
-            name = f"{task.name}-{number}"
-        used.add(name)
-        result.append(replace(task, name=name))
-    return result
-
-
 def _keep(store: TaskStore, tasks: Sequence[Task]) -> None:
     """Keeps the tasks; one that is known and no longer found stays as it is, since models may hang on it."""
     for task in tasks:
         store.put_task(task)
-
-
-def _members(job: Sequence[FrameGroup]) -> list[tuple[Observation, str]]:
-    """The requests of a job with their inputs, in order of time."""
-    pairs = [pair for group in job for pair in zip(group.members, group.inputs, strict=True)]
-    return sorted(pairs, key=lambda pair: (pair[0].at, pair[0].id))
 
 
 def _findings(owners: Owners, table: TrafficTable, *, seed: int, progress: Progress) -> list[TaskFinding]:

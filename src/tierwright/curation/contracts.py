@@ -89,7 +89,7 @@ def widen(contract: OutputContract, outputs: Sequence[str]) -> OutputContract:
         known = {fold_label(label) for label in contract.labels}
         new = Counter(o.strip() for o in outputs if o.strip() and fold_label(o) not in known)
         added = [label for label, _ in new.most_common() if len(label) <= LABEL_CHARACTERS]
-        return OutputContract(kind=contract.kind, labels=(*contract.labels, *spellings(added)))
+        return replace(contract, labels=(*contract.labels, *spellings(added)))
     if contract.kind is not ContractKind.FIELDS:
         return contract
     names = {spec.name for spec in contract.fields}
@@ -100,7 +100,7 @@ def widen(contract: OutputContract, outputs: Sequence[str]) -> OutputContract:
         new_values = {_key(row[spec.name]): row[spec.name] for row in rows if _is_scalar(row[spec.name])}
         extra = tuple(v for k, v in new_values.items() if k not in known_values and isinstance(v, FieldValue))
         fields.append(FieldSpec(name=spec.name, values=(*spec.values, *extra)))
-    return OutputContract(kind=contract.kind, fields=tuple(fields), style=contract.style)
+    return replace(contract, fields=tuple(fields))
 
 
 def with_known(found: OutputContract, known: OutputContract) -> OutputContract:

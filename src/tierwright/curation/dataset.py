@@ -69,8 +69,14 @@ def build_dataset(
     incumbent's most frequent answer otherwise. Near-duplicates share a group, groups never cross splits, and of nearly
     identical training inputs the first is kept. Answers that break the contract are left out and counted.
 
-    Raises NotEnoughData where fewer than 50 examples are left, naming what was excluded and why.
+    Raises NotEnoughData where fewer than 50 examples are left, naming what was excluded and why, and where the task is
+    a step of an agent whose answers or requests hold calls of tools: no specialist can take its place.
     """
+    if not task.is_servable:
+        raise NotEnoughData(
+            f"task {task.name!r} is a step of an agent, with calls of tools in its answers or its requests; a "
+            "specialist gives texts only, so leave it on the frontier model"
+        )
     contract = widen(task.contract, [word.output for word in feedback.values()])
     excluded: Counter[str] = Counter()
     rows = _merged(_rows(task, contract, inferences, feedback, excluded), excluded)

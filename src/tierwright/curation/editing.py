@@ -304,7 +304,7 @@ def _united(store: EditingStore, tasks: Sequence[Task], frames: Sequence[Frame])
         found = replace(tasks[0].contract, kind=ContractKind.OPEN, labels=(), fields=())
     for task in tasks:
         found = with_known(found, task.contract)
-    return found
+    return replace(found, calls=tuple(dict.fromkeys(name for task in tasks for name in task.contract.calls)))
 
 
 def _with_own_contract(store: EditingStore, task: Task) -> Task:
@@ -313,7 +313,9 @@ def _with_own_contract(store: EditingStore, task: Task) -> Task:
     if not pairs:
         return task
     prompt = "\n".join(map(prompt_of, task.frames))
-    return replace(task, contract=infer_contract([text for text, _ in pairs], [said for _, said in pairs], prompt))
+    found = infer_contract([text for text, _ in pairs], [said for _, said in pairs], prompt)
+    # Which of the wordings the calls belong to isn't asked: no specialist may answer for want of a look.
+    return replace(task, contract=replace(found, calls=task.contract.calls))
 
 
 def _merge_notes(store: EditingStore, merged: Task, gone: Sequence[Task]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from tierwright.curation.wording import is_specific
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tierwright.curation.observation import Observation
+    from tierwright.curation.observation import Observation, Shape
 
 #: Different texts from which a system message with variables is told from one with several versions.
 _MIN_VARIANTS = 5
@@ -65,9 +65,7 @@ def find_frames(observations: Iterable[Observation], *, is_closed: IsClosed, see
 
     `is_closed` is asked only where the wording is too short to be evidence.
     """
-    by_shape: dict[tuple[tuple[str, ...], str | None], dict[str, list[Observation]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    by_shape: dict[Shape, dict[str, list[Observation]]] = defaultdict(lambda: defaultdict(list))
     for observation in observations:
         by_shape[observation.shape][observation.request.system].append(observation)
     groups: list[FrameGroup] = []
@@ -77,12 +75,22 @@ def find_frames(observations: Iterable[Observation], *, is_closed: IsClosed, see
     return sorted(groups, key=lambda group: (-len(group.members), group.frame.id))
 
 
-def make_frame(system: Template, user: Template, shape: tuple[tuple[str, ...], str | None]) -> Frame:
+def make_frame(system: Template, user: Template, shape: Shape, opening: Template | None = None) -> Frame:
     """A frame with its id."""
-    tools, response_format = shape
-    identity = digest(*system.literals, "\0user", *user.literals, "\0tools", *tools, "\0format", response_format or "")
+    tools, response_format, after = shape
+    said = [*system.literals, "\0user", *user.literals, "\0tools", *tools, "\0format", response_format or ""]
+    if after is not None:
+        said += ["\0after", after]
+    if opening is not None:
+        said += ["\0opening", *opening.literals]
     return Frame(
-        id=FrameId(f"frame_{identity}"), system=system, user=user, tools=tools, response_format=response_format
+        id=FrameId(f"frame_{digest(*said)}"),
+        system=system,
+        user=user,
+        tools=tools,
+        response_format=response_format,
+        after=after,
+        opening=opening,
     )
 
 
@@ -141,15 +149,22 @@ def _frames_of_family(system: Template, members: list[Observation], is_closed: I
         by_user[member.user].append(member)
     if len(by_user) < MIN_INPUTS and system.slots == 0:
         return
+    shape = members[0].shape
+    if shape.after is not None:
+        # What a tool returned is data: there is no prompt to be found in it.
+        yield group_of(make_frame(system, whole(), shape), members)
+        return
     specific = is_specific(system.literals)
     found = _user_templates(system, by_user, is_closed, specific=specific)
     taken = {text for _, texts in found for text in texts}
     rest = {text: same for text, same in by_user.items() if text not in taken}
     prompt = "\n".join(system.literals)
+    # Tools are an application's own, and as good as a prompt that says what the job is.
+    told = specific or bool(shape.tools)
     # Behind a message that several templates share, what is left is no task of its own account.
     several = specific and len({template.literals for template, _ in found}) >= _SEVERAL
-    if rest and ((specific and not several) or _answers_closed(rest, whole(), prompt, is_closed)):
-        if not specific:
+    if rest and ((told and not several) or _answers_closed(rest, whole(), prompt, is_closed)):
+        if not told:
             found = [pair for pair in found if not _belongs(pair[1], rest, by_user)]
             taken = {text for _, texts in found for text in texts}
             rest = {text: same for text, same in by_user.items() if text not in taken}
@@ -252,7 +267,11 @@ def _answers_closed(
 
 
 def _group(system: Template, user: Template, members: list[Observation]) -> FrameGroup:
-    frame = make_frame(system, user, members[0].shape)
+    return group_of(make_frame(system, user, members[0].shape), members)
+
+
+def group_of(frame: Frame, members: Iterable[Observation]) -> FrameGroup:
+    """A frame with the requests that have it, in order of time."""
     ordered = sorted(members, key=lambda member: (member.at, member.id))
     inputs = tuple(frame.match(member.request) or "" for member in ordered)
     return FrameGroup(frame=frame, members=tuple(ordered), inputs=inputs)

@@ -193,8 +193,8 @@ _SPECIALISE = Rule(
     criteria=(
         Criterion(
             code="specialise-contract",
-            text="the answer is a label, closed-set fields, copied strings, or text made from attributes",
-            figure=lambda case: float(case.contract.kind is not ContractKind.OPEN),
+            text="the answer is a label, closed-set fields, copied strings, text made from attributes; no tool call",
+            figure=lambda case: float(case.contract.kind is not ContractKind.OPEN and not case.contract.calls),
             relation=Relation.AT_LEAST,
             number=1.0,
             unit=Unit.TRUTH,

@@ -45,6 +45,10 @@ _EQUAL, _ENOUGH = 0.9, 25
 _SAME_WORDING = 0.3
 #: Cosine from which they are one prompt with another value of a variable.
 _EQUAL_WORDING = 0.9
+#: Share of the tools offered, of all that two frames offer, that both must offer where both offer any.
+_SAME_TOOLS = 0.5
+#: Difference of the shares of answers that call tools below which one job may be answered in both ways.
+_SAME_CALLING = 0.5
 #: Share of the answers of one that must be known to the other, of what a division by chance lets expect.
 _SAME_SET = 0.8
 #: Divisions by chance that are tried.
@@ -83,10 +87,16 @@ _ANY_QUESTION = frozenset(
 def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGroup]]:
     """The groups, put together where they are the same job; each list is one job, its oldest frame first."""
     profiles = [profile(group, seed=seed) for group in groups]
+    calling = [sum(bool(member.calls) for member in group.members) / len(group.members) for group in groups]
     parent = list(range(len(groups)))
     for one in range(len(groups)):
         for other in range(one):
-            if parent[one] != parent[other] and same_job(profiles[one], profiles[other]):
+            if (
+                parent[one] != parent[other]
+                and comparable(groups[one].frame, groups[other].frame)
+                and abs(calling[one] - calling[other]) < _SAME_CALLING
+                and same_job(profiles[one], profiles[other])
+            ):
                 old, new = parent[one], parent[other]
                 parent = [new if root == old else root for root in parent]
     jobs: dict[int, list[FrameGroup]] = {}
@@ -101,8 +111,17 @@ def profile(group: FrameGroup, *, seed: int) -> Profile:
 
 
 def prompt_of(frame: Frame) -> str:
-    """The fixed text of a frame's requests."""
-    return "\n".join((*frame.system.literals, *frame.user.literals))
+    """The fixed text of a frame's requests, with the names of the tools that are offered."""
+    opening = () if frame.opening is None else frame.opening.literals
+    return "\n".join((*frame.system.literals, *opening, *frame.user.literals, *frame.tools))
+
+
+def comparable(one: Frame, other: Frame) -> bool:
+    """Whether two frames may be wordings of one job: no step is another one, and an application knows its tools."""
+    if one.after != other.after:
+        return False
+    mine, others = set(one.tools), set(other.tools)
+    return not mine or not others or len(mine & others) >= _SAME_TOOLS * len(mine | others)
 
 
 def same_job(one: Profile, other: Profile) -> bool:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.curation.answered import answered_pairs
 from tierwright.curation.contracts import is_closed
-from tierwright.curation.frames import find_frames
-from tierwright.curation.jobs import Profile, profile, prompt_of, same_job
+from tierwright.curation.jobs import Profile, comparable, profile, prompt_of, same_job
 from tierwright.curation.new_tasks import found_tasks, propose_tasks
 from tierwright.curation.observation import observe
+from tierwright.curation.steps import Groups, find_groups
 
 if TYPE_CHECKING:
     from tierwright.core.ids import InferenceId, TaskId
@@ -58,29 +58,34 @@ class Joiner:
         self._seen: set[InferenceId] = set()
         self._unknown: list[Observation] = []
         self._profiles: dict[tuple[TaskId, int], Profile] = {}
-        self._strange: list[FrameGroup] = []
+        self._strange = Groups(groups=(), turns=(), links={})
 
     def look(self) -> list[Joined]:
         """Joins the wordings that are recognisable by now as known jobs, and assigns their requests."""
         self._read()
         joined: list[Joined] = []
-        self._strange = []
-        for group in find_frames(self._unknown, is_closed=is_closed, seed=self._seed):
+        found = find_groups(self._unknown, is_closed=is_closed, seed=self._seed)
+        strange: list[FrameGroup] = []
+        for group in found.groups:
             if len(set(group.inputs)) < MIN_NEW_INPUTS:
                 continue
             tasks = self._jobs_of(group)
             if not tasks:
-                self._strange.append(group)
+                strange.append(group)
             # A wording that could be of several tasks waits for the next audit.
             if len(tasks) != 1:
                 continue
             task = tasks[0]
-            longer = replace(task, frames=(*task.frames, group.frame))
+            turns = [turn for turn, root in found.turns if root == group.frame.id]
+            longer = replace(task, frames=(*task.frames, group.frame, *(turn.frame for turn in turns)))
+            members = {member.id for one in (group, *turns) for member in one.members}
             self._store.put_task(longer)
-            self._store.assign((member.id, task.id) for member in group.members)
-            members = {member.id for member in group.members}
+            self._store.assign((member, task.id) for member in sorted(members))
             self._forget(members)
             joined.append(Joined(task=longer, frame=group.frame, requests=len(members)))
+        roots = {group.frame.id for group in strange}
+        turns_of_them = tuple((turn, root) for turn, root in found.turns if root in roots)
+        self._strange = Groups(groups=tuple(strange), turns=turns_of_them, links=found.links)
         return joined
 
     def proposed(self) -> list[ProposedTask]:
@@ -92,7 +97,7 @@ class Joiner:
         new = self.proposed()
         found_tasks(self._store, new)
         self._forget({member for one in new for member in one.members})
-        self._strange = []
+        self._strange = Groups(groups=(), turns=(), links={})
         return new
 
     def _forget(self, members: set[InferenceId]) -> None:
@@ -113,10 +118,11 @@ class Joiner:
     def _jobs_of(self, group: FrameGroup) -> list[Task]:
         """The tasks that the group may be a wording of."""
         mine = profile(group, seed=self._seed)
+        calls = any(member.calls for member in group.members)
         found = []
         for task in self._store.tasks():
-            known = self._profile_of(task)
-            if known is not None and same_job(known, mine):
+            known = self._profile_of(task) if bool(task.contract.calls) is calls else None
+            if known is not None and comparable(task.frames[-1], group.frame) and same_job(known, mine):
                 found.append(task)
         return found
 

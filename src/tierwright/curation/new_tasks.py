@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
-from tierwright.curation.contracts import infer_contract
-from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.jobs import prompt_of
 from tierwright.curation.naming import propose_names
+from tierwright.curation.steps import contract_of, jobs_among, processes_among, step_names, with_processes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tierwright.core.ids import InferenceId
     from tierwright.curation.frames import FrameGroup
+    from tierwright.curation.steps import Groups
 
 
 class FoundingStore(InferenceStore, TaskStore, Protocol):
@@ -40,33 +41,38 @@ class ProposedTask:
     inputs: int
 
 
-def propose_tasks(groups: Sequence[FrameGroup], known: Sequence[Task], *, seed: int) -> list[ProposedTask]:
+def propose_tasks(groups: Groups, known: Sequence[Task], *, seed: int) -> list[ProposedTask]:
     """One task for each job among wordings that are none of the known tasks, the most frequent first."""
-    jobs = sorted(join_jobs(groups, seed=seed), key=lambda job: -sum(len(group.members) for group in job))
+    jobs = sorted(jobs_among(groups, seed=seed), key=lambda job: -sum(len(group.members) for group in job))
     contracts = [
-        infer_contract(
-            [given for group in job for given in group.inputs],
-            [member.answer for group in job for member in group.members],
+        contract_of(
+            [pair for group in job for pair in zip(group.members, group.inputs, strict=True)],
             "\n".join(prompt_of(group.frame) for group in job),
         )
         for job in jobs
     ]
+    processes = processes_among(jobs, groups.links)
     prompts = [prompt_of(job[-1].frame) for job in jobs]
     names = propose_names(prompts, contracts, taken={task.name for task in known})
+    names = step_names(jobs, processes, names, taken={task.name for task in known})
     taken = {task.id for task in known}
+    tasks = [
+        Task(
+            id=_free_id(job, taken),
+            name=name,
+            contract=contract,
+            frames=tuple(group.frame for group in job),
+            created_at=datetime.fromtimestamp(min(group.members[0].at for group in job), UTC),
+        )
+        for job, contract, name in zip(jobs, contracts, names, strict=True)
+    ]
     return [
         ProposedTask(
-            task=Task(
-                id=_free_id(job, taken),
-                name=name,
-                contract=contract,
-                frames=tuple(group.frame for group in job),
-                created_at=datetime.fromtimestamp(min(group.members[0].at for group in job), UTC),
-            ),
+            task=task,
             members=tuple(member.id for group in job for member in group.members),
             inputs=len({given for group in job for given in group.inputs}),
         )
-        for job, contract, name in zip(jobs, contracts, names, strict=True)
+        for task, job in zip(with_processes(tasks, processes, known), jobs, strict=True)
     ]
 
 

@@ -8,19 +8,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tierwright.core.chat import decode_answer, decode_request, read_answer_text, read_request
+from tierwright.core.calls import render_calls
+from tierwright.core.chat import decode_answer, decode_request, read_request, read_said
 from tierwright.core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tierwright.core.calls import ToolCall
     from tierwright.core.chat import ChatRequest, Message
     from tierwright.core.ids import InferenceId
     from tierwright.core.inference import Inference
+
+
+class Shape(NamedTuple):
+    """What two requests of one frame must share to the letter."""
+
+    #: Names of the tools offered, sorted.
+    tools: tuple[str, ...]
+    #: Canonical JSON of the response format; None: not given.
+    response_format: str | None
+    #: The tool whose result the request ends with; None: it ends with a user message.
+    after: str | None = None
+
+
+class Texts(NamedTuple):
+    """What was asked and said."""
+
+    request: ChatRequest
+    #: The answer's text; of one that calls tools, what `core.calls` renders: the text beside a call is talk.
+    answer: str
+    #: The tools that the answer calls, in order.
+    calls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +54,20 @@ class Observation:
     #: Seconds since 1970, UTC.
     at: float
     request: ChatRequest
-    #: The answer's text.
+    #: As in `Texts`.
     answer: str
+    calls: tuple[str, ...] = ()
 
     @property
     def user(self) -> str:
-        """The text of the last user message."""
-        return self.request.turns[-1].text
+        """The text of the last user message; of an agent's step, of all messages after the system message."""
+        turns = self.request.turns
+        return "\n".join(turn.text for turn in turns) if self.request.after else turns[-1].text
 
     @property
-    def shape(self) -> tuple[tuple[str, ...], str | None]:
-        """What two requests of one frame must share to the letter: tools and response format."""
-        return self.request.tools, self.request.response_format
+    def shape(self) -> Shape:
+        """Tools, response format and kind of step."""
+        return Shape(self.request.toolset, self.request.response_format, self.request.after)
 
 
 class Refusal(StrEnum):
@@ -54,11 +79,11 @@ class Refusal(StrEnum):
     NO_CONTENT = "no_content"
     #: It is no chat request: embeddings, moderations, JSON that is broken.
     UNREADABLE = "unreadable"
-    #: Something besides text is in it.
+    #: Something besides text and calls of tools is in it, such as a picture: its input is more than a text.
     NOT_TEXT = "not_text"
-    #: Its last message is not a user's.
+    #: It ends neither with a user's message nor with a tool's result.
     NO_QUESTION = "no_question"
-    #: It was answered without text.
+    #: It was answered with neither text nor the call of a tool.
     NO_TEXT_ANSWER = "no_text_answer"
 
 
@@ -73,7 +98,7 @@ def observe(inferences: Iterable[Inference]) -> Iterator[Observation]:
 
 
 class ObservationReader:
-    """Reads contents into observations and keeps one copy of what thousands of them share: the instructions."""
+    """Reads contents into observations and keeps one copy of what many share: instructions and earlier turns."""
 
     def __init__(self) -> None:
         self._shared: dict[Message, Message] = {}
@@ -85,29 +110,30 @@ class ObservationReader:
         found = read_texts(request, response)
         if isinstance(found, Refusal):
             return found
-        asked, answer = found
-        shared = self._shared
-        messages = tuple(shared.setdefault(m, m) if m.role != "user" else m for m in asked.messages[:-1])
+        asked = found.request
+        messages = tuple(self._shared.setdefault(message, message) for message in asked.messages[:-1])
         asked = replace(asked, messages=(*messages, asked.messages[-1]))
-        return Observation(id=inference_id, at=at, request=asked, answer=answer)
+        return Observation(id=inference_id, at=at, request=asked, answer=found.answer, calls=found.calls)
 
 
-def read_texts(request: bytes | None, response: bytes | None) -> tuple[ChatRequest, str] | Refusal:
-    """The request and the text of the answer, or why no frame can be read from them."""
+def read_texts(request: bytes | None, response: bytes | None) -> Texts | Refusal:
+    """The request and the answer, or why no frame can be read from them."""
     if request is None or response is None:
         return Refusal.NO_CONTENT
-    answer = _answer_text(response)
-    if answer is None:
+    answer, calls = _said(response)
+    if answer is None and not calls:
         return Refusal.NO_TEXT_ANSWER
     try:
         asked = _request(request)
     except InputError:
         return Refusal.UNREADABLE
-    if asked.opaque:
+    if asked.media:
         return Refusal.NOT_TEXT
     # What comes before the turns is instructions: with nothing else in the request, nothing is asked.
     last = asked.messages[-1]
-    return (asked, answer) if last.role == "user" else Refusal.NO_QUESTION
+    if last.tool is None and (last.role != "user" or last.opaque):
+        return Refusal.NO_QUESTION
+    return Texts(asked, render_calls(calls) if calls else answer or "", tuple(call.name for call in calls))
 
 
 def _request(raw: bytes) -> ChatRequest:
@@ -115,9 +141,12 @@ def _request(raw: bytes) -> ChatRequest:
     return decode_request(raw) if payload is None else read_request(payload)
 
 
-def _answer_text(raw: bytes) -> str | None:
+def _said(raw: bytes) -> tuple[str | None, tuple[ToolCall, ...]]:
     payload = _decoded(raw)
-    return decode_answer(raw).text if payload is None else read_answer_text(payload)
+    if payload is not None:
+        return read_said(payload)
+    answer = decode_answer(raw)
+    return answer.text, answer.calls
 
 
 def _decoded(raw: bytes) -> object:

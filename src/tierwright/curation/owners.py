@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tierwright.curation.steps import with_calls
 from tierwright.curation.task_traffic import SAMPLE, SampledRequest
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Owners:
         self._frames: list[tuple[Frame, int]] = []
         place_of = {frame.id: place for place, task in enumerate(tasks) for frame in task.frames}
         for found in discovery.frames:
-            self._frames.append((found.group.frame, place_of[found.group.frame.id]))
+            # Frames that are no task's were taken back, and no row has them.
+            self._frames.append((found.group.frame, place_of.get(found.group.frame.id, _NOBODY)))
         self._owner: NDArray[np.int64] = np.full(len(table), _NOBODY, dtype=np.int64)
 
     def settle(self, known: Sequence[Task], rest: NDArray[np.int64]) -> None:
@@ -62,7 +64,7 @@ class Owners:
 
     def _recognise_known(self, known: Sequence[Task], rest: NDArray[np.int64]) -> None:
         """Looks in the rest for the frames of known tasks that were not found again."""
-        there = {frame.id for frame, _ in self._frames}
+        there = {frame.id for frame, place in self._frames if place != _NOBODY}
         missing = [(task, frame) for task in known for frame in task.frames if frame.id not in there]
         if not missing or not len(rest):
             return
@@ -80,7 +82,8 @@ class Owners:
                 place = self._place(task)
                 now = self.tasks[place]
                 if frame not in now.frames:
-                    self.tasks[place] = replace(now, frames=(*now.frames, frame))
+                    now = replace(now, frames=(*now.frames, frame))
+                self.tasks[place] = replace(now, contract=with_calls(now.contract, self._discovery.called[number]))
             self._frames.append((frame, place))
 
     def _place(self, task: Task) -> int:

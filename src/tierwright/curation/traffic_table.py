@@ -100,6 +100,17 @@ class TrafficTable:
         """The frame of each row, `NONE` where there is none: a view, to be read when all rows are noted."""
         return _column(self._frame, np.int64)
 
+    def inputs(self) -> NDArray[np.uint64]:
+        """The key of each row's input, 0 where there is none: a view, as `frames`."""
+        return _column(self._input, np.uint64)
+
+    def unmark(self, frames: Sequence[int]) -> NDArray[np.int64]:
+        """Takes the marks back that rows have with these frames; returns the rows, ascending."""
+        rows = np.flatnonzero(np.isin(self.frames(), frames))
+        for row in rows.tolist():
+            self._frame[row], self._input[row], self._answer[row] = NONE, 0, 0
+        return rows
+
     def tasks_before(self, rows: NDArray[np.int64]) -> Counter[TaskId]:
         """The tasks that these rows belonged to before, the most frequent first; those of no task are left out."""
         found = Counter(_column(self._before, np.int64)[rows].tolist())

@@ -199,7 +199,8 @@ class Exchange:
             return
         if call.dialect.endpoint is Endpoint.COUNT_TOKENS and await self._counts_itself(call, asked, target.model):
             return
-        live = snapshot.specialists.get(found.task.id) if found is not None and asked.for_specialists else None
+        can = found is not None and asked.for_specialists and found.task.is_servable
+        live = snapshot.specialists.get(found.task.id) if found is not None and can else None
         if not self.catalogue.serves(target.model) and not (live is not None and target.is_alone):
             await call.refuse(problems.model_not_found(target.model))
             return
@@ -208,7 +209,7 @@ class Exchange:
             await self.frontier.answer(
                 Errand(call=call, asked=asked, model=target.model, role=role, sticky=_sticky(call.headers))
             )
-        shadow = None if found is None else snapshot.shadows.get(found.task.id)
+        shadow = snapshot.shadows.get(found.task.id) if found is not None and found.task.is_servable else None
         if found is not None and (shadow is not None or self.second.audits):
             self.second.after(
                 Answered(
@@ -290,7 +291,7 @@ class Exchange:
         """The version that was named answers, whatever its confidence; where it can't, nobody else does."""
         trail = call.trail
         trail.route = Route(reason=RouteReason.PINNED)
-        if not asked.for_specialists:
+        if not (asked.for_specialists and found.task.is_servable):
             problem = problems.not_for_specialists(trail.model)
         else:
             local = await self._ask_specialist(trail, asked, found, pinned, threshold=None)

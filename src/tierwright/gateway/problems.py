@@ -313,7 +313,7 @@ def not_for_specialists(model: str) -> Problem:
         status=400,
         code=INVALID_REQUEST,
         type=_CALLER,
-        message=f"{model[:100]!r} is one specialist, which answers with one text and has no logprobs, sound or images; "
+        message=f"{model[:100]!r} is one specialist, which answers with one text: no logprobs, tools, sound or images; "
         "leave these out, or ask for the task without a version",
         param="model",
     )

@@ -27,7 +27,8 @@ class Recognised(NamedTuple):
 class TaskIndex:
     """Recognises the requests of the tasks it was built from.
 
-    Of several frames that fit, `FrameIndex` says which one wins; among equals the older task.
+    Of several frames that fit, `FrameIndex` says which one wins; among equals the older task. Whether a specialist may
+    answer is for others to say (`Task.is_servable`).
     """
 
     def __init__(self, tasks: Iterable[Task] = ()) -> None:

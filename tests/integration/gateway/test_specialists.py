@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import openai
 import pytest
 from aiohttp import web
 
-from tests.fakes import a_dataset, a_deployment, a_task, a_version, after, an_example
+from tests.fakes import a_contract, a_dataset, a_deployment, a_frame, a_task, a_version, after, an_example
 from tests.integration.gateway.conftest import Running, Sure, eventually
 from tests.integration.gateway.upstream import completion
 from tierwright.core.deployment import Stage
@@ -289,3 +290,24 @@ def test_live_tasks_are_listed_as_models(gateway: Running) -> None:
     listed = [(model.id, model.owned_by) for model in gateway.client().models.list()]
     assert listed[-1] == ("task:card-intent", "tierwright")
     assert "task:other" not in dict(listed)
+
+
+TOOLS: Any = [{"type": "function", "function": {"name": "find", "parameters": {"type": "object", "properties": {}}}}]
+
+
+def test_what_calls_tools_is_never_asked_of_a_specialist(gateway: Running) -> None:
+    """A task of which an answer ever called a tool, and a caller who demands a call, stay on the frontier model."""
+    deploy(gateway, Sure())
+    frame = a_frame(tools=("find",))
+    gateway.store.put_task(a_task(frames=(a_frame(), frame)))
+    seen(gateway)
+    assert ask(gateway, tools=TOOLS)[1]["x-tierwright-served-by"] == "specialist"
+    for choice in ("required", {"type": "function", "function": {"name": "find"}}):
+        assert ask(gateway, tools=TOOLS, tool_choice=choice)[1]["x-tierwright-served-by"] == "frontier"
+    calling = replace(a_contract(), calls=("find",))
+    gateway.store.put_task(a_task(frames=(a_frame(), frame), contract=calling))
+    seen(gateway)
+    for more in ({"tools": TOOLS}, {}, {"model": "task:card-intent"}):
+        _, headers = ask(gateway, **more)
+        assert headers["x-tierwright-task"] == "card-intent"
+        assert headers["x-tierwright-served-by"] == "frontier"

@@ -1,8 +1,9 @@
-"""What discovery sees of a captured request, and why it sees nothing."""
+"""What discovery reads of a captured request, and why it reads nothing."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,19 @@ from tierwright.core.ids import InferenceId
 from tierwright.curation.observation import ObservationReader, Refusal, observe, read_texts
 
 IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
+PLAIN = {"role": "user", "content": "u"}
+SAID = {"role": "assistant", "content": "a"}
+CALL = {"id": "a", "type": "function", "function": {"name": "find", "arguments": '{"id": 7}'}}
+
+
+def request(*messages: dict[str, Any], **members: Any) -> bytes:
+    """The bytes of a request of these messages."""
+    return json.dumps({"model": "m", "messages": messages, **members}).encode()
+
+
+def answered(message: dict[str, Any]) -> bytes:
+    """The bytes of an answer of this message."""
+    return json.dumps({"id": "x", "choices": [{"message": message}]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -23,12 +37,11 @@ IMAGE = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": 
         (b"null", a_response(), Refusal.UNREADABLE),
         (b"[" * 100_000, a_response(), Refusal.UNREADABLE),
         (b'{"input": "a text to embed"}', a_response(), Refusal.UNREADABLE),
-        (json.dumps({"model": "m", "messages": [IMAGE]}).encode(), a_response(), Refusal.NOT_TEXT),
-        (
-            json.dumps({"model": "m", "messages": [{"role": "system", "content": "a"}]}).encode(),
-            a_response(),
-            Refusal.NO_QUESTION,
-        ),
+        (request(IMAGE), a_response(), Refusal.NOT_TEXT),
+        (request(IMAGE, SAID, PLAIN), a_response(), Refusal.NOT_TEXT),
+        (request({"role": "system", "content": "a"}), a_response(), Refusal.NO_QUESTION),
+        (request(PLAIN, SAID), a_response(), Refusal.NO_QUESTION),
+        (request(PLAIN), answered({"content": None, "refusal": "no"}), Refusal.NO_TEXT_ANSWER),
         (a_request(), b'{"choices": []}', Refusal.NO_TEXT_ANSWER),
         (a_request(), b"no JSON", Refusal.NO_TEXT_ANSWER),
     ],
@@ -43,14 +56,14 @@ def test_what_can_not_be_read_has_its_reason(request_: bytes | None, response: b
 )
 def test_texts_are_those_of_the_core(text: str) -> None:
     """Whatever JSON can hold is read as `core.chat` reads it."""
-    request, response = a_request(text), a_response(text)
-    assert read_texts(request, response) == (decode_request(request), decode_answer(response).text)
+    asked, response = a_request(text), a_response(text)
+    assert read_texts(asked, response) == (decode_request(asked), decode_answer(response).text, ())
 
 
 def test_numbers_that_are_no_json_are_read_as_before() -> None:
     """`NaN`, which Python writes and JSON has not, does not cost a request its task."""
-    request = a_request("hm", temperature=float("nan"))
-    assert read_texts(request, a_response()) == (decode_request(request), "card_arrival")
+    asked = a_request("hm", temperature=float("nan"))
+    assert read_texts(asked, a_response()) == (decode_request(asked), "card_arrival", ())
 
 
 def test_failed_requests_are_left_out() -> None:
@@ -66,3 +79,18 @@ def test_instructions_are_kept_once() -> None:
     assert not isinstance(one, Refusal)
     assert not isinstance(other, Refusal)
     assert one.request.messages[0] is other.request.messages[0]
+
+
+def test_steps_and_calls_are_observed() -> None:
+    """A request that ends with a result is a step after its tool; an answer that calls is rendered, talk aside."""
+    asked = request(
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "u"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "a", "content": "r"},
+        tools=[{"type": "function", "function": {"name": name}} for name in ("z", "find")],
+    )
+    said = answered({"content": "Let me look.", "tool_calls": [CALL]})
+    (found,) = observe([an_inference(request=asked, response=said)])
+    assert (found.answer, found.calls) == ('{"tool": "find", "id": 7}', ("find",))
+    assert found.shape == (("find", "z"), None, "find")

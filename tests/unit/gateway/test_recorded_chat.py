@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.provider_recordings import events_of, recorded, stream_of
-from tierwright.core.chat import canonical_json, read_answer, read_request
+from tierwright.core.chat import UNNAMED_TOOL, canonical_json, read_answer, read_request
 from tierwright.core.errors import InputError
+from tierwright.gateway.dialects.chat import ChatDialect
+from tierwright.gateway.dialects.messages import MessagesDialect
+from tierwright.gateway.dialects.responses import ResponsesDialect
+from tierwright.gateway.problems import Problem
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.splice import replace_id
 from tierwright.gateway.sse import ChunkStream
+
+if TYPE_CHECKING:
+    from tierwright.gateway.dialects.dialect import Dialect
 
 NEW = "chatcmpl-0"
 #: Members of a chunk that a whole answer has not, or has in another form.
@@ -228,3 +235,25 @@ def test_answers_are_read() -> None:
         seen["whole"] += 1
     assert seen["whole"] > 430
     assert min(seen["parts"], seen["several"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "path", "at_least"),
+    [
+        (ChatDialect(), "/chat/completions", 35),
+        (MessagesDialect(), "/v1/messages", 35),
+        (ResponsesDialect(), "/responses", 5),
+    ],
+)
+def test_steps_of_recorded_agents_are_told_by_their_tool(dialect: Dialect, path: str, at_least: int) -> None:
+    """In each API, a request that ends with a tool's result says which tool it was, and is never for specialists."""
+    steps = 0
+    for exchange in recorded(path):
+        asked = dialect.read(json.dumps(exchange["request"]).encode(), {})
+        if isinstance(asked, Problem) or asked.chat is None or asked.chat.after is None:
+            continue
+        steps += 1
+        # A request to the Responses API may leave out what the provider has kept, the call too.
+        assert asked.chat.after != UNNAMED_TOOL or '"function_call"' not in json.dumps(exchange["request"])
+        assert not asked.for_specialists
+    assert steps >= at_least

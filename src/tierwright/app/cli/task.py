@@ -82,11 +82,11 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     """List the tasks known."""
     with opened(config) as parts:
         tasks = parts.store.tasks()
-    rows = [(task.name, task.contract.kind.value, len(task.frames), task.id) for task in tasks]
+    rows = [(task.name, task.contract.kind.value, task.process or "-", len(task.frames), task.id) for task in tasks]
     show(
         [_task_json(task) for task in tasks],
         as_json=as_json,
-        text=lambda console: table(console, "Tasks", ("name", "contract", ">prompt versions", "id"), rows),
+        text=lambda console: table(console, "Tasks", ("name", "contract", "process", ">prompt versions", "id"), rows),
     )
 
 
@@ -98,6 +98,10 @@ def show_(task: TaskArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: Js
 
     def tell(console: Console) -> None:
         console.print(f"{found.name}  {found.id}  {found.contract.kind.value}", style="bold")
+        if found.process is not None:
+            console.print(f"  a step of {found.process}", markup=False)
+        if found.contract.calls:
+            console.print(f"  answers call {', '.join(found.contract.calls)}", markup=False)
         for label in found.contract.labels:
             console.print(f"  {label}", markup=False)
         for spec in found.contract.fields:
@@ -105,7 +109,12 @@ def show_(task: TaskArgument, config: ConfigOption = DEFAULT_CONFIG, as_json: Js
         for frame in found.frames:
             console.rule(frame.id)
             console.print(" ⟨…⟩ ".join(frame.system.literals), markup=False)
-            console.print(f"user: {' ⟨…⟩ '.join(frame.user.literals)}", markup=False)
+            if frame.opening is not None:
+                console.print(f"first user message: {' ⟨…⟩ '.join(frame.opening.literals)}", markup=False)
+            asked = "user" if frame.after is None else f"result of {frame.after}"
+            console.print(f"{asked}: {' ⟨…⟩ '.join(frame.user.literals)}", markup=False)
+            if frame.tools:
+                console.print(f"tools: {', '.join(frame.tools)}", markup=False)
 
     show(_task_json(found), as_json=as_json, text=tell)
 
@@ -178,6 +187,10 @@ def _task_json(task: Task) -> dict[str, Any]:
         "fields": [{"name": spec.name, "values": spec.values, "many": spec.many} for spec in contract.fields],
         "prompt_versions": len(task.frames),
         "frames": [frame.id for frame in task.frames],
+        "process": task.process,
+        "after": task.frames[0].after if task.frames else None,
+        "tools_called": task.contract.calls,
+        "servable": task.is_servable,
         "created_at": task.created_at,
     }
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 #: Members of a request that a specialist could not honour.
 _FRONTIER_ONLY = ("logprobs", "audio", "functions", "function_call", "web_search_options", "prediction")
 _TEXT_ONLY = ["text"]
+#: Whoever demands the call of a tool can't be answered with a text.
+_FREE_CHOICES = (None, "auto", "none")
 _USAGE_WANTED = b'{"include_usage":true}'
 
 
@@ -148,7 +150,7 @@ def is_for_specialists(payload: Mapping[str, Any], chat: ChatRequest) -> bool:
     """Whether a specialist could answer a chat in the form asked for."""
     if chat.n != 1 or chat.opaque:
         return False
-    if any(payload.get(name) for name in _FRONTIER_ONLY):
+    if any(payload.get(name) for name in _FRONTIER_ONLY) or payload.get("tool_choice") not in _FREE_CHOICES:
         return False
     return payload.get("modalities") in (None, _TEXT_ONLY)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from tierwright.core.contract import OutputContract
 from tierwright.core.edit import EditKind, Pin, TaskEdit
 from tierwright.core.feedback import Feedback
@@ -18,6 +20,8 @@ from tierwright.store.schema import feedback, tasks
 TASK_COLUMNS = tuple(tasks.c)
 #: The columns `feedback_of` wants, in its order.
 FEEDBACK_COLUMNS = tuple(feedback.c)
+#: Members of a stored frame that older rows do not have.
+_LATER = frozenset({"after", "opening", "process"})
 
 
 def task_row(task: Task) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def task_row(task: Task) -> dict[str, Any]:
         "id": task.id,
         "name": to_name(task.name),
         "contract": to_json(task.contract),
-        "frames": to_json(task.frames),
+        "frames": to_json([_frame_members(frame, task.process) for frame in task.frames]),
         "created_at_us": to_us(task.created_at),
         "named_by_person": task.named_by_person,
     }
@@ -34,13 +38,15 @@ def task_row(task: Task) -> dict[str, Any]:
 
 def task_of(row: Any) -> Task:
     """The task in a row of `TASK_COLUMNS`."""
+    frames = from_json(row.frames, list[dict[str, Any]])
     return Task(
         id=TaskId(row.id),
         name=row.name,
         contract=from_json(row.contract, OutputContract),
-        frames=tuple(_frame(frame) for frame in from_json(row.frames, list[dict[str, Any]])),
+        frames=tuple(_frame(frame) for frame in frames),
         created_at=from_us(row.created_at_us),
         named_by_person=row.named_by_person,
+        process=frames[0].get("process") if frames else None,
     )
 
 
@@ -93,11 +99,24 @@ def feedback_of(row: Any) -> Feedback:
     )
 
 
+def _frame_members(frame: Frame, process: str | None) -> dict[str, Any]:
+    """A frame as it is stored, with the process of its task: what is a step is told by the frames alone.
+
+    Members that say nothing are left out, as rows were written before there were any.
+    """
+    members: dict[str, Any] = msgspec.to_builtins(frame)
+    members["process"] = process
+    return {name: value for name, value in members.items() if value is not None or name not in _LATER}
+
+
 def _frame(stored: dict[str, Any]) -> Frame:
+    opening = stored.get("opening")
     return Frame(
         id=FrameId(stored["id"]),
         system=Template(literals=tuple(stored["system"]["literals"])),
         user=Template(literals=tuple(stored["user"]["literals"])),
         tools=tuple(stored["tools"]),
         response_format=stored["response_format"],
+        after=stored.get("after"),
+        opening=None if opening is None else Template(literals=tuple(opening["literals"])),
     )
