@@ -169,6 +169,24 @@ def test_a_reworded_agent_joins_step_by_step(store: Store) -> None:
     assert all(len({frame.after for frame in task.frames}) == 1 for task in tasks.values())
 
 
+def test_an_agent_that_came_since_is_proposed_as_one_process(store: Store) -> None:
+    """Steps of an agent that no audit has seen are proposed as tasks of one process, and found when asked for."""
+    store.append(asked(tickets(60, 21), TOPIC_PROMPT, start=0))
+    found = audit(store, seed=1)
+    joiner = Joiner(store, since=found.period.until, seed=1)
+    played = agent_traffic.one_application(agent_traffic.planner, 33, conversations=80)
+    store.append(played.inferences)
+    assert joiner.look() == []
+    new = joiner.found()
+    assert {one.task.frames[0].after for one in new} == {None, "find_slot", "book_room"}
+    assert len({one.task.process for one in new}) == 1
+    assert new[0].task.process is not None
+    assert not any(one.task.is_servable for one in new)
+    assert joiner.proposed() == []
+    index = TaskIndex(store.tasks())
+    assert all(index.recognise(decode_request(one.request or b"")) for one in played.inferences)
+
+
 def test_an_audit_tells_processes_and_what_it_left_out(store: Store) -> None:
     """Steps and chats are stored with their process and found again; what can't be read is counted."""
     played = agent_traffic.traffic(32, conversations=30)

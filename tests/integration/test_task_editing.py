@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,6 +69,17 @@ def test_a_merge_is_kept_by_later_audits(store: SqlStore) -> None:
     again = audit(store, seed=1)
     assert [(task.task.id, task.task.name, task.requests) for task in again.tasks] == [(one.id, "desk", 330)]
     assert len(again.tasks[0].task.frames) == 3
+
+
+def test_tools_that_answers_call_are_remembered(store: SqlStore) -> None:
+    """A task that calls a tool makes the one it is merged into, or split into, no specialist's either."""
+    one, other = both(store)
+    store.put_task(replace(other, contract=replace(other.contract, calls=("find",))))
+    merged = merge(store, one.name, other.name).tasks[0]
+    assert merged.contract.calls == ("find",)
+    frame = merged.frames[0].id
+    parts = editing.split(store, merged.name, [frame], new_name=None, at=after(1), entropy=bytes([1] * 10)).tasks
+    assert not any(task.is_servable for task in parts)
 
 
 def test_a_split_is_kept_by_later_audits(store: SqlStore) -> None:
