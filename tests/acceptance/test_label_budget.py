@@ -57,7 +57,7 @@ def trained(log: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) ->
     cli = Cli(tmp_path_factory.mktemp("label-budget"))
     cli.settings('[training]\nencoder = ""\n')
     assert cli("traffic", "import", str(traffic), "--json").code == 0
-    largest = cli("task", "audit", "--json").document["tasks"][0]["id"]
+    largest = cli("task", "audit", "--no-scores", "--json").document["tasks"][0]["id"]
     assert cli("task", "name", largest, TASK).code == 0
     dataset = cli("dataset", "build", TASK, "--json").document["id"]
     version = cli("model", "train", TASK, "--recipe", "ngram", "--json").document["version"]

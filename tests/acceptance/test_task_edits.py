@@ -55,7 +55,7 @@ def test_people_put_tasks_together_and_take_them_apart(cli: Cli) -> None:
     now = datetime.now(UTC)
     log = write_log(cli.folder / "log.jsonl", rows, start=now - timedelta(days=2), prefix="a")
     assert cli("traffic", "import", str(log)).code == 0
-    first = cli("task", "audit", "--json").document
+    first = cli("task", "audit", "--no-scores", "--json").document
     (task,) = first["tasks"]
     assert (task["requests"], first["proposed_groups"]) == (200, [])
     assert cli("task", "name", task["id"], "topics").code == 0
@@ -64,17 +64,17 @@ def test_people_put_tasks_together_and_take_them_apart(cli: Cli) -> None:
     split = cli("task", "split", "topics", "--frame", frames[1], "--name", "topics-2", "--json")
     assert split.code == 0, split.err
     assert (split.document["moved"], split.document["unread"], split.document["undone"]) == (80, 0, False)
-    assert sizes(cli("task", "audit", "--json").document) == {"topics": 120, "topics-2": 80}
+    assert sizes(cli("task", "audit", "--no-scores", "--json").document) == {"topics": 120, "topics-2": 80}
 
     merged = cli("task", "merge", "topics", "topics-2", "--into", "everything", "--json")
     assert merged.code == 0, merged.err
-    assert sizes(cli("task", "audit", "--json").document) == {"everything": 200}
+    assert sizes(cli("task", "audit", "--no-scores", "--json").document) == {"everything": 200}
     listed = cli("task", "edits", "--json").document
     assert [edit["kind"] for edit in listed] == ["split", "merge"]
     assert cli("task", "undo", listed[0]["id"]).code == 1
     assert cli("task", "undo", "--json").document["moved"] == 80
     assert cli("task", "undo").code == 0
-    assert sizes(cli("task", "audit", "--json").document) == {"topics": 200}
+    assert sizes(cli("task", "audit", "--no-scores", "--json").document) == {"topics": 200}
     assert cli("task", "undo").code == 2
 
 
@@ -85,7 +85,7 @@ def test_new_tasks_are_proposed_between_audits(cli: Cli) -> None:
     rows = [(TOPIC_PROMPT, *pair) for pair in pairs[:120]]
     log = write_log(cli.folder / "log.jsonl", rows, start=now - timedelta(days=2), prefix="a")
     assert cli("traffic", "import", str(log)).code == 0
-    (topics,) = cli("task", "audit", "--json").document["tasks"]
+    (topics,) = cli("task", "audit", "--no-scores", "--json").document["tasks"]
     moods = [(MOOD_PROMPT, text, ("calm", "cross", "neutral")[n % 3]) for n, (text, _) in enumerate(pairs[140:])]
     more = write_log(cli.folder / "more.jsonl", moods, start=now - timedelta(hours=9), prefix="b")
     assert cli("traffic", "import", str(more)).code == 0
@@ -98,7 +98,7 @@ def test_new_tasks_are_proposed_between_audits(cli: Cli) -> None:
     assert {one["id"] for one in cli("task", "list", "--json").document} == {topics["id"], new["id"]}
     refused = cli("task", "merge", topics["name"], new["name"])
     assert (refused.code, "--force" in refused.err) == (1, True)
-    assert sizes(cli("task", "audit", "--json").document) == {topics["name"]: 120, new["name"]: 60}
+    assert sizes(cli("task", "audit", "--no-scores", "--json").document) == {topics["name"]: 120, new["name"]: 60}
 
 
 @pytest.mark.parametrize(
