@@ -256,7 +256,8 @@ class Supervisor:
                 up.cancel()
                 if looking is not None:
                     looking.cancel()
-                self._end()
+                if not self._ending.is_set():
+                    self._end()
                 await self._ended(keeping)
                 if admin is not None and beside is not None:
                     admin.stop()
