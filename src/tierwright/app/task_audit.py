@@ -15,8 +15,8 @@ from tierwright.core.chat import Usage
 from tierwright.core.estimate import UsdEstimate
 from tierwright.curation.advice import advise, advise_long_tail
 from tierwright.curation.audit import audit
+from tierwright.curation.figures import monthly_cost_usd, volume
 from tierwright.economics.action_savings import LocalCosts
-from tierwright.stats.volume import project
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tierwright.core.profile import Advice, TaskProfile, Volume
     from tierwright.curation.audit import Audit, TaskFinding
     from tierwright.curation.discovery import Progress
-    from tierwright.curation.task_traffic import TaskTraffic
 
 _ALL = "sum over tasks; ends are added, as if all errors pointed the same way"
 
@@ -103,7 +102,7 @@ def task_audit(
         tasks=tasks,
         long_tail=LongTail(
             requests=tail.requests,
-            monthly_cost_usd=_monthly_cost(tail, _volume(tail, found)),
+            monthly_cost_usd=monthly_cost_usd(tail, volume(tail, found.period)),
             advice=advise_long_tail(tail.requests, tail.requests / found.requests),
         ),
         left_out=left_out(parts.store),
@@ -127,9 +126,9 @@ def _audited(
     parts: Parts, finding: TaskFinding, measured: TaskProfile | None, found: Audit, *, seed: int
 ) -> AuditedTask:
     if measured is None:
-        volume = _volume(finding.traffic, found)
-        cost = _monthly_cost(finding.traffic, volume)
-        return AuditedTask(finding=finding, volume=volume, monthly_cost_usd=cost, profile=None, advice=None)
+        month = volume(finding.traffic, found.period)
+        cost = monthly_cost_usd(finding.traffic, month)
+        return AuditedTask(finding=finding, volume=month, monthly_cost_usd=cost, profile=None, advice=None)
     return AuditedTask(
         finding=finding,
         volume=measured.volume,
@@ -156,20 +155,6 @@ def local_costs(parts: Parts, measured: TaskProfile, *, at: datetime) -> LocalCo
         small_usd=parts.prices.cost(small, usage, at) if small and usage else None,
         prompt_usd=parts.prices.cost(incumbent, prompt, at) if incumbent and prompt else None,
     )
-
-
-def _volume(traffic: TaskTraffic, found: Audit) -> Volume:
-    return project(traffic.at, found.period.since.timestamp(), found.period.until.timestamp())
-
-
-def _monthly_cost(traffic: TaskTraffic, volume: Volume) -> UsdEstimate | None:
-    """The mean cost of a priced request times the requests of a month."""
-    priced = int((traffic.cost_nano_usd >= 0).sum())
-    if traffic.cost_usd is None or not priced:
-        return None
-    mean, monthly = traffic.cost_usd / priced, volume.monthly
-    value, low, high = (mean * Decimal(repr(n)) for n in (monthly.value, monthly.ci_low, monthly.ci_high))
-    return UsdEstimate(value=value, ci_low=low, ci_high=high, level=monthly.level, n=monthly.n, method=monthly.method)
 
 
 def _sum(parts: Iterable[UsdEstimate | None], found: Audit) -> UsdEstimate | None:

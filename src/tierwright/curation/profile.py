@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
-from tierwright.core.estimate import Estimate, UsdEstimate
-from tierwright.core.profile import Percentiles, TaskProfile
+from tierwright.core.estimate import Estimate
+from tierwright.core.profile import TaskProfile
 from tierwright.curation.complexity import complexity, has_history, uses_tools
 from tierwright.curation.determinism import determinism, same_input_pairs
+from tierwright.curation.figures import latency_ms, mean_cost_usd, monthly_cost_usd, volume
 from tierwright.curation.grounding import retrieval
 from tierwright.curation.near_duplicates import near_duplicate_groups
 from tierwright.curation.probe import probe
@@ -30,14 +30,12 @@ from tierwright.curation.triage_pii import types_in
 from tierwright.stats.cluster_robust import clustered_share
 from tierwright.stats.entropy import entropy_bits
 from tierwright.stats.means import student_mean
-from tierwright.stats.volume import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from tierwright.core.profile import Volume
     from tierwright.curation.audit import TaskFinding
     from tierwright.curation.probe import Learner
     from tierwright.curation.task_traffic import AuditPeriod, TaskTraffic
@@ -83,19 +81,18 @@ def profile(finding: TaskFinding, period: AuditPeriod, *, total: int, means: Pro
     clusters = groups.tolist()
     closed = task.contract.kind in _CLOSED
     pairs = same_input_pairs(traffic)
-    volume = project(traffic.at, period.since.timestamp(), period.until.timestamp())
+    month = volume(traffic, period)
     entropy = _entropy(traffic)
     agreement = determinism(pairs, inputs, [canonical[one.answer] for one in sample], groups if closed else None)
     languages = _languages(inputs, means.language_of)
-    measured = traffic.latency_ms[~np.isnan(traffic.latency_ms)]
     return TaskProfile(
         requests=traffic.requests,
         share=traffic.requests / total,
-        volume=volume,
-        monthly_cost_usd=_monthly_cost(traffic, volume),
-        mean_cost_usd=_mean_cost(traffic),
+        volume=month,
+        monthly_cost_usd=monthly_cost_usd(traffic, month),
+        mean_cost_usd=mean_cost_usd(traffic),
         unpriced_calls=traffic.unpriced_calls,
-        latency_ms=_percentiles(measured),
+        latency_ms=latency_ms(traffic),
         prompt_tokens=_mean_tokens(traffic.prompt_tokens),
         completion_tokens=_mean_tokens(traffic.completion_tokens),
         clients=traffic.clients,
@@ -142,42 +139,6 @@ def _languages(texts: Sequence[str], language_of: Callable[[str], str]) -> Mappi
     return {code: count / len(read) for code, count in counts.most_common()}
 
 
-def _percentiles(measured: NDArray[np.float32]) -> Percentiles | None:
-    if not len(measured):
-        return None
-    p50, p95 = np.percentile(measured, (50, 95)).tolist()
-    return Percentiles(p50=p50, p95=p95)
-
-
 def _mean_tokens(column: NDArray[np.int64]) -> Estimate | None:
     said = column[column >= 0]
     return student_mean(said, low=0.0) if len(said) > 1 else None
-
-
-def _mean_cost(traffic: TaskTraffic) -> Decimal | None:
-    priced = int((traffic.cost_nano_usd >= 0).sum())
-    return traffic.cost_usd / priced if traffic.cost_usd is not None and priced else None
-
-
-def _monthly_cost(traffic: TaskTraffic, volume: Volume) -> UsdEstimate | None:
-    """The mean cost of a priced request times the requests of a month; what either is uncertain by, in quadrature."""
-    mean = _mean_cost(traffic)
-    if mean is None:
-        return None
-    costs = traffic.cost_nano_usd[traffic.cost_nano_usd >= 0]
-    monthly, each = volume.monthly, student_mean(costs, low=0.0)
-    cost_off = (each.ci_high - each.ci_low) / 2 / each.value if each.value > 0 and each.n > 1 else 0.0
-    value = mean * Decimal(repr(monthly.value))
-
-    def off(end: float) -> Decimal:
-        relative = abs(end - monthly.value) / monthly.value if monthly.value > 0 else 0.0
-        return value * Decimal(repr(float(np.hypot(relative, cost_off))))
-
-    return UsdEstimate(
-        value=value,
-        ci_low=max(Decimal(0), value - off(monthly.ci_low)),
-        ci_high=value + off(monthly.ci_high),
-        level=monthly.level,
-        n=monthly.n,
-        method=f"mean cost of {len(costs):,} priced requests times the month's requests ({monthly.method})",
-    )

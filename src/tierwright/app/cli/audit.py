@@ -6,15 +6,15 @@ Owns the document's keys and how the table reads; refuses to compute anything.
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from tierwright.app.cli.audit_groups import groups_json, tell_groups
 from tierwright.app.cli.output import usd
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Action
+from tierwright.curation.figures import latency_ms
 from tierwright.curation.framework import fields_by_learnability
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
     from tierwright.app.task_audit import AuditedTask, TaskAudit
     from tierwright.core.estimate import UsdEstimate
-    from tierwright.core.profile import Advice, Learnability, TaskProfile
-    from tierwright.curation.task_traffic import TaskTraffic
+    from tierwright.core.profile import Advice, TaskProfile
 
 #: Tasks whose reasons are printed for people, and reasons of each; the document has them all.
 _TOLD, _REASONS = 8, 4
@@ -197,7 +196,7 @@ def _task_json(task: AuditedTask) -> dict[str, Any]:
         "monthly_requests": task.volume.monthly,
         "monthly_cost_usd": task.monthly_cost_usd,
         "unpriced_calls": traffic.unpriced_calls,
-        "latency_ms": _latency(traffic),
+        "latency_ms": (found := latency_ms(traffic)) and asdict(found),
         "distinct_outputs": finding.distinct_outputs,
         "prompt_versions": len(finding.task.frames),
         "clients": len(traffic.clients),
@@ -212,14 +211,6 @@ def _task_json(task: AuditedTask) -> dict[str, Any]:
         **_scores_json(task.profile),
         **_advice_json(task.advice),
     }
-
-
-def _latency(traffic: TaskTraffic) -> dict[str, float] | None:
-    measured = traffic.latency_ms[~np.isnan(traffic.latency_ms)]
-    if not len(measured):
-        return None
-    p50, p95 = np.percentile(measured, (50, 95)).tolist()
-    return {"p50": p50, "p95": p95}
 
 
 #: The keys of `_scores_json`; null where the task was not scored.
@@ -244,53 +235,26 @@ _SCORES = (
 def _scores_json(profile: TaskProfile | None) -> dict[str, Any]:
     if profile is None:
         return dict.fromkeys(_SCORES)
-    drift, prompt = profile.drift, profile.prompt
+    learned = profile.learnability
     found: dict[str, Any] = {name: getattr(profile, name) for name in _SCORES}
     return found | {
-        "learnability": _learnability_json(profile.learnability),
+        # The agreement's own members, and what it is held against.
+        "learnability": learned
+        and {
+            **asdict(learned.agreement),
+            "majority": learned.majority,
+            "learnable": learned.learnable,
+            "fields": [asdict(field) for field in learned.fields],
+            "curve": [asdict(point) for point in learned.curve],
+        },
         "complexity": {
-            **_estimate(profile.complexity.score),
-            "signals": [
-                {"name": signal.name, "value": signal.value, "weight": signal.weight, "about": signal.about}
-                for signal in profile.complexity.signals
-            ],
+            **asdict(profile.complexity.score),
+            "signals": [asdict(signal) for signal in profile.complexity.signals],
         },
         "languages": dict(profile.languages),
-        "drift": drift
-        and {"new_answers": drift.new_answers, "answer_shift": drift.answer_shift, "input_auc": drift.input_auc},
-        "prompt": {
-            "characters": prompt.characters,
-            "boilerplate_share": prompt.boilerplate_share,
-            "few_shot_share": prompt.few_shot_share,
-            "few_shot_examples": prompt.few_shot_examples,
-            "unparsed_share": prompt.unparsed_share,
-        },
-        "retrieval": {
-            "changing_share": profile.retrieval.changing_share,
-            "ungrounded_share": profile.retrieval.ungrounded_share,
-        },
-    }
-
-
-def _learnability_json(found: Learnability | None) -> dict[str, Any] | None:
-    """The agreement's own members, and what it is held against."""
-    if found is None:
-        return None
-    return {
-        **_estimate(found.agreement),
-        "majority": found.majority,
-        "learnable": found.learnable,
-        "fields": [
-            {
-                "name": field.name,
-                "agreement": field.agreement,
-                "majority": field.majority,
-                "skill": field.skill,
-                "learnable": field.learnable,
-            }
-            for field in found.fields
-        ],
-        "curve": [{"examples": point.examples, "agreement": point.agreement} for point in found.curve],
+        "drift": profile.drift and asdict(profile.drift),
+        "prompt": asdict(profile.prompt),
+        "retrieval": asdict(profile.retrieval),
     }
 
 
@@ -309,17 +273,6 @@ def _advice_json(advice: Advice | None) -> dict[str, Any]:
     }
 
 
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {
-        "value": estimate.value,
-        "ci_low": estimate.ci_low,
-        "ci_high": estimate.ci_high,
-        "level": estimate.level,
-        "n": estimate.n,
-        "method": estimate.method,
-    }
-
-
 def _finite(value: Any) -> Any:
     """The same with null for every number that JSON can't write."""
     if isinstance(value, dict):
@@ -327,7 +280,7 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(member) for member in value]
     if isinstance(value, Estimate):
-        return _finite(_estimate(value))
+        return _finite(asdict(value))
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from tierwright.app.cli.output import percent
-from tierwright.stats.volume import project
+from tierwright.curation.figures import mean_cost_usd, volume
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +43,8 @@ def tell_groups(console: Console, found: Audit) -> None:
 
 def _monthly_cost(group: ProposedGroup, found: Audit) -> Decimal | None:
     """What the group costs in a month, taken to be as large in what was not looked at; None: it has no price."""
-    priced = int((group.traffic.cost_nano_usd >= 0).sum())
-    if group.traffic.cost_usd is None or not priced:
+    mean = mean_cost_usd(group.traffic)
+    if mean is None:
         return None
-    volume = project(group.traffic.at, found.period.since.timestamp(), found.period.until.timestamp())
-    return group.traffic.cost_usd / priced * Decimal(repr(volume.monthly.value)) / Decimal(repr(group.looked_at))
+    monthly = volume(group.traffic, found.period).monthly.value
+    return mean * Decimal(repr(monthly)) / Decimal(repr(group.looked_at))

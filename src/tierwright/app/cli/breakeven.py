@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,24 +129,11 @@ def breakeven_json(basis: Basis, found: Appraisal) -> dict[str, Any]:
         "pays_share": found.pays_share,
         "api_monthly_usd": found.api_monthly_usd,
         "self_hosted_monthly_usd": found.own_monthly_usd,
-        "self_hosted_month": {
-            "machines": month.machines,
-            "machines_usd": month.machines_usd,
-            "people_usd": month.people_usd,
-            "retraining_usd": month.retraining_usd,
-            "api_usd": month.api_usd,
-            "judge_usd": month.judge_usd,
-        },
-        "setup": {
-            "people_usd": setup.people_usd,
-            "training_usd": setup.training_usd,
-            "labels_usd": setup.labels_usd,
-            "trial_usd": setup.trial_usd,
-            "total_usd": setup.total_usd,
-        },
-        "break_even_calls": _range(found.break_even_calls),
-        "first_break_even_calls": _range(found.first_calls),
-        "payback_months": _range(found.payback_months),
+        "self_hosted_month": asdict(month),
+        "setup": asdict(setup) | {"total_usd": setup.total_usd},
+        "break_even_calls": found.break_even_calls and asdict(found.break_even_calls),
+        "first_break_even_calls": found.first_calls and asdict(found.first_calls),
+        "payback_months": found.payback_months and asdict(found.payback_months),
         "horizon_months": len(found.outlook.months),
         "net_present_saving_usd": found.net_present_saving_usd,
         "sensitivity": [
@@ -172,15 +159,7 @@ def breakeven_json(basis: Basis, found: Appraisal) -> dict[str, Any]:
             for s in found.swings
             if s.flips_below is not None or s.flips_above is not None
         ],
-        "price_falls": [
-            {
-                "fall_per_year": fall.fall_per_year,
-                "net_present_saving_usd": fall.net_present_saving_usd,
-                "payback_months": fall.payback_months,
-                "last_break_even_calls": fall.last_break_even_calls,
-            }
-            for fall in found.price_falls
-        ],
+        "price_falls": [asdict(fall) for fall in found.price_falls],
         "curve": [
             {"calls": point.calls, "api_usd": point.api_usd, "self_hosted_usd": point.own_usd} for point in found.curve
         ],
@@ -243,20 +222,6 @@ def breakeven_table(console: Console, basis: Basis, found: Appraisal) -> None:
         console.print(
             f"{basis.unpriced_calls:,} calls of the task have no known price and are in no mean.", style="bold"
         )
-
-
-def _range(found: NumberRange | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "value": found.value,
-        "ci_low": found.ci_low,
-        "ci_high": found.ci_high,
-        "level": found.level,
-        "n": found.n,
-        "share": found.share,
-        "method": found.method,
-    }
 
 
 def _usd(amount: Decimal) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tierwright.core.ids import TaskId
-    from tierwright.economics.savings import Deductions, Savings, TaskSavings, UsdRange
+    from tierwright.economics.savings import Savings, TaskSavings, UsdRange
 
 app = typer.Typer(no_args_is_help=True, help="What it all came to.")
 
@@ -54,7 +55,7 @@ def savings_json(found: Savings, names: dict[TaskId, str]) -> dict[str, Any]:
         "cost_after_usd": found.after_usd,
         "saving_usd": _range(found.saving_usd),
         "gross_saving_usd": _range(found.saving_usd.less(-found.deductions.sum_usd)),
-        "deductions": _deductions(found.deductions),
+        "deductions": asdict(found.deductions),
         "saving_share": found.saving_share,
         "days": found.days,
         "monthly_saving_usd": _range(found.monthly_saving_usd),
@@ -134,17 +135,6 @@ def _walk(found: Savings) -> str:
     return "\n".join(f"  {what:<48}{usd(amount):>14}" for what, amount in lines)
 
 
-def _deductions(taken: Deductions) -> dict[str, Any]:
-    return {
-        "machine_usd": taken.machine_usd,
-        "shadow_usd": taken.shadow_usd,
-        "audit_usd": taken.audit_usd,
-        "judge_usd": taken.judge_usd,
-        "training_usd": taken.training_usd,
-        "holdout_usd": taken.holdout_usd,
-    }
-
-
 def _calls_by_model(counts: list[tuple[str, int]]) -> str:
     return ", ".join(f"{model} ({calls:,})" for model, calls in counts)
 
@@ -160,7 +150,7 @@ def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:
         "cost_after_usd": task.after_usd,
         "second_answers_usd": task.second_usd,
         "saving_usd": _range(task.saving_usd),
-        "deductions": _deductions(task.deductions),
+        "deductions": asdict(task.deductions),
         "unpriced_requests": task.unpriced_requests,
     }
 
