@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from tierwright.curation.frames import oldest_first
 from tierwright.curation.jobs import prompt_of
 from tierwright.curation.templates import words
 
@@ -53,10 +54,7 @@ def keep_edits(
         fixed = [(group, owner) for group, owner in zip(job, owners, strict=True) if owner is not None]
         for group, owner in zip(job, owners, strict=True):
             placed[owner or _nearest(group, fixed)].append(group)
-    kept = {
-        task_id: sorted(groups, key=lambda group: (group.members[0].at, group.frame.id))
-        for task_id, groups in placed.items()
-    }
+    kept = {task_id: oldest_first(groups) for task_id, groups in placed.items()}
     return [*kept.values(), *free], dict(enumerate(kept))
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.task import Task
 from tierwright.curation.contracts import widen, with_known
-from tierwright.curation.jobs import prompt_of
-from tierwright.curation.naming import propose_names
+from tierwright.curation.jobs import prompt_of, prompt_of_job
+from tierwright.curation.naming import free_name, propose_names
 from tierwright.curation.steps import contract_of, step_names, with_calls, with_processes
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def tasks_of(
         voted = [task_id for task_id, _ in table.tasks_before(mine).most_common() if task_id not in taken]
         wanted = [decided[place]] if place in decided else voted
         old = next((by_id[task_id] for task_id in wanted if task_id in by_id), None)
-        task_id = old.id if old else TaskId(f"task_{digest(job[0].frame.id)}")
+        task_id = old.id if old else id_of(job)
         taken.add(task_id)
         tasks.append(
             Task(
@@ -71,6 +71,11 @@ def tasks_of(
         )
     free = _with_free_names(tasks, {task.name for task in known if task.id not in taken})
     return with_processes(free, processes, known)
+
+
+def id_of(job: Sequence[FrameGroup]) -> TaskId:
+    """The id of a task that is founded on a job: that of its oldest wording."""
+    return TaskId(f"task_{digest(job[0].frame.id)}")
 
 
 def _rows_of_jobs(
@@ -94,7 +99,7 @@ def _contract_of(job: Sequence[FrameGroup], discovery: Discovery) -> OutputContr
         if one.group.frame.id in mine:
             others.update(one.others)
             called.update(discovery.called.get(number, {}))
-    contract = with_calls(contract_of(found, "\n".join(prompt_of(group.frame) for group in job)), called)
+    contract = with_calls(contract_of(found, prompt_of_job(job)), called)
     # What was said once among many thousands is a slip of the incumbent's, and no member that it lacks.
     return widen(contract, [answer for answer, count in others.most_common() if count > 1]) if others else contract
 
@@ -109,10 +114,7 @@ def _with_free_names(tasks: Sequence[Task], used: set[str]) -> list[Task]:
     used = used | {task.name for task in tasks if task.named_by_person}
     result: list[Task] = []
     for task in tasks:
-        name, number = task.name, 1
-        while not task.named_by_person and name in used:
-            number += 1
-            name = f"{task.name}-{number}"
+        name = task.name if task.named_by_person else free_name(task.name, used)
         used.add(name)
         result.append(replace(task, name=name))
     return result

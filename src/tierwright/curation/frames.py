@@ -60,6 +60,11 @@ class FrameGroup:
     inputs: tuple[str, ...]
 
 
+def oldest_first(groups: Iterable[FrameGroup]) -> list[FrameGroup]:
+    """Frames by their first request."""
+    return sorted(groups, key=lambda group: (group.members[0].at, group.frame.id))
+
+
 def find_frames(observations: Iterable[Observation], *, is_closed: IsClosed, seed: int) -> list[FrameGroup]:
     """The frames that recur in these requests, the most frequent first; requests of none are left out.
 

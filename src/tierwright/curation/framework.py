@@ -19,6 +19,8 @@ from tierwright.core.profile import Action
 from tierwright.curation.criteria import Criterion, Relation, Rule, Unit
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tierwright.core.estimate import Estimate
     from tierwright.core.profile import FieldLearnability, Learnability
     from tierwright.curation.criteria import Case
@@ -104,6 +106,35 @@ def _few_tools(code: str) -> Criterion:
     )
 
 
+def _share_from(number: float, *, code: str, text: str, figure: Callable[[Case], float | None], why: str) -> Criterion:
+    return Criterion(
+        code=code, text=text, figure=figure, relation=Relation.AT_LEAST, number=number, unit=Unit.SHARE, why=why
+    )
+
+
+def _repeated(code: str, number: float, why: str) -> Criterion:
+    return _share_from(
+        number,
+        code=f"{code}-share",
+        text="share of requests that repeat an earlier one to the letter, lower end",
+        figure=lambda case: case.profile.duplicate_share.ci_low,
+        why=why,
+    )
+
+
+def _told(code: str, why: str) -> Criterion:
+    return Criterion(
+        code=f"{code}-learnable",
+        text="every field of the answer that varies can be told from the input (where it was probed)",
+        figure=_learnable,
+        relation=Relation.AT_LEAST,
+        number=1.0,
+        unit=Unit.TRUTH,
+        why=why,
+        if_unknown=True,
+    )
+
+
 _SMALL = Rule(
     code="small",
     action=Action.KEEP,
@@ -137,13 +168,11 @@ _CHANGING = Rule(
     when="answers change with time",
     text="look the facts up and hand them to the model, since the same question is answered differently later",
     criteria=(
-        Criterion(
+        _share_from(
+            0.1,
             code="changing-share",
             text="share of same inputs whose answer changes from day to day, beyond change within a day, lower end",
             figure=lambda case: _low(case.profile.retrieval.changing_share),
-            relation=Relation.AT_LEAST,
-            number=0.1,
-            unit=Unit.SHARE,
             why="twice the 5 % of wrong answers that certificates allow: what is learned today is wrong too soon",
         ),
         _few_tools("changing"),
@@ -155,13 +184,11 @@ _UNGROUNDED = Rule(
     when="answers rest on what is not in the request",
     text="look the facts up and hand them to the model, since answers name what stands nowhere in the request",
     criteria=(
-        Criterion(
+        _share_from(
+            0.25,
             code="ungrounded-share",
             text="share of the answers' names and numbers that are not in the request, lower end",
             figure=lambda case: _low(case.profile.retrieval.ungrounded_share),
-            relation=Relation.AT_LEAST,
-            number=0.25,
-            unit=Unit.SHARE,
             why="judgement: what is abbreviated, translated or added up looks the same, so that a few prove nothing",
         ),
         _few_tools("ungrounded"),
@@ -173,14 +200,10 @@ _REPEATS = Rule(
     when="mostly repeats",
     text="answer repeated requests from memory before anything else, nothing has to be trained for it",
     criteria=(
-        Criterion(
-            code="mostly-repeats-share",
-            text="share of requests that repeat an earlier one to the letter, lower end",
-            figure=lambda case: case.profile.duplicate_share.ci_low,
-            relation=Relation.AT_LEAST,
-            number=0.5,
-            unit=Unit.SHARE,
-            why="from one half on, what remains for a specialist is less than what memory takes without any risk",
+        _repeated(
+            "mostly-repeats",
+            0.5,
+            "from one half on, what remains for a specialist is less than what memory takes without any risk",
         ),
         _saving("mostly-repeats"),
     ),
@@ -200,15 +223,9 @@ _SPECIALISE = Rule(
             unit=Unit.TRUTH,
             why="these are what the recipes of the ladder learn",
         ),
-        Criterion(
-            code="specialise-learnable",
-            text="every field of the answer that varies can be told from the input (where it was probed)",
-            figure=_learnable,
-            relation=Relation.AT_LEAST,
-            number=1.0,
-            unit=Unit.TRUTH,
-            why="what no probe finds in the input, no specialist will; skill and its bound: docs/audit-scores.md",
-            if_unknown=True,
+        _told(
+            "specialise",
+            "what no probe finds in the input, no specialist will; skill and its bound: docs/audit-scores.md",
         ),
         Criterion(
             code="specialise-examples",
@@ -219,13 +236,11 @@ _SPECIALISE = Rule(
             unit=Unit.COUNT,
             why="15 % of them are the test, and 299 are the fewest that can certify an error below 1 % with 95 %",
         ),
-        Criterion(
+        _share_from(
+            0.05,
             code="specialise-share",
             text="share it is expected to answer itself, middle",
             figure=lambda case: None if case.local_share is None else case.local_share.value,
-            relation=Relation.AT_LEAST,
-            number=0.05,
-            unit=Unit.SHARE,
             why="the share from which `eval run` calls a specialist worth running",
         ),
         _few_tools("specialise"),
@@ -238,13 +253,11 @@ _UNUSABLE = Rule(
     when="answers that can't be used",
     text="fix the prompt, or ask for the answer's form by a JSON schema",
     criteria=(
-        Criterion(
+        _share_from(
+            0.05,
             code="unusable-share",
             text="share of answers that break the answers' form, lower end",
             figure=lambda case: case.profile.prompt.unparsed_share.ci_low,
-            relation=Relation.AT_LEAST,
-            number=0.05,
-            unit=Unit.SHARE,
             why="the error rate that certificates allow by default; providers that enforce a schema come near 0",
         ),
         _saving("unusable"),
@@ -256,13 +269,11 @@ _FEW_SHOT = Rule(
     when="examples fill the prompt",
     text="take examples out of the prompt, one by one, and measure; each is paid for in every request",
     criteria=(
-        Criterion(
+        _share_from(
+            0.3,
             code="few-shot-share",
             text="share of a request that is examples, lower end",
             figure=lambda case: case.profile.prompt.few_shot_share.ci_low,
-            relation=Relation.AT_LEAST,
-            number=0.3,
-            unit=Unit.SHARE,
             why="judgement: half of the examples gone, the request is 15 % shorter; less is not worth measuring anew",
         ),
         Criterion(
@@ -283,13 +294,11 @@ _BOILERPLATE = Rule(
     when="fixed text fills a long prompt",
     text="shorten the fixed text, and put it first so that the provider's prompt cache can take it",
     criteria=(
-        Criterion(
+        _share_from(
+            0.5,
             code="boilerplate-share",
             text="share of a request that is fixed text, lower end",
             figure=lambda case: case.profile.prompt.boilerplate_share.ci_low,
-            relation=Relation.AT_LEAST,
-            number=0.5,
-            unit=Unit.SHARE,
             why="from one half on most of the prompt's cost is the same text again",
         ),
         Criterion(
@@ -310,14 +319,10 @@ _SOME_REPEATS = Rule(
     when="many repeats",
     text="answer repeated requests from memory",
     criteria=(
-        Criterion(
-            code="repeats-share",
-            text="share of requests that repeat an earlier one to the letter, lower end",
-            figure=lambda case: case.profile.duplicate_share.ci_low,
-            relation=Relation.AT_LEAST,
-            number=0.2,
-            unit=Unit.SHARE,
-            why="judgement: a cache is one more thing to run and to empty",
+        _repeated(
+            "repeats",
+            0.2,
+            "judgement: a cache is one more thing to run and to empty",
         ),
         _saving("repeats"),
     ),
@@ -337,15 +342,9 @@ _SMALLER = Rule(
             unit=Unit.TRUTH,
             why="such answers are compared without a judge; judgement: 0.35, a third of the way to open-ended",
         ),
-        Criterion(
-            code="smaller-model-learnable",
-            text="every field of the answer that varies can be told from the input (where it was probed)",
-            figure=_learnable,
-            relation=Relation.AT_LEAST,
-            number=1.0,
-            unit=Unit.TRUTH,
-            why="else there is no telling whether a small model is good enough",
-            if_unknown=True,
+        _told(
+            "smaller-model",
+            "else there is no telling whether a small model is good enough",
         ),
         Criterion(
             code="smaller-model-price",

@@ -7,9 +7,7 @@ tested directly: a model that has learned the answers of one must predict those 
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,8 @@ from sklearn.svm import LinearSVC
 
 from tierwright.core.contract import ContractKind, fold_label
 from tierwright.curation.contracts import infer_contract
-from tierwright.curation.templates import UNSPACED, words
+from tierwright.curation.frames import oldest_first
+from tierwright.curation.templates import UNSPACED, without_constant_words, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +64,6 @@ _SAME_FUNCTION = 0.6
 _SAME_FUNCTION_IF_EQUAL = 0.4
 #: The same where few requests leave much in doubt.
 _LEAST_FUNCTION = 0.35
-#: Share of a frame's inputs that hold a word, from which it tells nothing: a list, examples, names of attributes.
-_CONSTANT = 0.9
-#: Share of all words that such words are at least for them to be left out, and inputs that are looked at for it.
-_MUCH, _LOOKED_AT = 0.3, 200
 #: Agreement beyond chance below which answers can't be learned, so that learning proves nothing.
 _LEARNABLE = 0.15
 #: Labels of a set up to which the slower and better learner is used.
@@ -102,7 +97,7 @@ def join_jobs(groups: Sequence[FrameGroup], *, seed: int) -> list[list[FrameGrou
     jobs: dict[int, list[FrameGroup]] = {}
     for root, group in zip(parent, groups, strict=True):
         jobs.setdefault(root, []).append(group)
-    return [sorted(job, key=lambda group: (group.members[0].at, group.frame.id)) for job in jobs.values()]
+    return [oldest_first(job) for job in jobs.values()]
 
 
 def profile(group: FrameGroup, *, seed: int) -> Profile:
@@ -114,6 +109,11 @@ def prompt_of(frame: Frame) -> str:
     """The fixed text of a frame's requests, with the names of the tools that are offered."""
     opening = () if frame.opening is None else frame.opening.literals
     return "\n".join((*frame.system.literals, *opening, *frame.user.literals, *frame.tools))
+
+
+def prompt_of_job(job: Sequence[FrameGroup]) -> str:
+    """The fixed text of all its wordings."""
+    return "\n".join(prompt_of(group.frame) for group in job)
 
 
 def comparable(one: Frame, other: Frame) -> bool:
@@ -181,7 +181,7 @@ class Profile:
         self.given, self.said = [inputs[i] for i in chosen], [answers[i] for i in chosen]
         self.prompt = prompt
         self.inputs = _VECTORS.transform(self.given)
-        rest = _without_constants(self.given)
+        rest = without_constant_words(self.given)
         #: The inputs without what nearly all of them hold.
         self.telling = self.inputs if rest is None else _VECTORS.transform(rest)
         self.texts = _VECTORS.transform(self.said)
@@ -225,33 +225,6 @@ def _parts(contract: OutputContract, said: Sequence[str]) -> list[NDArray[np.obj
         return [np.array([contract.canonical(answer).casefold() for answer in said], dtype=object)]
     rows = [contract.parse(answer) or (answer,) * len(contract.fields) for answer in said]
     return [np.array([str(value).casefold() for value in column], dtype=object) for column in zip(*rows, strict=True)]
-
-
-def _without_constants(given: Sequence[str]) -> list[str] | None:
-    """The inputs without the words that nearly all of them hold, where these are much of the text; else None.
-
-    Such words are a list of labels that comes in another order each time, examples, or names of attributes. As many
-    occurrences are left out as nearly all inputs have, so that a label's name in the text itself stays.
-    """
-    told = [Counter(words(text)) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
-    rank = len(told) - math.ceil(_CONSTANT * len(told))
-    held = Counter(word for found in told for word in found)
-    usual = {
-        word: sorted(found[word] for found in told)[rank] for word, count in held.items() if count >= len(told) - rank
-    }
-    if sum(usual.values()) * len(told) < _MUCH * sum(found.total() for found in told):
-        return None
-    result = []
-    for text in given:
-        left = dict(usual)
-        rest = []
-        for word in words(text):
-            if left.get(word, 0):
-                left[word] -= 1
-            else:
-                rest.append(word)
-        result.append(" ".join(rest))
-    return result
 
 
 _CLOSED = frozenset({ContractKind.LABEL, ContractKind.FIELDS})

@@ -56,7 +56,7 @@ def propose_names(
     names: list[str] = []
     for opening, contract in zip(openings, contracts, strict=True):
         name = _name([word.casefold() for word in opening], contract, spread, len(prompts))
-        names.append(_free(name, {*names, *taken}))
+        names.append(free_name(name, {*names, *taken}))
     return names
 
 
@@ -72,7 +72,7 @@ def propose_group_name(
         return inside * math.log(inside / ((there[word] + 0.5) / (len(others) + 1)))
 
     best = _best({word: weight(word) for word in here if not _verb(word)})
-    return _free(_joined([_BY_KIND.get(contract.kind, ""), *best]), taken)
+    return free_name(_joined([_BY_KIND.get(contract.kind, ""), *best]), taken)
 
 
 def _name(opening: Sequence[str], contract: OutputContract, spread: Counter[str], tasks: int) -> str:
@@ -147,7 +147,8 @@ def _joined(words: Sequence[str]) -> str:
     return "-".join(kept)[: 2 * _LONGEST]
 
 
-def _free(name: str, taken: Collection[str]) -> str:
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, or the first of it with a number that nobody has."""
     proposed, number = name or "task", 1
     while proposed in taken:
         number += 1

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from tierwright.core.ids import TaskId, digest
 from tierwright.core.protocols import InferenceStore, TaskStore
 from tierwright.core.task import Task
-from tierwright.curation.jobs import prompt_of
+from tierwright.curation.founding import id_of
+from tierwright.curation.jobs import prompt_of, prompt_of_job
 from tierwright.curation.naming import propose_names
 from tierwright.curation.steps import contract_of, jobs_among, processes_among, step_names, with_processes
 
@@ -47,7 +48,7 @@ def propose_tasks(groups: Groups, known: Sequence[Task], *, seed: int) -> list[P
     contracts = [
         contract_of(
             [pair for group in job for pair in zip(group.members, group.inputs, strict=True)],
-            "\n".join(prompt_of(group.frame) for group in job),
+            prompt_of_job(job),
         )
         for job in jobs
     ]
@@ -85,5 +86,5 @@ def found_tasks(store: FoundingStore, proposed: Sequence[ProposedTask]) -> None:
 
 def _free_id(job: Sequence[FrameGroup], taken: set[TaskId]) -> TaskId:
     """The id an audit would give, unless a task that has left this wording has it."""
-    found = TaskId(f"task_{digest(job[0].frame.id)}")
+    found = id_of(job)
     return TaskId(f"task_{digest(job[0].frame.id, 'again')}") if found in taken else found

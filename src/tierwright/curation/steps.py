@@ -11,14 +11,15 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tierwright.core.calls import TOOL
 from tierwright.core.contract import ContractKind, FieldSpec, JsonStyle, parse_json_object, render_json
 from tierwright.curation.contracts import infer_contract
-from tierwright.curation.frames import find_frames, group_of, make_frame
-from tierwright.curation.jobs import join_jobs, prompt_of
+from tierwright.curation.frames import find_frames, group_of, make_frame, oldest_first
+from tierwright.curation.jobs import join_jobs, prompt_of_job
 from tierwright.curation.links import NOTHING, Links, has_answers
+from tierwright.curation.naming import free_name
 from tierwright.curation.recurrence import MIN_INPUTS
 from tierwright.curation.templates import whole
 from tierwright.curation.wording import is_specific
@@ -51,15 +52,6 @@ class Groups:
     turns: tuple[tuple[FrameGroup, FrameId], ...]
     #: How many requests of the second frame go on from one of the first.
     links: Mapping[tuple[FrameId, FrameId], int]
-
-
-class Jobs(NamedTuple):
-    """What `find_jobs` finds."""
-
-    #: Each the frames of one job, its oldest frame first.
-    jobs: list[list[FrameGroup]]
-    #: Number of the process that each job is a step of; None: of none.
-    processes: list[int | None]
 
 
 def find_groups(
@@ -103,13 +95,6 @@ def find_groups(
     return Groups(groups=found, turns=tuple(turns), links=_links([*found, *(turn for turn, _ in turns)], parents))
 
 
-def find_jobs(observations: Iterable[Observation], *, is_closed: IsClosed, seed: int) -> Jobs:
-    """The recurring jobs, and which of them are steps of one process."""
-    found = find_groups(observations, is_closed=is_closed, seed=seed)
-    jobs = jobs_among(found, seed=seed)
-    return Jobs(jobs, processes_among(jobs, found.links))
-
-
 def different_inputs(groups: Sequence[FrameGroup]) -> int:
     """Number of different inputs of some frames together."""
     return len({given for group in groups for given in group.inputs})
@@ -142,7 +127,7 @@ def jobs_among(
             by_step[houses.root(_household(group.frame)), group.frame.after].append(group)
     # A step that both wordings of a prompt lead to is seen with the inputs of both.
     jobs += (step for step in by_step.values() if inputs(step) >= MIN_INPUTS)
-    return [sorted(job, key=lambda group: (group.members[0].at, group.frame.id)) for job in jobs]
+    return [oldest_first(job) for job in jobs]
 
 
 def continued(observations: Sequence[Observation]) -> dict[InferenceId, InferenceId]:
@@ -223,11 +208,7 @@ def step_names(
         if process is not None:
             base = bases.setdefault(process, name)
             proposed = name if after is None else f"{base}-after-{_NO_NAME.sub('-', after)}"
-        number, free = 1, proposed
-        while free in result or free in taken:
-            number += 1
-            free = f"{proposed}-{number}"
-        result.append(free)
+        result.append(free_name(proposed, {*result, *taken}))
     return result
 
 
@@ -240,11 +221,7 @@ def with_processes(tasks: Sequence[Task], processes: Sequence[int | None], known
             names.setdefault(process, old)
     for task, process in zip(tasks, processes, strict=True):
         if process is not None and process not in names:
-            number, free = 1, task.name
-            while free in names.values():
-                number += 1
-                free = f"{task.name}-{number}"
-            names[process] = free
+            names[process] = free_name(task.name, names.values())
     return [
         replace(task, process=None if process is None else names[process])
         for task, process in zip(tasks, processes, strict=True)
@@ -344,7 +321,7 @@ def _household(frame: Frame) -> _Household:
 
 def _kind(job: Sequence[FrameGroup]) -> ContractKind:
     pairs = [pair for group in job for pair in zip(group.inputs, group.members, strict=True)][:_LOOKED_AT]
-    prompt = "\n".join(prompt_of(group.frame) for group in job)
+    prompt = prompt_of_job(job)
     return infer_contract([given for given, _ in pairs], [one.answer for _, one in pairs], prompt).kind
 
 

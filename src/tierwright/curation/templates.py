@@ -5,7 +5,9 @@ Owns alignment of texts; refuses to know which texts belong together (discovery 
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,12 @@ _ALIGNED = 24
 _ALIGNED_TOKENS = 600
 
 
+#: Share of some texts that hold a word, from which it tells nothing: a list, examples, names of attributes.
+_CONSTANT = 0.9
+#: Share of all words that such words are at least for them to be left out, and inputs that are looked at for it.
+_MUCH, _LOOKED_AT = 0.3, 200
+
+
 def tokens(text: str) -> list[str]:
     """The tokens of a text; joined, they are the text."""
     return _TOKEN.findall(text)
@@ -46,6 +54,33 @@ def tokens(text: str) -> list[str]:
 def words(text: str) -> list[str]:
     """The words of a text, case folded."""
     return [word.casefold() for word in _WORD.findall(text)]
+
+
+def without_constant_words(given: Sequence[str]) -> list[str] | None:
+    """The inputs without the words that nearly all of them hold, where these are much of the text; else None.
+
+    Such words are a list of labels that comes in another order each time, examples, or names of attributes. As many
+    occurrences are left out as nearly all inputs have, so that a label's name in the text itself stays.
+    """
+    told = [Counter(words(text)) for text in given[:: max(1, len(given) // _LOOKED_AT)]]
+    rank = len(told) - math.ceil(_CONSTANT * len(told))
+    held = Counter(word for found in told for word in found)
+    usual = {
+        word: sorted(found[word] for found in told)[rank] for word, count in held.items() if count >= len(told) - rank
+    }
+    if sum(usual.values()) * len(told) < _MUCH * sum(found.total() for found in told):
+        return None
+    result = []
+    for text in given:
+        left = dict(usual)
+        rest = []
+        for word in words(text):
+            if left.get(word, 0):
+                left[word] -= 1
+            else:
+                rest.append(word)
+        result.append(" ".join(rest))
+    return result
 
 
 def word_count(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from sklearn.metrics import adjusted_rand_score
@@ -18,20 +18,43 @@ from tierwright.core.contract import ContractKind
 from tierwright.core.ids import TaskId
 from tierwright.curation.contracts import is_closed
 from tierwright.curation.observation import observe
-from tierwright.curation.steps import continued, contract_of, find_jobs, step_names, with_processes
+from tierwright.curation.steps import (
+    continued,
+    contract_of,
+    find_groups,
+    jobs_among,
+    processes_among,
+    step_names,
+    with_processes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tests.agent_traffic import Traffic
     from tierwright.core.ids import InferenceId
+    from tierwright.curation.frames import FrameGroup
     from tierwright.curation.observation import Observation
-    from tierwright.curation.steps import Jobs
+
+
+class Jobs(NamedTuple):
+    """What is found in some traffic."""
+
+    jobs: list[list[FrameGroup]]
+    #: Number of the process that each job is a step of; None: of none.
+    processes: list[int | None]
+
+
+def find_jobs(observations: Iterable[Observation]) -> Jobs:
+    """The recurring jobs, and which of them are steps of one process."""
+    found = find_groups(observations, is_closed=is_closed, seed=1)
+    jobs = jobs_among(found, seed=1)
+    return Jobs(jobs, processes_among(jobs, found.links))
 
 
 def jobs_of(played: Traffic) -> Jobs:
     """The jobs in generated traffic."""
-    return find_jobs(observe(played.inferences), is_closed=is_closed, seed=1)
+    return find_jobs(observe(played.inferences))
 
 
 def assigned(played: Traffic, found: Jobs) -> dict[InferenceId, str]:
@@ -126,7 +149,7 @@ def test_examples_in_turns_are_no_conversation() -> None:
         system, question = one.request.messages
         turns = (system, example, Message(role="assistant", text="billing"), question)
         asked.append(replace(one, request=replace(one.request, messages=turns)))
-    found = find_jobs(asked, is_closed=is_closed, seed=1)
+    found = find_jobs(asked)
     assert [len(group.members) for job in found.jobs for group in job] == [60]
 
 
