@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tierwright.app.section import Section
 from tierwright.core.errors import InputError, SettingsError
 from tierwright.economics.assumptions import read
 
@@ -18,11 +19,7 @@ if TYPE_CHECKING:
     from tierwright.economics.assumptions import Assumption
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One table of the file."""
-
-
-class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class PriceSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[[economics.prices]]`: a model's price where the built-in list is wrong or silent."""
 
     model: str
@@ -48,7 +45,7 @@ class PriceSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     priority_multiplier: str = ""
 
 
-class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EconomicsSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[economics]`."""
 
     #: US dollars that an hour of the machine that runs the specialists costs, as text.
@@ -58,7 +55,7 @@ class EconomicsSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     #: Share of that hour in which it really answers.
     utilisation: float = 0.3
     #: By name, what `report breakeven` assumes, as text: "0.02", or with its range "0.01 .. 0.02 .. 0.05".
-    assumptions: dict[str, str] = {}
+    assumptions: dict[str, str] = msgspec.field(default_factory=dict)
     prices: tuple[PriceSection, ...] = ()
 
 

@@ -5,14 +5,10 @@ Owns their keys and defaults. Refuses to know what is done with them.
 
 from __future__ import annotations
 
-import msgspec
+from tierwright.app.section import Section
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """One table of the file."""
-
-
-class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EvaluationSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[evaluation]`."""
 
     #: Share of right answers that may be given up, fixed before any result is seen.
@@ -25,7 +21,7 @@ class EvaluationSection(_Section, frozen=True, forbid_unknown_fields=True, kw_on
     require_certificate: bool = False
 
 
-class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class JudgeSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[judge]`: the language model that `eval judge` asks."""
 
     #: Name of the backend; empty: --backend names it.
@@ -34,7 +30,7 @@ class JudgeSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     model: str = ""
 
 
-class MonitorSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MonitorSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[monitor]`: what looks after specialists in service."""
 
     #: Whether the gateway does.

@@ -19,6 +19,7 @@ from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, Mo
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
+from tierwright.app.section import Section
 from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
 from tierwright.app.training_settings import TrainingSection
 from tierwright.app.upstream_settings import (
@@ -60,11 +61,7 @@ MAX_SEED = 2**32 - 1
 MAX_WORKERS = 32
 
 
-class _Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A table of the file."""
-
-
-class StoreSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class StoreSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[store]`."""
 
     #: SQLAlchemy URL; a relative SQLite path is relative to the settings file.
@@ -73,7 +70,7 @@ class StoreSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     artifacts: str = "artifacts"
 
 
-class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class ServerSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[server]`."""
 
     host: str = "127.0.0.1"
@@ -91,7 +88,7 @@ class ServerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     workers: int = 1
 
 
-class AdminSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class AdminSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[admin]`: metrics and health on a socket of their own."""
 
     host: str = "127.0.0.1"
@@ -99,7 +96,7 @@ class AdminSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     port: int = 0
 
 
-class CallerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CallerSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[[callers]]`."""
 
     client_id: str
@@ -107,7 +104,7 @@ class CallerSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=T
     key_sha256: str
 
 
-class RoutingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RoutingSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[routing]`."""
 
     #: Backend asked where none lists the model; empty: the first one.
@@ -121,7 +118,7 @@ class RoutingSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_share: float = 0.0
 
 
-class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class CaptureSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[capture]`."""
 
     queue_limit: int = 20_000
@@ -140,7 +137,7 @@ class CaptureSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=
     accept_recorded_at: bool = False
 
 
-class RetentionSection(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RetentionSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[retention]`: what `traffic prune` removes. 0: nothing."""
 
     #: Days that requests and answers are kept.
@@ -149,7 +146,7 @@ class RetentionSection(_Section, frozen=True, forbid_unknown_fields=True, kw_onl
     ledger_days: int = 396
 
 
-class SettingsFile(_Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class SettingsFile(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole file."""
 
     version: int = VERSION

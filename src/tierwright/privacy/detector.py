@@ -77,11 +77,6 @@ def scan(text: str) -> list[Found]:
     return _merged(found)
 
 
-def types_in(text: str) -> set[str]:
-    """The types found in a text."""
-    return {one.type for one in scan(text)}
-
-
 def _look(text: str, views: tuple[View, ...], found: set[Found], depth: int) -> None:
     """Adds what a reading of the text shows, and what the readings of it show."""
     names = _seen(text)

@@ -64,7 +64,7 @@ def _stdnum(name: str) -> _Check:
 
 
 def luhn(digits: str) -> bool:
-    """Whether the check digit is right (ISO/IEC 7812-1, annex B)."""
+    """Whether the check digit is right (ISO/IEC 7812-1, annex B); a third of stdnum's time, asked often."""
     total = 0
     for place, character in enumerate(reversed(digits)):
         value = ord(character) - 48

@@ -1,20 +1,20 @@
 """What was paid beside the requests, in SQL.
 
-Owns the table `expenses`: written once, never changed. Refuses to know what it was paid for.
+Owns what is written to the table `expenses`, once and never changed. Refuses to know what it was paid for.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, Index, PrimaryKeyConstraint, Table, case, func, select
+from sqlalchemy import case, func, select
 
 from tierwright.core.expense import ExpenseKind, ExpenseSum
 from tierwright.core.ids import TaskId
 from tierwright.core.instants import to_us
 from tierwright.store.ledger import PART
 from tierwright.store.rows.scalars import from_pico, to_name, to_name_or_none, to_pico
-from tierwright.store.schema import METADATA, inferences
+from tierwright.store.schema import expenses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,21 +22,6 @@ if TYPE_CHECKING:
 
     from tierwright.core.expense import Expense
     from tierwright.store.database import Database
-
-_NAME = inferences.c.id.type
-
-# Calls that no request caused. No foreign key: what was paid stays paid when a task is gone.
-expenses = Table(
-    "expenses",
-    METADATA,
-    Column("id", _NAME, nullable=False),
-    Column("kind", _NAME, nullable=False),
-    Column("at_us", BigInteger, nullable=False),
-    Column("task_id", _NAME),
-    Column("cost_pico_usd", BigInteger),
-    PrimaryKeyConstraint("id"),
-)
-Index(None, expenses.c.at_us)
 
 
 class SqlExpenses:

@@ -400,6 +400,19 @@ incidents = Table(
 )
 Index(None, incidents.c.task_id)
 
+# Calls that no request caused. No foreign key: what was paid stays paid when a task is gone.
+expenses = Table(
+    "expenses",
+    METADATA,
+    Column("id", _NAME, nullable=False),
+    Column("kind", _NAME, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("task_id", _NAME),
+    Column("cost_pico_usd", BigInteger),
+    PrimaryKeyConstraint("id"),
+)
+Index(None, expenses.c.at_us)
+
 # One row, made by the migration: how often tasks and deployments were changed.
 revisions = Table(
     "revisions",

@@ -42,13 +42,14 @@ svg{max-height:9cm}.facts div{border:1px solid var(--rule)}}
 
 
 def page(title: str, about: str, body: str) -> str:
-    """One HTML file: its style is in it, there is no script, and nothing is fetched."""
+    """One HTML file: its style is in it, there is no script, and nothing is fetched; `about` may be empty."""
+    below = f'<p class="soft">{escape(about)}</p>' if about else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n"
-        f'<body><h1>{escape(title)}</h1><p class="soft">{escape(about)}</p>\n{body}</body></html>\n'
+        f"<body><h1>{escape(title)}</h1>{below}\n{body}</body></html>\n"
     )
 
 
