@@ -16,6 +16,7 @@ import numpy as np
 from tierwright.core.contract import ContractKind
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import Complexity, Signal
+from tierwright.curation.links import has_answers
 from tierwright.curation.prompt_facts import fixed_texts
 from tierwright.stats.means import student_mean
 
@@ -85,7 +86,7 @@ def complexity(
         "reasoning_words": np.array([thinking[one.frame] for one in sample]),
         "instructions": np.array([orders[one.frame] for one in sample]),
         "tools": np.array([float(uses_tools(one)) for one in sample]),
-        "turns": np.array([float(has_history(one)) for one in sample]),
+        "turns": np.array([float(has_answers(one.request)) for one in sample]),
         "maths_or_code": np.array([float(_MATHS_OR_CODE.search(one.input[:4000]) is not None) for one in sample]),
     }
     bits = min(1.0, entropy_bits.value / _FULL_BITS)
@@ -162,11 +163,6 @@ def markers(prompt: str) -> int:
 def uses_tools(one: SampledRequest) -> bool:
     """Whether a request offers tools, or holds what one returned."""
     return bool(one.request.tools) or any(message.role == "tool" for message in one.request.messages)
-
-
-def has_history(one: SampledRequest) -> bool:
-    """Whether a request holds earlier answers."""
-    return any(message.role == "assistant" for message in one.request.messages)
 
 
 def _lengths(texts: Sequence[str], low: float, high: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -18,10 +18,11 @@ from tierwright.core.contract import ContractKind
 from tierwright.core.errors import NotEnoughData
 from tierwright.core.estimate import Estimate
 from tierwright.core.profile import TaskProfile
-from tierwright.curation.complexity import complexity, has_history, uses_tools
+from tierwright.curation.complexity import complexity, uses_tools
 from tierwright.curation.determinism import determinism, same_input_pairs
 from tierwright.curation.figures import latency_ms, mean_cost_usd, monthly_cost_usd, volume
 from tierwright.curation.grounding import retrieval
+from tierwright.curation.links import has_answers
 from tierwright.curation.near_duplicates import near_duplicate_groups
 from tierwright.curation.probe import probe
 from tierwright.curation.prompt_facts import prompt_facts
@@ -104,7 +105,7 @@ def profile(finding: TaskFinding, period: AuditPeriod, *, total: int, means: Pro
         complexity=complexity(task, sample, entropy_bits=entropy, determinism=agreement, languages=languages),
         sensitive_share=clustered_share([float(bool(types_in(text[:_SEARCHED]))) for text in inputs], clusters),
         tool_share=sum(map(uses_tools, sample)) / len(sample),
-        multi_turn_share=sum(map(has_history, sample)) / len(sample),
+        multi_turn_share=sum(has_answers(one.request) for one in sample) / len(sample),
         languages=languages,
         drift=drift(np.array([one.at for one in sample]), inputs, parsed, groups, means.tell_apart, seed=seed),
         duplicate_share=duplicate_share(traffic),

@@ -36,15 +36,14 @@ def audit_page(document: _Document) -> str:
     tasks: Sequence[_Document] = document["tasks"]
     since, until = (str(document["period"][end])[:10] for end in ("since", "until"))
     assigned = document["requests"] - document["unassigned"]
-    saving = [t["projected_monthly_saving_usd"] for t in tasks if t.get("projected_monthly_saving_usd")]
-    costs = [t["monthly_cost_usd"] for t in tasks if t.get("monthly_cost_usd")]
+    cost, saving = (document["totals"][name] for name in ("monthly_cost_usd", "projected_monthly_saving_usd"))
     body = facts(
         [
             ("requests looked at", number(document["requests"])),
             ("tasks found", number(len(tasks))),
             ("of the requests are in a task", share(assigned / document["requests"])),
-            ("a month, all tasks", dollars(sum(float(c["value"]) for c in costs)) if costs else "no price known"),
-            ("could be saved a month", dollars(sum(float(s["value"]) for s in saving)) if saving else "nothing sure"),
+            ("a month, all traffic", spread(cost, dollars) if cost else "no price known"),
+            ("could be saved a month", spread(saving, dollars) if saving else "nothing sure"),
         ]
     )
     body += _overview(tasks)
@@ -65,7 +64,7 @@ def _overview(tasks: Sequence[_Document]) -> str:
             _learnable(task),
             number(_value(task.get("complexity")), digits=2),
             task.get("recommendation") or "-",
-            spread(task.get("projected_monthly_saving_usd"), lambda n: dollars(float(n))),
+            spread(task.get("projected_monthly_saving_usd"), dollars),
         )
         for task in tasks
     ]
@@ -91,8 +90,13 @@ def _spending(tasks: Sequence[_Document]) -> str:
 
 
 def _bar(label: str, estimate: _Document) -> Bar:
-    value, low, high = (float(estimate[name]) for name in ("value", "ci_low", "ci_high"))
-    return Bar(label=label, value=value, low=low, high=high, shown=f"{dollars(value)}")
+    return Bar(
+        label=label,
+        value=estimate["value"],
+        low=estimate["ci_low"],
+        high=estimate["ci_high"],
+        shown=dollars(estimate["value"]),
+    )
 
 
 def _long_tail(document: _Document) -> str:
@@ -235,11 +239,7 @@ def _learnable(task: _Document) -> str:
 
 
 def _cost(task: _Document) -> str:
-    return (
-        spread(task.get("monthly_cost_usd"), lambda n: dollars(float(n)))
-        if task.get("monthly_cost_usd")
-        else "unpriced"
-    )
+    return spread(task.get("monthly_cost_usd"), dollars) if task.get("monthly_cost_usd") else "unpriced"
 
 
 def _value(estimate: _Document | None) -> float | None:

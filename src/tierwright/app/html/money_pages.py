@@ -11,7 +11,7 @@ from tierwright.app.html.charts import Bar, Line, bars, lines
 from tierwright.app.html.page import dollars, facts, listing, number, page, share, spread, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     _Document = Mapping[str, Any]
 
@@ -25,11 +25,11 @@ def savings_page(document: _Document) -> str:
     tasks: Sequence[_Document] = document["tasks"]
     body = facts(
         [
-            ("would have cost on the incumbents", dollars(float(document["cost_before_usd"]))),
-            ("did cost", dollars(float(document["cost_after_usd"]))),
-            ("saved", spread(saving, _usd)),
+            ("would have cost on the incumbents", dollars(document["cost_before_usd"])),
+            ("did cost", dollars(document["cost_after_usd"])),
+            ("saved", spread(saving, dollars)),
             ("of what it would have cost", spread(saved_share, share) if saved_share else "-"),
-            ("a month at this volume", spread(document["monthly_saving_usd"], _usd)),
+            ("a month at this volume", spread(document["monthly_saving_usd"], dollars)),
             ("requests answered locally", f"{number(document['local_requests'])} of {number(document['requests'])}"),
         ]
     )
@@ -41,14 +41,14 @@ def savings_page(document: _Document) -> str:
                 value=float(task["saving_usd"]["value"]),
                 low=float(task["saving_usd"]["ci_low"]),
                 high=float(task["saving_usd"]["ci_high"]),
-                shown=_usd(task["saving_usd"]["value"]),
+                shown=dollars(task["saving_usd"]["value"]),
             )
             for task in charted
         ]
         body += "<h2>Saved by task</h2>\n" + bars("Saved by task, US dollars", saved)
     deductions = {name: usd for name, usd in (document.get("deductions") or {}).items() if usd is not None}
     if deductions:
-        rows = [(name.removesuffix("_usd").replace("_", " "), _usd(usd)) for name, usd in deductions.items()]
+        rows = [(name.removesuffix("_usd").replace("_", " "), dollars(usd)) for name, usd in deductions.items()]
         body += "<h2>Deducted</h2>\n" + table(("for", ">US dollars"), rows)
     body += "<h2>Tasks</h2>\n" + table(
         ("task", "incumbent", ">requests", ">local", ">would have cost", ">did cost", ">saved"),
@@ -58,9 +58,9 @@ def savings_page(document: _Document) -> str:
                 task["incumbent"] or "",
                 number(task["requests"]),
                 share(task["local_requests"] / task["requests"]) if task["requests"] else "-",
-                _usd(task["cost_before_usd"]),
-                _usd(task["cost_after_usd"]),
-                _usd(task["saving_usd"]["value"]),
+                dollars(task["cost_before_usd"]),
+                dollars(task["cost_after_usd"]),
+                dollars(task["saving_usd"]["value"]),
             )
             for task in tasks
         ],
@@ -83,11 +83,11 @@ def breakeven_page(document: _Document) -> str:
     """From which volume an own machine is cheaper."""
     body = facts(
         [
-            ("on the API in a month", spread(document["api_monthly_usd"], _usd)),
-            ("self-hosted in a month", spread(document["self_hosted_monthly_usd"], _usd)),
-            ("calls a month to break even", _calls(document["break_even_calls"])),
-            ("months to pay back", _months(document.get("payback_months"))),
-            ("net present saving", spread(document["net_present_saving_usd"], _usd)),
+            ("on the API in a month", spread(document["api_monthly_usd"], dollars)),
+            ("self-hosted in a month", spread(document["self_hosted_monthly_usd"], dollars)),
+            ("calls a month to break even", _if_ever(document["break_even_calls"], number)),
+            ("months to pay back", _if_ever(document["payback_months"], lambda months: number(months, digits=1))),
+            ("net present saving", spread(document["net_present_saving_usd"], dollars)),
         ]
     )
     curve = document.get("curve") or []
@@ -107,17 +107,10 @@ def breakeven_page(document: _Document) -> str:
     flips = document.get("flips") or []
     if flips:
         body += "<h2>What would have to be true for the other answer</h2>\n" + _as_table(flips)
-    body += "<h2>Assumptions</h2>\n" + _assumptions(document["assumptions"])
+    body += "<h2>Assumptions</h2>\n" + _as_table(
+        [{"assumption": name} | stated for name, stated in document["assumptions"].items()]
+    )
     return page(f"Break-even: {document['scenario']}", "API against self-hosted.", body)
-
-
-def _assumptions(assumptions: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
-    if not isinstance(assumptions, dict):
-        return _as_table([row for row in assumptions if isinstance(row, dict)])
-    if any(isinstance(value, dict) for value in assumptions.values()):
-        rows = [{"assumption": name} | (v if isinstance(v, dict) else {"value": v}) for name, v in assumptions.items()]
-        return _as_table(rows)
-    return table(("assumption", ">value"), [(_words(name), _cell(value)) for name, value in assumptions.items()])
 
 
 def _as_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -135,8 +128,6 @@ def _words(key: str) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    if isinstance(value, dict) and "value" in value:
-        return spread(value, lambda n: number(float(n), digits=2))
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, float):
@@ -144,16 +135,8 @@ def _cell(value: object) -> str:
     return str(value)
 
 
-def _calls(estimate: _Document | None) -> str:
-    return "never" if estimate is None else spread(estimate, lambda n: number(float(n)))
-
-
-def _months(estimate: _Document | None) -> str:
-    return "never" if estimate is None else spread(estimate, lambda n: number(float(n), digits=1))
-
-
-def _usd(amount: Any) -> str:
-    return dollars(float(amount))
+def _if_ever(estimate: _Document | None, shown: Callable[[float], str]) -> str:
+    return "never" if estimate is None else spread(estimate, shown)
 
 
 def _name(task: _Document) -> str:

@@ -10,7 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 #: US dollars from which cents don't matter, and from which nothing finer does.
 _WHOLE_FROM, _CENTS_FROM = 1000, 0.1
@@ -100,8 +100,9 @@ def share(value: float | None) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
 
 
-def spread(estimate: Mapping[str, Any] | None, shown: Any = number) -> str:
-    """An estimate of a document with its interval; `shown` writes one number."""
+def spread(estimate: Mapping[str, Any] | None, shown: Callable[[float], str] = number) -> str:
+    """An estimate of a document with its interval, an end of which may be open; `shown` writes one number."""
     if estimate is None:
         return "-"
-    return f"{shown(estimate['value'])} ({shown(estimate['ci_low'])} to {shown(estimate['ci_high'])})"
+    low, high = ("no end" if estimate[end] is None else shown(estimate[end]) for end in ("ci_low", "ci_high"))
+    return f"{shown(estimate['value'])} ({low} to {high})"

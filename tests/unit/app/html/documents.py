@@ -85,6 +85,7 @@ def an_audit(**changes: Any) -> dict[str, Any]:
         "requests": 20_000,
         "unassigned": 380,
         "period": {"since": "2025-09-01T00:00:40+00:00", "until": "2025-09-30T23:58:00+00:00"},
+        "totals": {"monthly_cost_usd": an_estimate(830.0), "projected_monthly_saving_usd": an_estimate(301.0)},
         "long_tail": {"requests": 380, "monthly_cost_usd": None, "recommendation": "keep", "reasons": ["no two alike"]},
         "refused": {"no_content": 4, "no_text_answer": 0},
         "tasks": [

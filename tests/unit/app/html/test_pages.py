@@ -110,6 +110,12 @@ def test_breakeven_that_never_comes() -> None:
     assert text.count("never") == 2
 
 
+def test_intervals_without_an_end_are_said() -> None:
+    """A break-even that many draws never reach has no upper end, and the page of it no error."""
+    open_end = a_breakeven_document()["break_even_calls"] | {"ci_high": None}
+    assert "1,350,000 to no end" in breakeven_page(a_breakeven_document(break_even_calls=open_end))
+
+
 def test_savings_name_what_has_no_price() -> None:
     """What is left out of the figures is said with its count; deductions that are unknown are not listed."""
     text = savings_page(a_savings_document())
