@@ -38,9 +38,9 @@ def savings_page(document: _Document) -> str:
         saved = [
             Bar(
                 label=_name(task),
-                value=float(task["saving_usd"]["value"]),
-                low=float(task["saving_usd"]["ci_low"]),
-                high=float(task["saving_usd"]["ci_high"]),
+                value=task["saving_usd"]["value"],
+                low=task["saving_usd"]["ci_low"],
+                high=task["saving_usd"]["ci_high"],
                 shown=dollars(task["saving_usd"]["value"]),
             )
             for task in charted
