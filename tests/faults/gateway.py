@@ -35,6 +35,7 @@ from tierwright.gateway.serving import Listener
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
 from tierwright.gateway.upstreams.config import ResilienceConfig
+from tierwright.privacy.ungated import Ungated
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from tierwright.core.chat import ChatRequest
     from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
-    from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.core.protocols import Gate, InferenceStore, Predictor
     from tierwright.gateway.asgi import Receive, Scope, Send
     from tierwright.gateway.server import GatewayApp
     from tierwright.store.sql import SqlStore
@@ -191,8 +192,9 @@ class Gateway:
         callers = config.callers if sound else config.callers * 2
         changed = Offer(
             config=replace(config, callers=callers),
-            backends=served(self.plan, self.upstream_url, key),
+            backends=served(self.plan, self.upstream_url, key, self._offered.gate),
             pricing=self._offered.pricing,
+            gate=self._offered.gate,
         )
         tap.loop.call_soon_threadsafe(tap.composition.adopt, tap.composition.prepare(changed))
 
@@ -225,6 +227,7 @@ def build(
 
 def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) -> Offer:
     """What the gateway is made of that can be replaced."""
+    gate = Ungated()
     return Offer(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier", poll_interval_s=0.5),
@@ -246,8 +249,9 @@ def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) 
                 ),
             ),
         ),
-        backends=served(plan, upstream_url, "sk-upstream"),
+        backends=served(plan, upstream_url, "sk-upstream", gate),
         pricing=Pricing(_price, _count),
+        gate=gate,
     )
 
 
@@ -263,13 +267,13 @@ def compose(offered: Offer, *, stores: tuple[SqlStore, InferenceStore], clock: C
     )
 
 
-def served(plan: Plan, upstream_url: str, key: str) -> list[ServedBackend]:
+def served(plan: Plan, upstream_url: str, key: str, gate: Gate) -> list[ServedBackend]:
     """The two model servers, the faulty one first, asked with this key."""
     backends = [
         _backend("frontier", plan.base_url or upstream_url, MODEL, key),
         _backend("spare", upstream_url, SOUND_MODEL, key),
     ]
-    return [ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in backends]
+    return [ServedBackend(backend=HttpBackend(one, gate), kind=KINDS[one.kind], models=one.models) for one in backends]
 
 
 def server_config(plan: Plan) -> ServerConfig:

@@ -22,6 +22,7 @@ from tierwright.evals.judge import questions
 from tierwright.evals.judged import Basis
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.config import BackendConfig
+from tierwright.privacy.ungated import Ungated
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -205,8 +206,9 @@ def test_calls_that_fail_are_counted_and_asked_again_next_time(server: Upstream,
         pauses.append(seconds)
 
     async def run() -> Asked:
-        backend = HttpBackend(BackendConfig(name="b", base_url=server.url))
-        judge = Judge(backend=backend, kind="openai", model="m")
+        gate = Ungated()
+        backend = HttpBackend(BackendConfig(name="b", base_url=server.url), gate)
+        judge = Judge(backend=backend, gate=gate, kind="openai", model="m")
         try:
             return await ask_all(
                 judge,

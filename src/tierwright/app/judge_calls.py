@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tierwright.core.chat import read_answer
-from tierwright.core.errors import BackendBroken, BackendError, InputError
+from tierwright.core.errors import BackendBroken, BackendError, InputError, PermitError
+from tierwright.core.privacy import Denial, Outgoing, Sending
 from tierwright.evals.judge import Said
 from tierwright.gateway.anthropic.answers import chat_answer
 from tierwright.gateway.anthropic.requests import messages_request
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from tierwright.core.chat import ChatAnswer, Usage
-    from tierwright.core.protocols import Backend
+    from tierwright.core.protocols import Backend, Gate
     from tierwright.evals.judge import Question
 
 #: Tokens the judge may write, its thinking included.
@@ -50,6 +51,8 @@ class Judge:
     """Who is asked."""
 
     backend: Backend
+    #: What the backend was made with.
+    gate: Gate
     #: The backend's kind, a key of `KINDS`.
     kind: str
     model: str
@@ -226,7 +229,12 @@ async def _ask(
 
 async def _exchange(judge: Judge, path: str, body: bytes) -> tuple[int, bytes, float | None]:
     """Status, body and the seconds to wait that the server asks for."""
-    reply = await judge.backend.send(path, body, headers={}, timeout_s=judge.timeout_s)
+    outgoing, name = Outgoing(path, body), judge.backend.name
+    sending = Sending(request_id="", attempt=1, role="judge", client_id="")
+    permit = await judge.gate.permit(outgoing, backend=name, assessment=None, sending=sending)
+    if isinstance(permit, Denial):
+        raise PermitError(permit.advice)
+    reply = await judge.backend.send(outgoing, permit=permit, timeout_s=judge.timeout_s)
     try:
         raw = b"".join([chunk async for chunk in reply.chunks()])
     finally:

@@ -295,10 +295,12 @@ async def _asked(
     progress: Callable[[int, int], None],
 ) -> tuple[Judge, Asked]:
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - an event loop is needed for it
+    from tierwright.privacy.ungated import Ungated  # noqa: PLC0415 - as above
 
     config, model = who
-    backend = HttpBackend(config)
-    judge = Judge(backend=backend, kind=config.kind, model=model, instructions=options.instructions)
+    gate = Ungated()
+    backend = HttpBackend(config, gate)
+    judge = Judge(backend=backend, gate=gate, kind=config.kind, model=model, instructions=options.instructions)
 
     def price(of: str, usage: Usage) -> Decimal | None:
         return parts.price(of, usage, parts.clock())

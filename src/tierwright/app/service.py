@@ -22,6 +22,7 @@ from tierwright.gateway.compose import Composition, GatewayConfig, Offer, Prepar
 from tierwright.gateway.request_log import RequestLog
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
+from tierwright.privacy.ungated import Ungated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tierwright.app.wiring import Parts
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
-    from tierwright.core.protocols import Backend
+    from tierwright.core.protocols import Backend, Gate
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
@@ -88,6 +89,7 @@ class Service:
         self._workers = parts.settings.workers
         self._counter = TokenCounter()
         self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
+        self._gate: Gate = Ungated()
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -177,12 +179,13 @@ class Service:
                 for config in settings.backends
             ],
             pricing=Pricing(parts.price, self._counter.estimate),
+            gate=self._gate,
         )
 
     def _backend(self, config: BackendConfig) -> Backend:
         """The backend in use, with its connections, where nothing of it has changed; else a new one."""
         known = self._backends.get(config.name)
-        return known[1] if known is not None and known[0] == config else HttpBackend(config)
+        return known[1] if known is not None and known[0] == config else HttpBackend(config, self._gate)
 
     def _config_of(self, name: str) -> BackendConfig | None:
         """A backend of the settings in force; asked in the capture's thread, and in that of telemetry."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from tierwright.core.ids import CallerKeyId
+    from tierwright.core.privacy import DataClass
 
 
 class Period(StrEnum):
@@ -60,3 +61,5 @@ class CallerKey:
     limits: Limits = field(default_factory=Limits)
     #: Whether requests and answers of this key are kept; the ledger always is.
     keep_content: bool = True
+    #: The class of all its requests, unless they say a higher one; None: not declared.
+    data_class: DataClass | None = None

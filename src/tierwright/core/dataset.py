@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.contract import OutputContract
     from tierwright.core.ids import DatasetId, InferenceId, TaskId
+    from tierwright.core.privacy import DataClass
 
 
 class Split(StrEnum):
@@ -68,3 +69,5 @@ class Dataset:
     sizes: Mapping[Split, int]
     #: Requests or rows looked at and not used, by reason.
     excluded: Mapping[str, int] = field(default_factory=dict)
+    #: The highest class of what its examples come from; None: of some it is not known.
+    data_class: DataClass | None = None

@@ -5,6 +5,7 @@
     │   ├── SettingsError                tierwright.toml
     │   └── InputError                   a file, a line, a request body
     ├── GateError                   (1)  a check said no
+    │   ├── PermitError                  bytes that nobody has permitted to leave
     │   ├── NotEnoughData                too little to decide anything
     │   ├── NotLearnable                 no model beats the trivial answer by more than noise
     │   └── InvalidTransition            a deployment step without its evidence
@@ -52,6 +53,10 @@ class InputError(UsageError):
 
 class GateError(TierwrightError):
     """A check looked at the evidence and said no."""
+
+
+class PermitError(GateError):
+    """Bytes were about to leave without a permit that is for them."""
 
 
 class NotEnoughData(GateError):  # noqa: N818 - a refusal, named for what it says

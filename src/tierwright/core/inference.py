@@ -5,15 +5,17 @@ A fallback, an escalation or a shadow is a second `ModelCall` of one `Inference`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
     from tierwright.core.ids import CallerKeyId, DeploymentId, InferenceId, ModelVersionId, TaskId
+    from tierwright.core.privacy import DataClass
 
 
 class Endpoint(StrEnum):
@@ -179,6 +181,12 @@ class Inference:
     #: The JSON body of the answer, streams reassembled; None: content is not kept, or there was no answer.
     response: bytes | None
     content: Content = Content.KEPT
+    #: The class of the request; None: no privacy gate looked at it.
+    data_class: DataClass | None = None
+    #: What detectors found in it, by type, and never the values.
+    findings: Mapping[str, int] = field(default_factory=dict)
+    #: The versions of the detectors that looked; None: none did.
+    detectors: str | None = None
 
     @property
     def answering_call(self) -> ModelCall | None:

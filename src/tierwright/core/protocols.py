@@ -35,6 +35,17 @@ if TYPE_CHECKING:
     from tierwright.core.inference import CallRole, Inference, Route, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.privacy import (
+        Assessment,
+        DataClass,
+        Declared,
+        Denial,
+        Found,
+        Outgoing,
+        Permit,
+        Permitted,
+        Sending,
+    )
     from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
     from tierwright.core.traffic import KeptContent, TrafficRow
@@ -65,11 +76,12 @@ class Backend(Protocol):
     def name(self) -> str:
         """Its name in the settings."""
 
-    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float) -> Reply:
+    async def send(self, outgoing: Outgoing, *, permit: Permit, timeout_s: float) -> Reply:
         """Posts a body and returns when the status is known; `timeout_s` bounds the whole call, besides its settings.
 
-        Raises BackendUnavailable where nothing was sent, else BackendLost, BackendTimeout or BackendBroken; an error
-        status is a Reply, not an exception.
+        Raises PermitError, and sends nothing, where the permit is not for these bytes and this backend;
+        BackendUnavailable where nothing was sent, else BackendLost, BackendTimeout or BackendBroken. An error status
+        is a Reply, not an exception.
         """
 
     async def ping(self) -> str:
@@ -77,6 +89,46 @@ class Backend(Protocol):
 
     async def aclose(self) -> None:
         """Closes its connections."""
+
+
+class Detector(Protocol):
+    """Looks for personal and secret data, beside the rules. It only adds to what they find."""
+
+    @property
+    def name(self) -> str:
+        """Its name in settings and ledgers."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same text may give other findings."""
+
+    async def find(self, texts: Sequence[str]) -> Sequence[Sequence[Found]]:
+        """What is in each text, in order. Raises where it can't tell; whoever asks bounds the time."""
+
+    async def aclose(self) -> None:
+        """Ends what it runs on."""
+
+
+class Gate(Protocol):
+    """Decides what may leave, and makes the permits without which nothing does. Fails closed."""
+
+    async def assess(self, payload: object, *, declared: Declared) -> Assessment:
+        """The class of a request, given as decoded JSON. Never raises for what is in it or in its detectors' hands."""
+
+    def permitted(self, data_class: DataClass) -> Permitted:
+        """Which backends may see such data at this moment."""
+
+    async def permit(
+        self, outgoing: Outgoing, *, backend: str, assessment: Assessment | None, sending: Sending
+    ) -> Permit | Denial:
+        """Looks at the very bytes, decides, and returns when the decision is durable in the ledger.
+
+        The class is what was declared in `assessment`, raised by what is seen in the bytes: those of a pseudonymised
+        request show less than the request did. None: nobody declared anything, and the policy's default holds.
+        """
+
+    def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
+        """Spends a permit. Raises PermitError where it is not for these bytes and this backend, or was spent before."""
 
 
 class Encoder(Protocol):

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tierwright.core.ids import TaskId
     from tierwright.core.inference import Inference
     from tierwright.core.model import ModelVersion
-    from tierwright.core.protocols import FeedbackStore, InferenceStore, SpecialistLoader
+    from tierwright.core.protocols import FeedbackStore, Gate, InferenceStore, SpecialistLoader
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
@@ -100,6 +100,8 @@ class Offer:
     #: Those that are the very objects of before keep their connections.
     backends: Sequence[ServedBackend]
     pricing: Pricing
+    #: What the backends were made with.
+    gate: Gate
 
 
 class Prepared(NamedTuple):
@@ -222,6 +224,7 @@ class Composition:
         frontier = Frontier(
             self._upstreams,
             catalogue.backends,
+            gate=offer.gate,
             sources=self._sources,
             request_timeout_s=config.upstreams.resilience.request_timeout_s,
             most_bytes=config.server.max_answer_bytes,

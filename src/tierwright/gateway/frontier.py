@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.errors import BackendBroken, BackendError
+from tierwright.core.errors import BackendBroken, BackendError, PermitError
 from tierwright.core.inference import CallRole
+from tierwright.core.privacy import Denial, Outgoing, Sending
 from tierwright.gateway import problems, wire
 from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.lenient_json import encoded
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.inference import ModelCall
-    from tierwright.core.protocols import Reply
+    from tierwright.core.protocols import Gate, Reply
     from tierwright.gateway.call import Call
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.dialects.dialect import Asked, Dialect, Passage, StreamPassage
@@ -84,6 +85,7 @@ class Frontier:
         upstreams: Upstreams,
         backends: Mapping[str, ServedBackend],
         *,
+        gate: Gate,
         sources: Sources,
         request_timeout_s: float,
         most_bytes: int,
@@ -91,6 +93,7 @@ class Frontier:
         """`most_bytes`: a longer answer is broken, in one piece or streamed."""
         self._upstreams = upstreams
         self._backends = backends
+        self._gate = gate
         self._sources = sources
         self._request_timeout_s = request_timeout_s
         self._most_bytes = most_bytes
@@ -157,7 +160,7 @@ class Frontier:
         timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         status: int | None = None
         try:
-            reply = await served.backend.send(passage.path, passage.body, headers={}, timeout_s=timeout_s)
+            reply = await self._send(trail, query.role, lease, served, Outgoing(passage.path, passage.body), timeout_s)
             status = reply.status
             try:
                 body = await self._read(reply, attempt.backend)
@@ -181,6 +184,24 @@ class Frontier:
         tally = trail.tally(carried.usage, attempt.model, carried.model)
         ended = self._sources.timer()
         return attempt.call(ended, status=status, upstream_id=carried.upstream_id, tally=tally), carried.content
+
+    async def _send(
+        self, trail: Trail, role: CallRole, lease: Lease, served: ServedBackend, outgoing: Outgoing, timeout_s: float
+    ) -> Reply:
+        """Sends what the gate permits to be sent."""
+        name = served.backend.name
+        sending = Sending(
+            request_id=trail.id,
+            attempt=lease.number,
+            role=role.value,
+            client_id=trail.client_id,
+            key_id=trail.key_id,
+            task_id=trail.task_id,
+        )
+        permit = await self._gate.permit(outgoing, backend=name, assessment=trail.assessment, sending=sending)
+        if isinstance(permit, Denial):
+            raise PermitError(permit.advice)
+        return await served.backend.send(outgoing, permit=permit, timeout_s=timeout_s)
 
     async def _give(self, call: Call, last: _Answer) -> None:
         """Answers with the error of the last server that was asked."""
@@ -207,10 +228,10 @@ class Frontier:
             return None
         role = _ROLES.get(lease.role_hint, errand.role)
         attempt = Attempt(role, served.backend.name, lease.model, sources.clock(), sources.timer())
-        headers = wire.forwarded(errand.call.headers)
         timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         try:
-            reply = await served.backend.send(passage.path, passage.body, headers=headers, timeout_s=timeout_s)
+            outgoing = Outgoing(passage.path, passage.body, wire.forwarded(errand.call.headers))
+            reply = await self._send(trail, role, lease, served, outgoing, timeout_s)
         except BackendError as error:
             return self._failed(errand, lease, attempt, error, None)
         try:

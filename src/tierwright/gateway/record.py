@@ -17,11 +17,12 @@ import msgspec
 
 from tierwright.core.errors import InputError
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
+from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_VERSION = b"2"
+_VERSION = b"3"
 #: The length of the ledger's part, little-endian, 32 bits.
 _LENGTH = struct.Struct("<I")
 _HEAD_BYTES = len(_VERSION) + _LENGTH.size
@@ -101,6 +102,7 @@ def _inference(found: dict[str, Any]) -> Inference:
             "created_at": _instant(found["created_at"]),
             "endpoint": Endpoint(found["endpoint"]),
             "content": Content(found["content"]),
+            "data_class": None if found["data_class"] is None else DataClass(found["data_class"]),
             "route": Route(**{**found["route"], "reason": RouteReason(found["route"]["reason"])}),
             "calls": tuple(_call(call) for call in found["calls"]),
         }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.chat import ChatRequest, Usage
     from tierwright.core.ids import CallerKeyId, InferenceId, TaskId
+    from tierwright.core.privacy import Assessment
     from tierwright.gateway.dialects.dialect import StreamPassage
     from tierwright.gateway.tenancy.quota import Reservation
 
@@ -125,6 +126,8 @@ class Trail:
     #: The task's name as a header value.
     task_label: bytes | None = None
     route: Route = _UNROUTED
+    #: The class of the request; None: nobody has looked yet, or no gate is configured.
+    assessment: Assessment | None = None
     #: In the order made.
     calls: list[ModelCall] = field(default_factory=list)
     #: Until an answer is sent the worst is assumed, so that a failure on the way is not taken for an answer.
@@ -212,6 +215,7 @@ class Trail:
         latency_ms = (self.ended - self.began) * 1000
         calls = tuple(self.calls)
         streamed = self.stream is not None
+        assessment = self.assessment
         return Draft(
             Inference(
                 id=self.id,
@@ -232,6 +236,9 @@ class Trail:
                 request=self.request if keep else None,
                 response=self.response if keep and not streamed else None,
                 content=Content.KEPT if keep else Content.OFF,
+                data_class=None if assessment is None else assessment.data_class,
+                findings={} if assessment is None else assessment.seen.counts,
+                detectors=None if assessment is None else assessment.detectors,
             ),
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,

@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tierwright.core.privacy import Found
 from tierwright.privacy.digits import numbers
-from tierwright.privacy.finding import Found
 from tierwright.privacy.rules import CHECKED_LENGTHS, address, iban, mixed_rules, number_rules
 from tierwright.privacy.secrets import SECRETS
 from tierwright.privacy.views import DIGIT_WORDS, ENCODINGS, View, decoded, normalised

@@ -10,8 +10,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from tierwright.core.privacy import Found
 from tierwright.privacy.digits import MOST
-from tierwright.privacy.finding import Found
 from tierwright.privacy.identifiers import ALONE_LENGTHS, labelled, luhn, matching_mixed, unlabelled
 from tierwright.privacy.words import Topic
 

@@ -78,6 +78,10 @@ inferences = Table(
     Column("content", _NAME, nullable=False, server_default="kept"),
     # Which of the calls the caller was answered by: follows from the calls, kept so that the ledger need not search.
     Column("answering_place", Integer),
+    Column("data_class", _NAME),
+    # Findings of the privacy gate: type and count, and never a value.
+    Column("findings", _JSON),
+    Column("detectors", _NAME),
     PrimaryKeyConstraint("id"),
 )
 Index(None, inferences.c.created_at_us, inferences.c.id)
@@ -181,6 +185,7 @@ caller_keys = Table(
     Column("models", _JSON),
     Column("limits", _JSON, nullable=False),
     Column("keep_content", Boolean, nullable=False),
+    Column("data_class", _NAME),
     PrimaryKeyConstraint("id"),
     UniqueConstraint("sha256"),
 )
@@ -220,6 +225,7 @@ datasets = Table(
     Column("seed", BigInteger, nullable=False),
     Column("sizes", _JSON, nullable=False),
     Column("excluded", _JSON, nullable=False),
+    Column("data_class", _NAME),
     PrimaryKeyConstraint("id"),
 )
 Index(None, datasets.c.task_id)

@@ -40,6 +40,7 @@ from tierwright.gateway.local import SpecialistTerms
 from tierwright.gateway.serving import Beside, Listener
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
+from tierwright.privacy.ungated import Ungated
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
@@ -244,12 +245,15 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
+            gate = Ungated()
             offer = Offer(
                 config=config,
                 backends=[
-                    ServedBackend(backend=HttpBackend(one), kind=KINDS[one.kind], models=one.models) for one in chosen
+                    ServedBackend(backend=HttpBackend(one, gate), kind=KINDS[one.kind], models=one.models)
+                    for one in chosen
                 ],
                 pricing=Pricing(price, TokenCounter().estimate),
+                gate=gate,
             )
             composition = Composition(
                 offer,

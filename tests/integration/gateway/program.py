@@ -16,6 +16,7 @@ from tierwright.gateway.config import BackendConfig, CaptureConfig, RoutingConfi
 from tierwright.gateway.serving import serve
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
+from tierwright.privacy.ungated import Ungated
 from tierwright.store.connection import open_store
 
 
@@ -24,6 +25,7 @@ def main(upstream: str, store_url: str, spool: str = "", content: str = "") -> N
     store = open_store(store_url)
     keep = content != "no-content"
     server = ServerConfig(port=0, drain_s=10)
+    gate = Ungated()
     offer = Offer(
         config=GatewayConfig(
             routing=RoutingConfig(default_backend="frontier"),
@@ -33,8 +35,9 @@ def main(upstream: str, store_url: str, spool: str = "", content: str = "") -> N
             if spool
             else CaptureConfig(),
         ),
-        backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream)))],
+        backends=[ServedBackend(backend=HttpBackend(BackendConfig(name="frontier", base_url=upstream), gate))],
         pricing=Pricing(price, TokenCounter().estimate),
+        gate=gate,
     )
     gateway = Composition(
         offer,

@@ -39,7 +39,7 @@ def moved(offer: Offer, url: str) -> Offer:
     """The same offer with its backend at another address."""
     (served,) = offer.backends
     config = BackendConfig(name="frontier", base_url=url, models=served.models, timeout_s=10.0)
-    return replace(offer, backends=[replace(served, backend=HttpBackend(config))])
+    return replace(offer, backends=[replace(served, backend=HttpBackend(config, offer.gate))])
 
 
 def text_of(gateway: Running, key: str = KEY) -> str:

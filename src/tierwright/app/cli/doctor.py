@@ -61,10 +61,11 @@ def _ask(part: str, ping: Callable[[], str]) -> _Finding:
 
 async def _backends(parts: Parts) -> list[_Finding]:
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.privacy.ungated import Ungated  # noqa: PLC0415 - as above
 
     findings: list[_Finding] = []
     for config in parts.settings.backends:
-        backend = HttpBackend(config)
+        backend = HttpBackend(config, Ungated())
         try:
             says = await backend.ping()
             findings.append(_Finding(part=f"backend {config.name}", ok=True, says=says))

@@ -26,9 +26,10 @@ from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.backends.pool import Pool, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator
 
-    from tierwright.core.protocols import Reply
+    from tierwright.core.privacy import Outgoing, Permit
+    from tierwright.core.protocols import Gate, Reply
     from tierwright.gateway.backends.connection import Connection
     from tierwright.gateway.config import BackendConfig
 
@@ -45,9 +46,10 @@ _PATH_CHARACTERS = "/%:@!$&'()*+,;=~-._"
 class HttpBackend:
     """One server; its connections are opened with the first request."""
 
-    def __init__(self, config: BackendConfig) -> None:
-        """Raises SettingsError where a header could not be sent as one."""
+    def __init__(self, config: BackendConfig, gate: Gate) -> None:
+        """Sends what `gate` has permitted. Raises SettingsError where a header could not be sent as one."""
         self._config = config
+        self._gate = gate
         parts = urlsplit(config.base_url)
         assert parts.hostname is not None
         self._path = quote(parts.path.rstrip("/"), safe=_PATH_CHARACTERS)
@@ -78,11 +80,13 @@ class HttpBackend:
         """Its name in the settings."""
         return self._config.name
 
-    async def send(self, path: str, body: bytes, *, headers: Mapping[str, str], timeout_s: float) -> Reply:
-        """As `Backend.send`; `headers` are added to the backend's own.
+    async def send(self, outgoing: Outgoing, *, permit: Permit, timeout_s: float) -> Reply:
+        """As `Backend.send`; the caller's headers are added to the backend's own, and change none of them.
 
         BackendBroken stands for an answer that is no HTTP or a redirect.
         """
+        self._gate.check(permit, outgoing, backend=self.name)
+        path, body, headers = outgoing.path, outgoing.body, outgoing.headers
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head("POST", path)

@@ -23,6 +23,7 @@ from tierwright.core.ids import (
 )
 from tierwright.core.instants import to_us
 from tierwright.core.model import ModelVersion
+from tierwright.core.privacy import DataClass
 from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
 
 
@@ -36,6 +37,7 @@ def dataset_row(dataset: Dataset) -> dict[str, Any]:
         "seed": dataset.seed,
         "sizes": to_json(dict(dataset.sizes)),
         "excluded": to_json(dict(dataset.excluded)),
+        "data_class": None if dataset.data_class is None else dataset.data_class.label,
     }
 
 
@@ -49,6 +51,7 @@ def dataset_of(row: Any) -> Dataset:
         seed=row.seed,
         sizes=from_json(row.sizes, dict[Split, int]),
         excluded=from_json(row.excluded, dict[str, int]),
+        data_class=None if row.data_class is None else DataClass.of(row.data_class),
     )
 
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from tierwright.core.ids import CallerKeyId, DeploymentId, InferenceId, ModelVersionId, TaskId
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.core.instants import to_us
-from tierwright.store.rows.scalars import from_pico, from_us, to_name, to_name_or_none, to_pico
+from tierwright.core.privacy import DataClass
+from tierwright.store.rows.scalars import (
+    from_json,
+    from_pico,
+    from_us,
+    to_json,
+    to_name,
+    to_name_or_none,
+    to_pico,
+)
 from tierwright.store.schema import contents, inferences, model_calls
 
 if TYPE_CHECKING:
@@ -40,6 +49,9 @@ INFERENCE_COLUMNS = (
     inferences.c.endpoint,
     inferences.c.key_id,
     inferences.c.content,
+    inferences.c.data_class,
+    inferences.c.findings,
+    inferences.c.detectors,
     contents.c.request,
     contents.c.response,
 )
@@ -96,6 +108,9 @@ def inference_values(inference: Inference) -> tuple[object, ...]:
         inference.endpoint.value,
         inference.key_id,
         inference.content.value,
+        None if inference.data_class is None else inference.data_class.label,
+        to_json(dict(inference.findings)) if inference.findings else None,
+        inference.detectors,
         next((place for place, call in enumerate(inference.calls) if call.answered), None),
     )
 
@@ -206,6 +221,9 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         endpoint,
         key_id,
         content,
+        data_class,
+        findings,
+        detectors,
         request,
         response,
     ) = row
@@ -234,4 +252,7 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         endpoint=_ENDPOINTS[endpoint],
         key_id=None if key_id is None else CallerKeyId(key_id),
         content=CONTENTS[content],
+        data_class=None if data_class is None else DataClass.of(data_class),
+        findings={} if findings is None else from_json(findings, dict[str, int]),
+        detectors=detectors,
     )

@@ -8,6 +8,7 @@ from typing import Any
 from tierwright.core.caller import CallerKey, Limits, Period
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.instants import to_us
+from tierwright.core.privacy import DataClass
 from tierwright.store.rows.scalars import from_json, from_us, to_json, to_name
 from tierwright.store.schema import caller_keys
 
@@ -29,6 +30,7 @@ def key_row(key: CallerKey) -> dict[str, Any]:
         "models": None if key.models is None else to_json(key.models),
         "limits": to_json(key.limits),
         "keep_content": key.keep_content,
+        "data_class": None if key.data_class is None else key.data_class.label,
     }
 
 
@@ -46,6 +48,7 @@ def key_of(row: Any) -> CallerKey:
         models=_names(row.models),
         limits=_limits(from_json(row.limits, dict[str, Any])),
         keep_content=row.keep_content,
+        data_class=None if row.data_class is None else DataClass.of(row.data_class),
     )
 
 

@@ -6,15 +6,22 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tierwright.core.privacy import Outgoing, Permit, Sending
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.config import BackendConfig
+from tierwright.privacy.ungated import Ungated
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Coroutine
 
+    from tierwright.core.protocols import Reply
+
     Script = Callable[["Server", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
+GATE = Ungated()
+SENDING = Sending(request_id="r", attempt=1, role="primary", client_id="c")
+EMPTY = Outgoing("/x", b"{}")
 WELL = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -84,7 +91,7 @@ def against(
         server.port = listening.sockets[0].getsockname()[1]
         scheme = "http" if tls is None else "https"
         settings = {"name": "b", "base_url": f"{scheme}://127.0.0.1:{server.port}/v1", "timeout_s": 10.0, **changes}
-        backend = HttpBackend(BackendConfig(**settings))
+        backend = HttpBackend(BackendConfig(**settings), GATE)
         try:
             async with asyncio.timeout(30):
                 await use(backend, server)
@@ -95,9 +102,16 @@ def against(
     asyncio.run(run())
 
 
+async def posted(backend: HttpBackend, outgoing: Outgoing = EMPTY, *, timeout_s: float = 10.0) -> Reply:
+    """The answer to what is sent with a permit for it."""
+    permit = await GATE.permit(outgoing, backend=backend.name, assessment=None, sending=SENDING)
+    assert isinstance(permit, Permit)
+    return await backend.send(outgoing, permit=permit, timeout_s=timeout_s)
+
+
 async def fetched(backend: HttpBackend, body: bytes = b"{}", *, timeout_s: float = 10.0) -> tuple[int, bytes]:
     """The status and the whole body of an answer."""
-    reply = await backend.send("/chat/completions", body, headers={}, timeout_s=timeout_s)
+    reply = await posted(backend, Outgoing("/chat/completions", body), timeout_s=timeout_s)
     try:
         return reply.status, b"".join([piece async for piece in reply.chunks()])
     finally:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.gateway.backends.scripted import WELL, Server, against, answering, fetched, soon
+from tests.unit.gateway.backends.scripted import WELL, Server, against, answering, fetched, posted, soon
 from tierwright.core.errors import BackendBroken, BackendError, BackendLost, BackendTimeout
 from tierwright.gateway.backends.connection import Connection, ExchangeError
 
@@ -229,7 +229,7 @@ def test_a_server_that_is_faster_than_its_reader_waits() -> None:
         await reader.read()
 
     async def use(backend: HttpBackend, _: Server) -> None:
-        reply = await backend.send("/x", b"{}", headers={}, timeout_s=20)
+        reply = await posted(backend, timeout_s=20)
         await asyncio.sleep(0.5)
         # What the sockets of both sides may hold is the system's.
         assert sent < size / 2
@@ -270,7 +270,7 @@ def test_who_stops_waiting_ends_the_connection() -> None:
     against(answering(held=True), use)
 
     async def use_half(backend: HttpBackend, server: Server) -> None:
-        reply = await backend.send("/x", b"{}", headers={}, timeout_s=10)
+        reply = await posted(backend)
         assert await anext(reply.chunks()) == b"{"
         await reply.aclose()
         await reply.aclose()

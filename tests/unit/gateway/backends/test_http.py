@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.gateway.backends.scripted import WELL, Server, against, answering, fetched, soon
+from tests.unit.gateway.backends.scripted import GATE, WELL, Server, against, answering, fetched, posted, soon
 from tierwright.core.errors import BackendBroken, BackendUnavailable, SettingsError
+from tierwright.core.privacy import Outgoing
 from tierwright.gateway.backends import pool
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.backends.inflate import Inflater
@@ -30,7 +31,7 @@ def test_own_headers_go_before_the_callers() -> None:
 
     async def use(backend: HttpBackend, server: Server) -> None:
         headers = {"authorization": "Bearer caller", "x-tenant": "caller", "idempotency-key": "é"}
-        reply = await backend.send("/chat/completions", b"{}", headers=headers, timeout_s=5)
+        reply = await posted(backend, Outgoing("/chat/completions", b"{}", headers), timeout_s=5)
         await reply.aclose()
         head = server.heads[0].decode("latin-1").lower()
         assert head.count("authorization: bearer sk-1\r\n") == head.count("authorization") == 1
@@ -45,7 +46,7 @@ def test_what_is_no_header_is_refused_with_the_settings(value: str) -> None:
     """A line end or a letter that HTTP has no place for, in a header or the key: an error that does not show it."""
     for changes in ({"headers": {"x-a": value}}, {"api_key": Secret(value)}):
         with pytest.raises(SettingsError, match="backend 'b'") as raised:
-            HttpBackend(BackendConfig(name="b", base_url="http://127.0.0.1/v1", **changes))  # type: ignore[arg-type]
+            HttpBackend(BackendConfig(name="b", base_url="http://127.0.0.1/v1", **changes), GATE)  # type: ignore[arg-type]
         assert value not in str(raised.value)
 
 
@@ -61,7 +62,7 @@ def test_nothing_listens() -> None:
 
     async def run() -> None:
         for url in ("http://127.0.0.1:9/v1", "http://no-such-host.invalid/v1"):
-            backend = HttpBackend(BackendConfig(name="b", base_url=url))
+            backend = HttpBackend(BackendConfig(name="b", base_url=url), GATE)
             with pytest.raises(BackendUnavailable, match="can't be reached"):
                 await fetched(backend)
 
@@ -72,7 +73,7 @@ def test_every_address_of_a_name_is_tried() -> None:
     """The name localhost has an IPv6 address on many machines; a server that has only IPv4 is found all the same."""
 
     async def use(_: HttpBackend, server: Server) -> None:
-        backend = HttpBackend(BackendConfig(name="b", base_url=f"http://localhost:{server.port}/v1"))
+        backend = HttpBackend(BackendConfig(name="b", base_url=f"http://localhost:{server.port}/v1"), GATE)
         assert await fetched(backend) == (200, b"{}")
         await backend.aclose()
 
@@ -107,7 +108,7 @@ def test_a_closed_backend_keeps_nothing() -> None:
 
     async def use(backend: HttpBackend, server: Server) -> None:
         await fetched(backend)
-        reply = await backend.send("/x", b"{}", headers={}, timeout_s=5)
+        reply = await posted(backend, timeout_s=5)
         await backend.aclose()
         assert [piece async for piece in reply.chunks()] == [b"{}"]
         await reply.aclose()
