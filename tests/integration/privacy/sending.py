@@ -22,7 +22,6 @@ AT_ONCE = 24
 
 async def main(folder: Path, second: Path) -> None:
     """Until it is killed."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     bounds = Bounds(file_bytes=40_000, checkpoint_entries=50)
     ledger = Ledger(folder, key=SigningKey.of_folder(folder), checkpoints=second, bounds=bounds)
     ledger.start()
