@@ -139,6 +139,11 @@ def _write(console: Console, verdict: Verdict, folder: Path) -> None:
             f"{killed:,} were not closed: their processes were killed. What such a chain has beyond its last "
             "signed entry nobody could miss, if it was cut off at the end."
         )
+    alone = sum(chain.second_seq == 0 for chain in verdict.chains)
+    if alone:
+        console.print(
+            f"{alone:,} have no checkpoint in the second place: nothing outside of the ledger vouches for them"
+        )
     for one in verdict.breaks:
         console.print(f"BROKEN {_place(one)}: {one.what}; {one.why}")
     if verdict.sound:

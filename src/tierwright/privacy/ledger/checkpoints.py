@@ -19,7 +19,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tierwright.privacy.ledger.files import Appended, Head, make_folder, sync_folder
+from tierwright.privacy.ledger.files import Appended, Head, make_folder, put
 from tierwright.privacy.ledger.keys import PUBLIC_SUFFIX
 from tierwright.privacy.ledger.lines import instant
 
@@ -135,7 +135,10 @@ class Checkpoints:
             self._changed.notify()
         if self._thread.ident is not None:
             self._thread.join(within_s)
-        return not self._thread.is_alive()
+            return not self._thread.is_alive()
+        for place in self._places:
+            place.close()
+        return True
 
     def _run(self) -> None:
         while (head := self._next()) is not None:
@@ -174,8 +177,7 @@ class _Place:
         make_folder(self._path.parent, self._disk)
         beside = self._path.with_name(f"{key.fingerprint}{PUBLIC_SUFFIX}")
         if not beside.exists():
-            beside.write_bytes(key.public_pem)
-            sync_folder(beside.parent, self._disk)
+            put(beside, key.public_pem, self._disk)
         self._file = Appended(self._path, disk=self._disk, new=False)
 
     def keep(self, line: bytes) -> bool:

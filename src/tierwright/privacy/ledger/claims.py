@@ -80,7 +80,12 @@ def _named(part: Part) -> list[Head]:
 
 def _good(folder: Path, keys: Mapping[str, PublicKey], breaks: list[Break], where: str) -> Iterator[Head]:
     """The heads that are signed by a known key, of all files of checkpoints in a folder."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX)) if folder.exists() else []
+    except OSError as error:
+        breaks.append(_unreadable(folder, error, where))
+        return
+    for path in paths:
         try:
             with path.open("rb") as file:
                 number = 0
@@ -96,8 +101,12 @@ def _good(folder: Path, keys: Mapping[str, PublicKey], breaks: list[Break], wher
                     if read is not None:
                         yield read.head
         except OSError as error:
-            why = f"it can't be read: {error.strerror}{where}"
-            breaks.append(Break(file=path.name, line=None, seq=None, what=Flaw.UNREADABLE, why=why))
+            breaks.append(_unreadable(path, error, where))
+
+
+def _unreadable(path: Path, error: OSError, where: str) -> Break:
+    why = f"it can't be read: {error.strerror}{where}"
+    return Break(file=path.name, line=None, seq=None, what=Flaw.UNREADABLE, why=why)
 
 
 def _flaw(raw: bytes, read: Checkpoint | None, keys: Mapping[str, PublicKey]) -> tuple[Flaw, str] | None:

@@ -5,9 +5,11 @@ Owns names, modes and locks; refuses to know what a line says.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
+import secrets
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SUFFIX: Final = ".jsonl"
 _NAME = re.compile(r"([0-9]{8}T[0-9]{12}Z-[0-9]+-[0-9a-f]{8})(?:-([0-9]{1,6}))?\.jsonl")
+#: What a disk says that has no room.
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: How much is read at once to find a file's last line.
 _BLOCK_BYTES: Final = 64 * 1024
 
@@ -125,6 +129,22 @@ def sync_folder(folder: Path, disk: Disk) -> None:
         os.close(descriptor)
 
 
+def put(path: Path, data: bytes, disk: Disk) -> None:
+    """Writes a whole file, durably; nobody ever sees a part of it."""
+    unnamed = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    file = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(file, data)
+        disk.sync_file(file)
+        unnamed.rename(path)
+    except BaseException:
+        unnamed.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(file)
+    sync_folder(path.parent, disk)
+
+
 class Appended:
     """A file that this process appends to, locked as long as it is open. For one thread."""
 
@@ -141,16 +161,23 @@ class Appended:
             sync_folder(path.parent, disk)
         except BaseException:
             os.close(self._file)
+            if new:
+                path.unlink(missing_ok=True)
             raise
 
     def write(self, data: bytes) -> None:
-        """Appends all of it, or raises OSError and leaves the file as it was."""
+        """Appends lines, all of them, or raises OSError: then those that are whole stay, which others may have read."""
         done = 0
         try:
             while done < len(data):
                 done += self._disk.write(self._file, data[done:] if done else data)
         except OSError:
-            os.ftruncate(self._file, self.size_bytes)
+            self.size_bytes += data.rfind(b"\n", 0, done) + 1
+            try:
+                os.ftruncate(self._file, self.size_bytes)
+            except OSError as error:
+                # Whatever it was: with half a line in it the file can't be gone on with, as with no full disk.
+                raise OSError(errno.EIO, f"half a line can't be taken back: {error.strerror}") from error
             raise
         self.size_bytes += done
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import secrets
 import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -123,7 +124,7 @@ def _make(path: Path) -> None:
     )
 
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    unnamed = path.with_name(f".{path.name}.{os.getpid()}")
+    unnamed = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     file = os.open(unnamed, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
     try:
         os.write(file, pem)

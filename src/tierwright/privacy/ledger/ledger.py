@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tierwright.core.errors import LedgerError
 from tierwright.privacy.ledger.checkpoints import Checkpoints
-from tierwright.privacy.ledger.files import DISK, Appended, Head, chain_name, file_name, make_folder
+from tierwright.privacy.ledger.files import DISK, NO_ROOM, Appended, Head, chain_name, file_name, make_folder
 from tierwright.privacy.ledger.heads import heads_to_name
 from tierwright.privacy.ledger.lines import GENESIS, MOST_LINE_BYTES, instant, line, members
 
@@ -38,8 +38,6 @@ _LOG = logging.getLogger(__name__)
 #: Why nothing is acknowledged for a while: the disk is full, too much waits for it, or something has waited too long;
 #: and for ever: it was closed, or never opened.
 FULL, BEHIND, SLOW, CLOSED = "full", "behind", "slow", "closed"
-#: What a disk says that has no room.
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Seconds between two looks whether a disk that was full has room again.
 _ROOM_S: Final = 1.0
 #: The longest facts of an entry: what a line has besides fits into the rest.
@@ -145,13 +143,14 @@ class Ledger:
         try:
             make_folder(self._folder, self._disk)
             heads = heads_to_name(self._folder, self._disk.sync_file)
-            self._file = self._made()
+            self._file = self._made(1)
             said = members("start", {"chain": self.chain, **self._about, "heads": heads})
             self._checkpoints.start()
             self._write([said])
         except OSError as error:
             if self._file is not None:
                 self._file.close()
+            self._checkpoints.close(self._bounds.patience_s)
             raise LedgerError(
                 f"the privacy ledger can't be kept in {error.filename or self._folder} ({error.strerror}); it needs a "
                 "folder of its own on a disk that keeps what is written to it: see privacy.ledger and "
@@ -212,9 +211,10 @@ class Ledger:
         with self._changed:
             if self._error is not None or self._closing or self._waiting_bytes > self._bounds.waiting_bytes:
                 return False
+            if not self._waiting:
+                self._changed.notify()
             self._waiting.append(waiting)
             self._waiting_bytes += len(said)
-            self._changed.notify()
         return True
 
     def _lose_patience(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -265,7 +265,7 @@ class Ledger:
         try:
             first = self._write(lines)
         except OSError as error:
-            if error.errno in _NO_ROOM and not isinstance(error, _SyncError):
+            if error.errno in NO_ROOM and not isinstance(error, _SyncError):
                 self._say_full(len(group))
             else:
                 self._fail(error)
@@ -289,37 +289,43 @@ class Ledger:
 
     def _put(self, file: Appended, lines: Sequence[bytes]) -> None:
         at = instant(self._clock())
-        written, seq, prev = [], self._seq, self._prev
-        for said in lines:
-            seq += 1
-            raw, prev = line(seq, at, said, prev)
+        written: list[bytes] = []
+        hashes = [self._prev]
+        for seq, said in enumerate(lines, start=self._seq + 1):
+            raw, digest = line(seq, at, said, hashes[-1])
             written.append(raw)
-        file.write(b"".join(written))
+            hashes.append(digest)
+        data, begun_bytes = b"".join(written), file.size_bytes
+        try:
+            file.write(data)
+        finally:
+            # Whole lines that found room stay, and the chain goes on from them, though nobody was told yes.
+            stayed = data.count(b"\n", 0, file.size_bytes - begun_bytes)
+            self._seq, self._prev = self._seq + stayed, hashes[stayed]
         try:
             file.sync()
         except OSError as error:
             raise _SyncError(error.errno, error.strerror) from error
-        self._seq, self._prev = seq, prev
-        self._checkpoints.reached(Head(file.path.name, seq, prev))
+        self._checkpoints.reached(Head(file.path.name, self._seq, self._prev))
 
     def _roll(self) -> None:
         """Goes on in another file; it is there before the last line of this one names it."""
         assert self._file is not None
-        full, number = self._file, self._number
-        self._number += 1
-        following = self._made()
+        full, following = self._file, self._made(self._number + 1)
         try:
             self._put(full, [members("roll", {"next": following.path.name})])
-        except OSError:
+        except OSError as error:
             following.close()
-            following.path.unlink(missing_ok=True)
-            self._number = number
+            # After a sync that failed the line that names it may be there.
+            if not isinstance(error, _SyncError):
+                following.path.unlink(missing_ok=True)
             raise
         full.close()
         self._file = following
+        self._number += 1
 
-    def _made(self) -> Appended:
-        return Appended(self._folder / file_name(self.chain, self._number), disk=self._disk)
+    def _made(self, number: int) -> Appended:
+        return Appended(self._folder / file_name(self.chain, number), disk=self._disk)
 
     def _say_full(self, denied: int) -> None:
         if not self._full:

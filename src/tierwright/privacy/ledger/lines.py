@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -58,12 +59,18 @@ def members(kind: str, facts: Mapping[str, object]) -> bytes:
     Raises ValueError where the kind is no word in lower case or a fact has the name of a member that every line has,
     and TypeError where a fact has no JSON form.
     """
-    if _KIND.fullmatch(kind) is None:
-        raise ValueError(f"{kind!r} is no kind of an entry: a kind is one word in lower case")
+    said = _kind(kind)
     if not RESERVED.isdisjoint(facts):
         raise ValueError(f"the facts of {kind!r} have a member that every line has: {sorted(RESERVED & set(facts))}")
     inner = _encode(facts)[1:-1]
-    return b'"kind":"%b"%b%b' % (kind.encode(), b"," if inner else b"", inner)
+    return b"%b%b%b" % (said, b"," if inner else b"", inner)
+
+
+@lru_cache(maxsize=64)
+def _kind(kind: str) -> bytes:
+    if _KIND.fullmatch(kind) is None:
+        raise ValueError(f"{kind!r} is no kind of an entry: a kind is one word in lower case")
+    return b'"kind":"%b"' % kind.encode()
 
 
 def line(seq: int, at: bytes, said: bytes, prev: bytes) -> tuple[bytes, bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from tierwright.core.errors import InputError
+from tierwright.core.errors import InputError, LedgerError
 from tierwright.privacy.ledger.claims import Claims, gathered
 from tierwright.privacy.ledger.files import chain_of, in_use, parts
 from tierwright.privacy.ledger.keys import PUBLIC_SUFFIX, PublicKey
@@ -35,15 +35,18 @@ def verify(
 
     Signatures are held against `public_keys`; where none is given, against those that lie beside the checkpoints, which
     is worth as much as those places are: compare the fingerprints with what was noted elsewhere. `progress` is told of
-    bytes read and of all. A folder that is not there has no chains.
+    bytes read and of all. A folder that is not there has no chains; raises LedgerError where it can't be listed.
     """
-    found = parts(folder)
+    try:
+        found = parts(folder)
+    except OSError as error:
+        raise LedgerError(f"the privacy ledger in {folder} can't be read: {error.strerror}") from error
     keys = {key.fingerprint: key for key in public_keys}
     breaks: list[Break] = []
     for place in () if keys else (folder, checkpoints):
         keys |= _beside(place, breaks)
     claims, flawed = gathered(folder, checkpoints, found, keys)
-    read = _Read(sum(part.path.stat().st_size for part in found), progress)
+    read = _Read(sum(_size_bytes(part.path) for part in found), progress)
     files = {chain: list(some) for chain, some in groupby(found, key=lambda part: part.chain)}
     chains = []
     for chain in sorted(files.keys() | claims.keys()):
@@ -61,7 +64,7 @@ def _chain(
     chain: str, files: Sequence[Part], claims: Claims, read: Callable[[int], None], *, second: bool
 ) -> ChainVerdict:
     # Asked before it is read: a process that ends meanwhile has not been killed.
-    alive = bool(files) and in_use(files[-1].path)
+    alive = bool(files) and _in_use(files[-1].path)
     walk = Walk(chain, files, claims.hashes, read)
     broken = walk.run()
     return ChainVerdict(
@@ -77,6 +80,21 @@ def _chain(
         second_seq=max(claims.second, default=0) if second else None,
         broken=broken,
     )
+
+
+def _in_use(path: Path) -> bool:
+    try:
+        return in_use(path)
+    except OSError:
+        # Whoever walks it says so.
+        return False
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _beside(place: Path | None, breaks: list[Break]) -> dict[str, PublicKey]:

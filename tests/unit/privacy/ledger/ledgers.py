@@ -40,6 +40,8 @@ class Failing:
         #: What every write, and every sync of a file, fails with; None: it does not.
         self.write_error: int | None = None
         self.sync_error: int | None = None
+        #: Bytes of a failing write that are written all the same.
+        self.room_bytes = 100
         #: Bytes that a write takes at once.
         self.most_bytes = 1 << 30
         #: Cleared: a sync of a file does not return before it is set again.
@@ -56,8 +58,9 @@ class Failing:
 
     def _write(self, file: int, data: bytes) -> int:
         if self.write_error is not None:
-            # What fits is written before there is no more room.
-            DISK.write(file, data[: len(data) // 2])
+            if self.room_bytes:
+                self.room_bytes -= (done := DISK.write(file, data[: self.room_bytes]))
+                return done
             raise OSError(self.write_error, os.strerror(self.write_error))
         return DISK.write(file, data[: self.most_bytes])
 

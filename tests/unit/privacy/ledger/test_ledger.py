@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 from datetime import UTC, datetime, timedelta
 from itertools import count, pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +19,9 @@ from tierwright.privacy.ledger.files import DISK, Disk
 from tierwright.privacy.ledger.ledger import BEHIND, CLOSED, FULL, SLOW, Bounds, Ledger
 from tierwright.privacy.ledger.verdict import End
 from tierwright.privacy.ledger.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def started(folder: Path, disk: Disk = DISK, *, bounds: Bounds | None = None) -> Ledger:
@@ -151,6 +156,27 @@ async def test_a_full_disk_denies_until_there_is_room(tmp_path: Path) -> None:
 
 
 @on_a_loop
+async def test_whole_lines_that_found_room_stay(tmp_path: Path) -> None:
+    """Somebody may have read them and named them: the chain goes on from them, though nobody was told yes."""
+    failing = Failing()
+    ledger = started(tmp_path, failing.disk)
+    failing.write_error, failing.room_bytes = errno.ENOSPC, 1000
+    assert await kept(ledger, 5) == [None] * 5
+    other = started(tmp_path)
+    failing.write_error = None
+    names = await kept(ledger, 2)
+    await closed(ledger)
+    await closed(other)
+    of_first = [entry for entry in entries(tmp_path) if entry.chain == ledger.chain]
+    kinds = [entry.kind for entry in of_first]
+    stayed = kinds.index("full") - 1
+    assert 0 < stayed < 5
+    assert kinds == ["start", *["permit"] * stayed, "full", "permit", "permit", "end"]
+    assert names == [entry.id for entry in of_first[-3:-1]]
+    assert verify(tmp_path).breaks == ()
+
+
+@on_a_loop
 async def test_room_is_looked_for_without_requests(tmp_path: Path) -> None:
     """A gateway that refuses everything while the disk is full finds out by itself that it is not any more."""
     failing = Failing()
@@ -249,6 +275,43 @@ async def test_a_large_file_is_followed_by_another(tmp_path: Path) -> None:
     assert [entry.seq for entry in found] == list(range(1, verdict.entries + 1))
     assert [entry.facts["next"] for entry in found if entry.kind == "roll"] == list(verdict.files[1:])
     assert sum(entry.kind == "permit" for entry in found) == 24
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC])
+def test_any_one_thing_asked_of_the_disk_may_fail(tmp_path: Path, code: int) -> None:
+    """The first, the second, … until none does: what was acknowledged is in a sound chain, and nobody is left waiting.
+
+    Files roll over on the way, and checkpoints are signed.
+    """
+
+    async def run(folder: Path, failing_at: int) -> bool:
+        """Whether it came to that."""
+        steps = count()
+
+        def step(do: Callable[..., Any]) -> Callable[..., Any]:
+            def maybe(*arguments: Any) -> Any:
+                if next(steps) == failing_at:
+                    raise OSError(code, os.strerror(code))
+                return do(*arguments)
+
+            return maybe
+
+        disk = Disk(write=step(DISK.write), sync_file=step(DISK.sync_file), sync_folder=step(DISK.sync_folder))
+        ledger = Ledger(folder, key=KEY, disk=disk, bounds=Bounds(file_bytes=900, checkpoint_entries=2))
+        try:
+            ledger.start()
+        except LedgerError:
+            return True
+        names = [name for _ in range(4) for name in await kept(ledger, 2)]
+        assert await closed(ledger)
+        assert {name for name in names if name is not None} <= {entry.id for entry in entries(folder)}
+        assert verify(folder).breaks == (), f"operation {failing_at}"
+        return next(steps) > failing_at
+
+    number = 0
+    while asyncio.run(run(tmp_path / str(number), number)):
+        number += 1
+    assert number > 20
 
 
 @on_a_loop
