@@ -139,6 +139,9 @@ def _write(console: Console, verdict: Verdict, folder: Path) -> None:
             f"{killed:,} were not closed: their processes were killed. What such a chain has beyond its last "
             "signed entry nobody could miss, if it was cut off at the end."
         )
+    unsigned = sum(chain.signed_seq == 0 for chain in verdict.chains)
+    if unsigned:
+        console.print(f"{unsigned:,} have no checkpoint at all: anybody could have written them")
     alone = sum(chain.second_seq == 0 for chain in verdict.chains)
     if alone:
         console.print(

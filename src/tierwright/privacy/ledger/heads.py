@@ -5,7 +5,7 @@ Only what no chain's first line says already: who is named by one that is named 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +15,16 @@ from tierwright.privacy.ledger.lines import MOST_LINE_BYTES, taken_apart
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+class _Named(msgspec.Struct, frozen=True):
+    file: str
+    seq: int
+    hash: str
+
+
+class _Start(msgspec.Struct, frozen=True):
+    heads: tuple[_Named, ...] = ()
 
 
 def heads_to_name(folder: Path, sync_file: Callable[[int], None]) -> list[dict[str, object]]:
@@ -45,5 +55,9 @@ def named_heads(path: Path) -> list[Head]:
     line = taken_apart(raw)
     if line is None or not line.true or line.kind != b"start":
         return []
-    said: Any = msgspec.json.decode(raw)
-    return [Head(str(one["file"]), int(one["seq"]), str(one["hash"]).encode()) for one in said.get("heads", ())]
+    try:
+        said = msgspec.json.decode(raw, type=_Start)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Forged, since no ledger writes it; whoever walks this chain says so.
+        return []
+    return [Head(one.file, one.seq, one.hash.encode()) for one in said.heads]

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from tierwright.privacy.ledger.files import Head, Part
 
+#: Entries that name a chain or a file.
+_NAMING: Final = frozenset({b"start", b"roll"})
+#: Characters of a file's name that are looked at: no longer one is ours.
+_MOST_NAME: Final = 200
 #: Lines between two reports of progress.
 _LINES: Final = 4096
 
@@ -137,12 +141,15 @@ class Walk:
             self._confirmed = read.seq
 
     def _take(self, name: str, number: int, raw: bytes, read: Line) -> None:
-        if read.kind == b"start":
-            said: Any = msgspec.json.decode(raw)
-            if said.get("chain") != self._chain:
-                self._stop(name, number, Flaw.RENAMED, f"it was written as {str(said.get('chain'))[:80]}")
-        elif read.kind == b"roll":
-            self._next = str(msgspec.json.decode(raw, type=dict[str, Any]).get("next"))
+        if read.kind in _NAMING:
+            try:
+                said = msgspec.json.decode(raw, type=dict[str, Any])
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self._stop(name, number, Flaw.UNREADABLE, "its hash is right, and it is no JSON")
+            if read.kind == b"roll":
+                self._next = str(said.get("next"))[:_MOST_NAME]
+            elif said.get("chain") != self._chain:
+                self._stop(name, number, Flaw.RENAMED, f"it was written as {str(said.get('chain'))[:_MOST_NAME]}")
         self.ended = read.kind == b"end"
         self.seq, self._prev = read.seq, read.hash
         self.last_at = read.at.decode()

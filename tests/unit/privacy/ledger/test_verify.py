@@ -8,6 +8,8 @@ import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.unit.privacy.ledger.ledgers import KEY, written
 from tierwright.privacy.ledger.checkpoints import SUFFIX
@@ -276,6 +278,37 @@ def test_a_renamed_chain_is_found(ledger: Kept) -> None:
     other = path.rename(path.with_name("20260101T000000000000Z-1-00000000.jsonl"))
     broken = ledger.looked_at().breaks
     assert [(one.file, one.what) for one in broken] == [(other.name, Flaw.RENAMED), (path.name, Flaw.GONE)]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(chain=st.binary(min_size=1), checkpoints=st.binary(), key=st.binary(min_size=1))
+def test_whatever_lies_there_there_is_a_verdict(tmp_path: Path, chain: bytes, checkpoints: bytes, key: bytes) -> None:
+    """Bytes that nobody wrote, in every kind of file: breaks, and no error."""
+    name = "20260101T000000000000Z-1-00000000"
+    (tmp_path / f"{name}.jsonl").write_bytes(chain + b"\n")
+    (tmp_path / f"{name}.checkpoints").write_bytes(checkpoints + b"\n")
+    (tmp_path / "key.public.pem").write_bytes(key)
+    broken = {one.file for one in verify(tmp_path).breaks}
+    assert broken == {f"{name}.jsonl", f"{name}.checkpoints", "key.public.pem"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b'"kind":"start"garbage',
+        b'"kind":"start","heads":7',
+        b'"kind":"start","heads":[{"file":7}]',
+        b'"kind":"start","heads":[{"file":"../x","seq":-1,"hash":"\\ud800"}]',
+        b'"kind":"start","chain":["x"]',
+        b'"kind":"start","chain":"\xff"',
+        b'"kind":"roll","next":{}',
+    ],
+)
+def test_a_forged_first_line_is_a_break_whatever_it_says(tmp_path: Path, said: bytes) -> None:
+    """Its hash is right, and it is nothing that a ledger writes: found, and no error."""
+    path = tmp_path / "20260101T000000000000Z-1-00000000.jsonl"
+    path.write_bytes(line(1, b"2026-11-28T14:00:25.123456Z", said, GENESIS)[0])
+    assert not verify(tmp_path).sound
 
 
 @pytest.mark.parametrize(
