@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.privacy.ledger.ledgers import KEY, written
+from tests.unit.privacy.ledger.tampering import PUBLIC, TAMPERINGS, Kept, delete, flip, tampered, truncate
 from tierwright.privacy.ledger.checkpoints import SUFFIX
-from tierwright.privacy.ledger.keys import PublicKey, SigningKey
+from tierwright.privacy.ledger.keys import SigningKey
 from tierwright.privacy.ledger.lines import GENESIS, line
 from tierwright.privacy.ledger.verdict import End, Flaw
 from tierwright.privacy.ledger.verify import verify
@@ -21,25 +22,6 @@ from tierwright.privacy.ledger.verify import verify
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from tierwright.privacy.ledger.verdict import Verdict
-
-PUBLIC = PublicKey.parse(KEY.public_pem)
-
-
-class Kept(NamedTuple):
-    """A ledger that nobody writes any more, and the second place of its checkpoints."""
-
-    folder: Path
-    second: Path
-
-    def looked_at(self) -> Verdict:
-        """With all that there is to hold against it."""
-        return verify(self.folder, checkpoints=self.second, public_keys=[PUBLIC])
-
-    def files(self, chain: int) -> list[Path]:
-        """Of the chain of this number, in order."""
-        return [self.folder / name for name in self.looked_at().chains[chain].files]
 
 
 @pytest.fixture(scope="module")
@@ -75,79 +57,13 @@ def test_what_nobody_touched_is_sound(ledger: Kept) -> None:
     assert verify(ledger.folder).sound
 
 
-def flip(data: bytes, rng: random.Random) -> bytes:
-    """One bit."""
-    place = rng.randrange(len(data))
-    return data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :]
-
-
-def delete(data: bytes, rng: random.Random) -> bytes:
-    """One line or a few."""
-    lines = data.splitlines(keepends=True)
-    first = rng.randrange(len(lines))
-    del lines[first : first + rng.randint(1, 3)]
-    return b"".join(lines)
-
-
-def swap(data: bytes, rng: random.Random) -> bytes:
-    """Two lines; where there is one only, it goes."""
-    lines = data.splitlines(keepends=True)
-    if len(lines) < 2:
-        return b""
-    one, other = rng.sample(range(len(lines)), 2)
-    lines[one], lines[other] = lines[other], lines[one]
-    return b"".join(lines)
-
-
-def duplicate(data: bytes, rng: random.Random) -> bytes:
-    """A line once more, anywhere."""
-    lines = data.splitlines(keepends=True)
-    lines.insert(rng.randrange(len(lines) + 1), rng.choice(lines))
-    return b"".join(lines)
-
-
-def insert(data: bytes, rng: random.Random) -> bytes:
-    """A line that was never written, with a hash that is right."""
-    lines = data.splitlines(keepends=True)
-    seq, prev = rng.randrange(1, 40), rng.randbytes(32).hex().encode()
-    forged, _ = line(seq, b"2026-11-28T14:00:25.123456Z", b'"kind":"permit","request_id":"forged"', prev)
-    lines.insert(rng.randrange(len(lines) + 1), forged)
-    return b"".join(lines)
-
-
-def truncate(data: bytes, rng: random.Random) -> bytes:
-    """Anywhere, at the end of a line too."""
-    if rng.random() < 0.3:
-        lines = data.splitlines(keepends=True)
-        return b"".join(lines[: rng.randrange(len(lines))])
-    return data[: rng.randrange(len(data))]
-
-
-TAMPERINGS = (flip, delete, swap, duplicate, insert, truncate)
-
-
 @pytest.mark.slow
 def test_of_1000_tamperings_none_is_missed_and_each_is_named(ledger: Kept) -> None:
     """Random damage to one file of a chain: the first break is in this file, at the first line that differs."""
-    rng = random.Random(7)
-    chains = [path for number in range(3) for path in ledger.files(number)]
-    done: dict[str, int] = {}
-    while sum(done.values()) < 1000:
-        path, tamper = rng.choice(chains), rng.choice(TAMPERINGS)
-        before = path.read_bytes()
-        after = tamper(before, rng)
-        if after == before:
-            continue
-        path.write_bytes(after)
-        verdict = ledger.looked_at()
-        path.write_bytes(before)
-        same = next((i for i, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]), None)
-        place = min(len(before), len(after)) if same is None else same
-        assert not verdict.sound, (tamper.__name__, path.name)
-        first = verdict.breaks[0]
-        assert (first.file, first.line) == (path.name, before.count(b"\n", 0, place) + 1), (tamper.__name__, first)
-        done[tamper.__name__] = done.get(tamper.__name__, 0) + 1
-    assert len(done) == len(TAMPERINGS)
+    outcome = tampered(ledger, count=1000, seed=7)
+    assert len(outcome.done) == len(TAMPERINGS)
+    assert outcome.missed == []
+    assert outcome.misnamed == []
     assert ledger.looked_at().sound
 
 
