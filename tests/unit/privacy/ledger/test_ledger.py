@@ -353,6 +353,26 @@ async def test_two_ledgers_share_a_folder(tmp_path: Path) -> None:
 
 
 @on_a_loop
+async def test_what_is_new_is_signed_after_a_while(tmp_path: Path) -> None:
+    """Few entries, and no end: both places have a checkpoint all the same, with the public key beside it."""
+    second, bounds = tmp_path / "second", Bounds(checkpoint_s=0.05)
+    ledger = Ledger(tmp_path / "ledger", key=KEY, checkpoints=second, bounds=bounds)
+    ledger.start()
+    await kept(ledger, 3)
+    for _ in count():
+        if verify(tmp_path / "ledger", checkpoints=second).chains[0].second_seq == 4:
+            break
+        await asyncio.sleep(0.02)
+    verdict = verify(tmp_path / "ledger", checkpoints=second)
+    assert verdict.chains[0].signed_seq == 4
+    assert verdict.keys == (KEY.fingerprint,)
+    for place in (tmp_path / "ledger", second):
+        assert (place / f"{KEY.fingerprint}.public.pem").read_bytes() == KEY.public_pem
+    await closed(ledger)
+    assert verify(tmp_path / "ledger", checkpoints=second).chains[0].second_seq == 5
+
+
+@on_a_loop
 async def test_a_second_place_that_fails_costs_no_permit(tmp_path: Path) -> None:
     """It is said, and the next checkpoint is tried; with the place back nothing is said any more."""
     second, broken = tmp_path / "second", False
