@@ -72,7 +72,7 @@ def utc_now() -> datetime:
 
 
 class Ledger:
-    """Appends to a chain of its own, in a folder that it shares with other processes; `append` is for one event loop."""
+    """Appends to a chain of its own, in a folder shared with other processes; `append` is for one event loop."""
 
     def __init__(
         self,

@@ -73,6 +73,18 @@ class Failing:
         DISK.sync_file(file)
 
 
+def started(folder: Path, disk: Disk = DISK, *, bounds: Bounds | None = None) -> Ledger:
+    """A ledger that is written."""
+    ledger = Ledger(folder, key=KEY, disk=disk, bounds=bounds or Bounds())
+    ledger.start()
+    return ledger
+
+
+async def closed(ledger: Ledger) -> bool:
+    """Closes it, away from the loop."""
+    return await asyncio.to_thread(ledger.close)
+
+
 async def kept(ledger: Ledger, count: int) -> list[str | None]:
     """Appends so many permits, all at once."""
     return await asyncio.gather(*(ledger.append("permit", {**FACTS, "request_id": f"r{i}"}) for i in range(count)))
