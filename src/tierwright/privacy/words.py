@@ -91,6 +91,7 @@ def _table() -> dict[str, frozenset[Topic]]:
 
 
 _TOPICS: Final = _table()
+_NONE: Final[frozenset[Topic]] = frozenset()
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LATIN = re.compile(r"[a-z\u00c0-\u04ff']")
 #: What ends a sentence or an item: a label before it speaks of something else.
@@ -105,23 +106,19 @@ class Labels:
         self._places: list[tuple[int, int, frozenset[Topic]]] | None = None
         self._starts: list[int] = []
 
-    def near(self, start: int, end: int, topic: Topic) -> bool:
-        """Whether a label of the topic stands shortly before a place, in the same sentence, or right behind it."""
+    def near(self, start: int, end: int) -> frozenset[Topic]:
+        """What the labels speak of that stand shortly before a place, in the same sentence, or right behind it."""
         if self._places is None:
             self._places = list(_labels(self._text))
             self._starts = [place[0] for place in self._places]
-        if not self._places:
-            return False
-        first = bisect_left(self._starts, start - _BEFORE)
-        for at in range(first, len(self._places)):
-            low, high, topics = self._places[at]
-            if low >= end + _AFTER:
-                return False
-            if topic in topics and (high <= start or low >= end):
-                between = self._text[high:start] if high <= start else self._text[end:low]
-                if _BREAK.search(between) is None:
-                    return True
-        return False
+        topics = _NONE
+        for at in range(bisect_left(self._starts, start - _BEFORE), bisect_left(self._starts, end + _AFTER)):
+            low, high, spoken = self._places[at]
+            if (high <= start and _BREAK.search(self._text, high, start) is None) or (
+                low >= end and _BREAK.search(self._text, end, low) is None
+            ):
+                topics |= spoken
+        return topics
 
 
 def _labels(text: str) -> Iterator[tuple[int, int, frozenset[Topic]]]:
