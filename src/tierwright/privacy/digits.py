@@ -30,6 +30,8 @@ FORMS: Final = frozenset(
 )
 #: Digits of most cards.
 _CARD = 16
+#: First digits of cards of that length (ISO/IEC 7812).
+_CARDS_BEGIN = "23456"
 #: Groups from which a run is a table rather than a few numbers: short ones are not looked for in it.
 _TABLE = 16
 #: Digits from which a number is no short one.
@@ -126,7 +128,8 @@ class _Run:
                     yield from self._whole(first, at)
                 if at - first > MOST:
                     for start in range(first, at - _CARD + 1):
-                        yield self._part(start, start + _CARD)
+                        if self._digits[self._before[start]] in _CARDS_BEGIN:
+                            yield self._part(start, start + _CARD)
                 first = at + 1
 
     def _formed(self) -> Iterator[Number]:

@@ -98,7 +98,7 @@ def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) ->
     if len(digits) in _CARD_LENGTHS:
         yield from _card(number, labelled=Topic.CARD in topics)
     if not settled and len(digits) in _PHONE_LENGTHS:
-        yield from _phone(text, number, labels)
+        yield from _phone(text, number, labelled=Topic.PHONE in topics)
     kind = unlabelled(digits, sizes)
     telling = sizes == _SSN and digits[:3] not in {"000", "666"} and digits[0] != "9"
     if (kind is None and not telling and topics.isdisjoint(_PERSONAL)) or _AMOUNT.search(text, max(0, start - 2), start):
@@ -147,7 +147,7 @@ def _card(number: Number, *, labelled: bool) -> Iterator[Found]:
         yield Found(type="card", start=number.start, end=number.end, detector="label", validated=False)
 
 
-def _phone(text: str, number: Number, labels: Labels) -> Iterator[Found]:
+def _phone(text: str, number: Number, *, labelled: bool) -> Iterator[Found]:
     digits, start, end, sizes = number
     opening = text[max(0, start - 2) : start]
     start -= len(opening) - len(opening.rstrip("(+"))
@@ -155,9 +155,8 @@ def _phone(text: str, number: Number, labels: Labels) -> Iterator[Found]:
         known = _possible(f"+{digits.removeprefix('00')}")
         yield Found(type="phone", start=start, end=_extended(text, end), detector="e164", validated=known)
         return
-    formed = len(sizes) > 1 and _looks_like_phone(text, number, opening)
     if (
-        (formed or Topic.PHONE in labels.near(start, end))
+        (labelled or (len(sizes) > 1 and _looks_like_phone(text, number, opening)))
         and not is_date(text[number.start : end], sizes)
         and _AMOUNT.search(opening) is None
     ):
