@@ -101,7 +101,9 @@ def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) ->
         yield from _phone(text, number, labelled=Topic.PHONE in topics)
     kind = unlabelled(digits, sizes)
     telling = sizes == _SSN and digits[:3] not in {"000", "666"} and digits[0] != "9"
-    if (kind is None and not telling and topics.isdisjoint(_PERSONAL)) or _AMOUNT.search(text, max(0, start - 2), start):
+    if (kind is None and not telling and topics.isdisjoint(_PERSONAL)) or _AMOUNT.search(
+        text, max(0, start - 2), start
+    ):
         return
     if kind is not None:
         yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
