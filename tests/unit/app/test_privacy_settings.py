@@ -80,10 +80,10 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert found.retention_days == {DataClass.RESTRICTED: 7}
     assert policy.class_of(["email"]) is DataClass.PUBLIC
     assert policy.why_not("one", DataClass.CONFIDENTIAL, NOW) is None
-    assert found.gateway.mode("one", DataClass.CONFIDENTIAL) is PrivacyMode.PSEUDONYMISE
-    assert found.gateway.mode("one", DataClass.RESTRICTED) is PrivacyMode.BLOCK
-    assert found.gateway.tasks == {"triage": DataClass.RESTRICTED}
-    assert found.gateway.route_model == "local"
+    assert policy.mode(DataClass.CONFIDENTIAL, "one") is PrivacyMode.PSEUDONYMISE
+    assert policy.mode(DataClass.RESTRICTED, "one") is PrivacyMode.BLOCK
+    assert policy.tasks == {"triage": DataClass.RESTRICTED}
+    assert policy.route_model == "local"
 
 
 def test_a_day_ends_a_promise_when_it_begins_and_a_time_at_its_second(tmp_path: Path) -> None:
