@@ -148,7 +148,7 @@ class ConfiguredGate:
             return None
         try:
             policy, entry = self._policy_entry(), self._book.append(kind, facts)
-            if await asyncio.shield(policy) is None:
+            if (policy.result() if policy.done() else await asyncio.shield(policy)) is None:
                 self._policy = None
                 return None
             return await entry
