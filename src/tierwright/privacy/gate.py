@@ -65,8 +65,8 @@ class ConfiguredGate:
         self._mac = hmac.new(digest_key, digestmod=hashlib.sha256)
         self._permits = Permits()
         self._policy: asyncio.Future[str | None] | None = None
-        #: What was seen in bodies of late, by their digests.
-        self._bodies: OrderedDict[str, Seen] = OrderedDict()
+        #: What was seen in bodies of late, by who looked and their digests.
+        self._bodies: OrderedDict[tuple[str, str], Seen] = OrderedDict()
 
     @property
     def refusal(self) -> str | None:
@@ -145,13 +145,14 @@ class ConfiguredGate:
 
     async def _seen_in(self, body: bytes, headers: Mapping[str, str], digest: str) -> Seen:
         """What is in bytes; those of a body that goes out as it came, or once more, are looked at once."""
-        known = None if headers else self._bodies.get(digest)
+        key = (self.looker.versions, digest)
+        known = None if headers else self._bodies.get(key)
         if known is not None:
             return known
         seen = await self._seen(lambda: read_bytes(body, headers))
         # Whoever failed may be able to tell the next time.
-        if not headers and not seen.failed:
-            self._bodies[digest] = seen
+        if not headers and not seen.failed and self.looker.versions == key[0]:
+            self._bodies[key] = seen
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         return seen
