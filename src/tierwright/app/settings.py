@@ -17,6 +17,7 @@ from tierwright.app.advice_settings import AdviceSection, assumptions
 from tierwright.app.economics_settings import EconomicsSection, stated_assumptions
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
+from tierwright.app.privacy_settings import PrivacySection, PrivacySettings, privacy_settings
 from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
 from tierwright.app.section import Section
@@ -30,6 +31,7 @@ from tierwright.app.upstream_settings import (
     upstream_settings,
 )
 from tierwright.core.errors import SettingsError
+from tierwright.core.privacy import DataClass
 from tierwright.gateway.config import (
     Acknowledge,
     AdminConfig,
@@ -102,6 +104,8 @@ class CallerSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     client_id: str
     #: SHA-256 of the caller's key, in hex.
     key_sha256: str
+    #: The class of all its requests, unless they say a higher one; empty: not declared.
+    data_class: str = ""
 
 
 class RoutingSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -172,6 +176,8 @@ class SettingsFile(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     monitor: MonitorSection = MonitorSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
+    #: None: there is no gate.
+    privacy: PrivacySection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +205,8 @@ class Settings:
     advice: Assumptions
     #: None: no collector is told anything.
     telemetry: TelemetryConfig | None
+    #: None: there is no gate, and everything is permitted.
+    privacy: PrivacySettings | None
     file: SettingsFile
 
 
@@ -271,7 +279,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         admin=AdminConfig(**_values(found.admin)),
         backends=backends,
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
-        callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
+        callers=tuple(_caller(section, path) for section in found.callers),
         routing=RoutingConfig(**{**routing, "default_backend": default}) if names else None,
         capture=CaptureConfig(
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
@@ -289,13 +297,14 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         telemetry=telemetry_config(
             found.telemetry, lambda text, name: header_value(text, f"{path}: [telemetry]", name, path, environment)
         ),
+        privacy=privacy_settings(found.privacy, found.backends, path, environment),
         file=found,
     )
 
 
 def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]) -> BackendConfig:
     values = _values(section)
-    del values["queue_limit"], values["queue_timeout_s"]
+    del values["queue_limit"], values["queue_timeout_s"], values["privacy"]
     where = f"{path}: backend {section.name!r}"
     values["api_key"] = None
     if section.api_key:
@@ -309,6 +318,14 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
         name: header_value(value, where, name, path, environment) for name, value in section.headers.items()
     }
     return BackendConfig(**values)
+
+
+def _caller(section: CallerSection, path: Path) -> CallerConfig:
+    try:
+        data_class = DataClass.of(section.data_class) if section.data_class else None
+    except ValueError as error:
+        raise SettingsError(f"{path}: the data_class of caller {section.client_id!r}: {error}") from error
+    return CallerConfig(client_id=section.client_id, key_sha256=section.key_sha256, data_class=data_class)
 
 
 def _check_numbers(found: SettingsFile, path: Path) -> None:

@@ -112,8 +112,11 @@ class Detector(Protocol):
 class Gate(Protocol):
     """Decides what may leave, and makes the permits without which nothing does. Fails closed."""
 
-    async def assess(self, payload: object, *, declared: Declared) -> Assessment:
-        """The class of a request, given as decoded JSON. Never raises for what is in it or in its detectors' hands."""
+    async def assess(self, payload: object, *, declared: Declared, body: bytes | None = None) -> Assessment:
+        """The class of a request, given as decoded JSON. Never raises for what is in it or in its detectors' hands.
+
+        `body`: the bytes it was decoded from, which `permit` need not look at again where they leave as they came.
+        """
 
     def permitted(self, data_class: DataClass) -> Permitted:
         """Which backends may see such data at this moment."""
@@ -125,6 +128,12 @@ class Gate(Protocol):
 
         The class is what was declared in `assessment`, raised by what is seen in the bytes: those of a pseudonymised
         request show less than the request did. None: nobody declared anything, and the policy's default holds.
+        """
+
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """Notes in the ledger that a request was sent to nobody, and why each backend may not see it.
+
+        Returns at once: nothing has left, so that nobody waits for the disk. Never raises.
         """
 
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:

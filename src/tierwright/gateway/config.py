@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from tierwright.core.privacy import DataClass
+
 _MIB = 1024 * 1024
 #: What may stand in a response header and in a ledger line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -108,6 +110,8 @@ class CallerConfig:
     client_id: str
     #: Lower-case hex SHA-256 of its key; the key itself is kept nowhere.
     key_sha256: str
+    #: The class of all its requests, unless they say a higher one; None: not declared.
+    data_class: DataClass | None = None
 
     def __post_init__(self) -> None:
         if not self.client_id:

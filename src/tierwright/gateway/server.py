@@ -9,7 +9,7 @@ import asyncio
 import logging
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -87,6 +87,19 @@ class Fittings:
     unused: asyncio.Event | None = None
 
 
+class Gated(Protocol):
+    """What the server knows of its privacy gate."""
+
+    def said(self) -> Mapping[str, object]:
+        """For readiness: "gate", on or refusing, and "why" it permits nothing; None: it permits what its rules do."""
+
+    async def start(self) -> None:
+        """Begins with what looks; before the first request."""
+
+    async def aclose(self) -> None:
+        """Ends what looks; after the last request."""
+
+
 class GatewayApp:
     """The ASGI application; starts and stops its parts with the server's lifespan."""
 
@@ -106,6 +119,7 @@ class GatewayApp:
         self.settings_error: str | None = None
         #: How looking after the specialists is doing; None: it is not done here.
         self.monitor: MonitorState | None = None
+        self._gate: Gated | None = None
         #: What was replaced and may still have requests under way.
         self._outgoing: list[Fittings] = []
         #: Those that close what replaced fittings leave behind.
@@ -124,11 +138,17 @@ class GatewayApp:
         self.monitor = state
         self.metrics.watch_monitor(state)
 
+    def gated_by(self, gate: Gated) -> None:
+        """Told that there is a privacy gate; it begins and ends with the server."""
+        self._gate = gate
+
     async def start(self) -> None:
         """Loads what is deployed and starts the capture; called by the server's lifespan."""
         exchange = self._fittings.exchange
         self._life.started_at_s = int(exchange.sources.clock().timestamp())
         exchange.capture.start()
+        if self._gate is not None:
+            await self._gate.start()
         await exchange.specialists.start()
         exchange.second.start()
         self._life.ready = True
@@ -142,6 +162,8 @@ class GatewayApp:
             await asyncio.sleep(0.02)
         exchange = self._fittings.exchange
         await exchange.second.aclose()
+        if self._gate is not None:
+            await self._gate.aclose()
         await exchange.specialists.aclose()
         await exchange.catalogue.aclose()
         for closing in self._closing:
@@ -230,7 +252,7 @@ class GatewayApp:
             state = self.readiness()
             await _send_json(readiness_status(state), state, send)
         else:
-            headers: dict[bytes, bytes] = dict(scope["headers"])
+            headers = wire.headers_in(scope["headers"])
             caller = fittings.authenticator.caller_of(headers)
             if isinstance(caller, Problem):
                 await _send_problem(path, caller, send, more=((b"www-authenticate", b"Bearer"),))
@@ -268,7 +290,8 @@ class GatewayApp:
             or refused
             or (self.monitor is not None and self.monitor.trouble)
         )
-        serving = self._life.ready and capture.refusal is None
+        gate = {"gate": "off", "why": None} if self._gate is None else self._gate.said()
+        serving = self._life.ready and capture.refusal is None and gate["why"] is None
         status = "not_ready" if not serving else "degraded" if trouble else "ready"
         return {
             "status": status,
@@ -293,6 +316,7 @@ class GatewayApp:
                 "store_error": registry.store_error,
             },
             "monitor": None if self.monitor is None else self.monitor.said(),
+            "privacy": gate,
         }
 
 

@@ -11,7 +11,7 @@ from tierwright.core.privacy import Assessment, Permitted, Seen
 from tierwright.privacy.permits import Permits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tierwright.core.privacy import DataClass, Declared, Denial, Outgoing, Permit, Sending
 
@@ -23,7 +23,13 @@ class Ungated:
         self._backends = frozenset(backends)
         self._permits = Permits()
 
-    async def assess(self, payload: object, *, declared: Declared) -> Assessment:  # noqa: ARG002 - nobody looks
+    async def assess(
+        self,
+        payload: object,  # noqa: ARG002 - nobody looks
+        *,
+        declared: Declared,
+        body: bytes | None = None,  # noqa: ARG002 - as above
+    ) -> Assessment:
         """As `Gate.assess`: what was declared."""
         return Assessment(declared=declared, seen=Seen(), detectors="")
 
@@ -41,6 +47,9 @@ class Ungated:
     ) -> Permit | Denial:
         """As `Gate.permit`: always a permit."""
         return self._permits.issue(outgoing, backend=backend)
+
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """As `Gate.refused`: nothing is written down."""
 
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """As `Gate.check`."""
