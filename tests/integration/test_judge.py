@@ -20,8 +20,8 @@ from tierwright.app.settings import parse_settings
 from tierwright.app.wiring import open_parts
 from tierwright.core.errors import BackendBroken, InputError, NotEnoughData, SettingsError
 from tierwright.core.expense import ExpenseKind
-from tierwright.core.privacy import DataClass
-from tierwright.evals.judge import questions
+from tierwright.core.privacy import DataClass, Denial, Outgoing, Permit
+from tierwright.evals.judge import Pair, questions
 from tierwright.evals.judged import Basis
 from tierwright.gateway.backends.http import HttpBackend
 from tierwright.gateway.config import BackendConfig
@@ -233,6 +233,31 @@ def test_calls_that_fail_are_counted_and_asked_again_next_time(server: Upstream,
     server.script = knowing
     again = asyncio.run(run())
     assert (again.failed, len(again.said), again.unpriced) == (0, 2, 2)
+
+
+def test_a_question_that_may_not_leave_costs_no_other_one(server: Upstream, tmp_path: Path) -> None:
+    """A question that the gate denies stays unasked and is counted; the others are asked."""
+
+    class Choosy(Ungated):
+        async def permit(self, outgoing: Outgoing, **more: Any) -> Permit | Denial:
+            if b"secret" in outgoing.body:
+                return Denial(data_class=DataClass.RESTRICTED, reason="class", advice="it stays here")
+            return await super().permit(outgoing, **more)
+
+    async def run() -> Asked:
+        gate = Choosy()
+        backend = HttpBackend(BackendConfig(name="b", base_url=server.url), gate)
+        judge = Judge(backend=backend, gate=gate, kind="openai", model="m")
+        pairs = [Pair(id=name, input=f"input {name}", candidate="x", baseline="y") for name in ("secret", "open")]
+        try:
+            return await ask_all(judge, questions(pairs), tmp_path / "v.jsonl", concurrency=1, price=lambda *_: None)
+        finally:
+            await backend.aclose()
+
+    server.script = knowing
+    found = asyncio.run(run())
+    assert (found.asked, found.failed, found.failure) == (4, 2, "it stays here")
+    assert {line.id for line in found.said.values()} == {"open"}
 
 
 def test_files_that_can_not_be_judged_are_refused(server: Upstream, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.fakes import a_key, a_task
 from tests.integration.gateway.conftest import KEY, Running, Sure, eventually
 from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last
 from tests.integration.gateway.upstream import Upstream, events, streaming
+from tierwright.core.errors import PermitError
 from tierwright.core.inference import CallRole, RouteReason
 from tierwright.core.privacy import DataClass, Found, PrivacyMode
 from tierwright.gateway.config import SecondConfig
@@ -341,6 +342,21 @@ def test_a_ledger_that_is_closed_lets_nothing_out(gated: Callable[..., Gated]) -
         status, code, _, _ = found.refused("hello", model=model)
         assert (status, code) == (503, "privacy_unavailable")
     assert found.running.upstream.seen == found.house.seen == []
+
+
+def test_a_permit_that_does_not_hold_is_an_answer_and_no_crash(gated: Callable[..., Gated]) -> None:
+    """Where a backend refuses a permit, as one that was spent, nothing is sent and the caller gets a stable code."""
+    found = gated()
+
+    def spent(*_: object, **__: object) -> None:
+        raise PermitError("it was spent")
+
+    found.gate.check = spent  # type: ignore[method-assign] # a fault that no gate of ours has
+    status, code, _, _ = found.refused("hello")
+    assert (status, code) == (503, "privacy_unavailable")
+    assert found.running.upstream.seen == []
+    page = found.running.app.metrics.render().decode()
+    assert 'tierwright_privacy_denials_total{backend="frontier",reason="permit"} 1.0' in page
 
 
 @pytest.mark.parametrize("fault", ["raises", "hangs", "lies"])
