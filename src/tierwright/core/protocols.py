@@ -488,6 +488,19 @@ class KeyStore(Protocol):
         """US dollars of all priced calls of the key's inferences with created_at >= since."""
 
 
+class PseudonymStore(Protocol):
+    """What the tokens of conversations stand for, sealed: nobody can read it here."""
+
+    def pseudonyms(self, conversation: str, *, since: datetime) -> bytes | None:
+        """What was put for a conversation at or after an instant; None: nothing."""
+
+    def put_pseudonyms(self, conversation: str, sealed: bytes, *, at: datetime) -> None:
+        """Keeps or replaces what is known of a conversation, durably."""
+
+    def expire_pseudonyms(self, before: datetime) -> int:
+        """Removes the conversations of which nothing was put since; returns how many."""
+
+
 class Store(
     InferenceStore,
     TrafficStore,
@@ -506,6 +519,7 @@ class Store(
     LedgerStore,
     ExpenseStore,
     KeyStore,
+    PseudonymStore,
     Protocol,
 ):
     """Everything; held only by `app`."""
@@ -532,6 +546,7 @@ __all__ = [
     "ModelStore",
     "MonitorStore",
     "Predictor",
+    "PseudonymStore",
     "Reply",
     "RetentionStore",
     "RoutePolicy",
