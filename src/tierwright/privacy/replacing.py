@@ -38,6 +38,8 @@ _FREE: Final = frozenset({"metadata", "input", "arguments", "output"})
 _SPEECH: Final = frozenset({"content", "text", "input", "arguments", "output", "instructions", "system", "name"})
 #: What stands between a name and its text where both are looked at together.
 _COLON: Final = ": "
+#: Where words meet in a name such as patient_id or cardNumber.
+_WORDS: Final = re.compile(r"[_.-]+|(?<=[a-z])(?=[A-Z])")
 #: Names that nobody is called by: letters and underscores.
 _PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}")
 #: A token may be a label for a number beside it, so that a second look finds more; more than this finds nothing new.
@@ -130,7 +132,12 @@ def _note(text: str, texts: dict[str, None]) -> None:
 
 
 def _labelled(leaf: _Leaf) -> str:
-    return f"{leaf.label}{_COLON}{leaf.text}"
+    return f"{_label(leaf)}{_COLON}{leaf.text}"
+
+
+def _label(leaf: _Leaf) -> str:
+    """The name before a text, in words."""
+    return _WORDS.sub(" ", leaf.label)
 
 
 class _Walk:
@@ -178,7 +185,7 @@ class _Replacing:
 
     def leaf(self, leaf: _Leaf) -> str:
         """What becomes of a text."""
-        offset = len(leaf.label) + len(_COLON)
+        offset = len(_label(leaf)) + len(_COLON)
         labelled = self._found.get(_labelled(leaf), ()) if leaf.label else ()
         spans = [_Span(one.start - offset, one.end - offset, one.type) for one in labelled if one.start >= offset]
         return self._text(leaf.text, spans)
