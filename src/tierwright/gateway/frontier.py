@@ -117,7 +117,7 @@ class Frontier:
         while True:
             found = await search.next()
             if isinstance(found, Closed):
-                found = self._clearance.refuse(errand.model, trail, found, role=errand.role)
+                found = await self._clearance.refuse(errand.model, trail, found, role=errand.role)
             if isinstance(found, Problem):
                 await errand.call.refuse(found)
                 return
