@@ -130,6 +130,12 @@ class Gate(Protocol):
     async def refused(self, assessment: Assessment, sending: Sending) -> str | None:
         """Writes down that a request was sent to nobody; the entry's name, None: it has none. Never raises."""
 
+    def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
+        """Notes that stretches of a request became tokens: how many, by type of finding.
+
+        Returns at once; it stands in the ledger before the permit of the bytes that came of it.
+        """
+
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """Spends a permit. Raises PermitError where it is not for these bytes and this backend, or was spent before."""
 

@@ -11,7 +11,7 @@ from tierwright.core.privacy import Assessment, Permitted, Seen
 from tierwright.privacy.permits import Permits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tierwright.core.privacy import DataClass, Declared, Denial, Outgoing, Permit, Sending
 
@@ -45,6 +45,9 @@ class Ungated:
     async def refused(self, assessment: Assessment, sending: Sending) -> str | None:  # noqa: ARG002 - as below
         """As `Gate.refused`: nothing is written down."""
         return None
+
+    def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
+        """As `Gate.pseudonymised`: nothing is written down."""
 
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """As `Gate.check`."""

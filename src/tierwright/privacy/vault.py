@@ -139,17 +139,17 @@ class Vault:
             self._put(conversation, _Kept(read, now))
         return read
 
+    def remember(self, conversation: str | None, pseudonyms: Pseudonyms) -> None:
+        """Keeps what a request of a conversation has added, in memory."""
+        if conversation is not None:
+            with self._guard:
+                self._put(conversation, _Kept(pseudonyms, self._clock(), len(pseudonyms)))
+
     def keep(self, conversation: str | None, pseudonyms: Pseudonyms) -> None:
-        """Keeps what a request of a conversation has added; under another name as well, if it is given one."""
-        if conversation is None:
-            return
-        now = self._clock()
-        with self._guard:
-            kept = self._kept.get(conversation)
-            grown = kept is None or kept.pseudonyms is not pseudonyms or kept.size != len(pseudonyms)
-            self._put(conversation, _Kept(pseudonyms, now, len(pseudonyms)))
-        if grown and len(pseudonyms):
-            self._write(conversation, pseudonyms, now)
+        """The same, in the store as well; each of its requests says so, also where nothing was added."""
+        self.remember(conversation, pseudonyms)
+        if conversation is not None and len(pseudonyms):
+            self._write(conversation, pseudonyms, self._clock())
 
     def _put(self, conversation: str, kept: _Kept) -> None:
         """Keeps it in memory, and forgets those used least; called with the guard held."""

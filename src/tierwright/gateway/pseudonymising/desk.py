@@ -33,6 +33,8 @@ _REMEMBERED: Final = ("previous_response_id", "conversation")
 class Disguised:
     """A request whose values became tokens."""
 
+    #: The request as its caller made it, and with tokens.
+    original: Asked
     asked: Asked
     restorer: Restorer = field(repr=False)
     #: Stretches that became tokens, by type of finding.
@@ -67,6 +69,7 @@ class PseudonymDesk:
         self.replaced.update(found.counts)
         known = {one.token: one.text for one in pseudonyms.named()} if remembered else found.texts
         return Disguised(
+            original=asked,
             asked=replace(asked, payload=found.payload, body=encoded(found.payload)),
             restorer=Restorer(known),
             counts=dict(found.counts),
@@ -75,10 +78,15 @@ class PseudonymDesk:
             client_id=client_id,
         )
 
-    async def answered(self, disguised: Disguised, upstream_id: str | None) -> None:
+    def answered(self, disguised: Disguised, upstream_id: str) -> None:
         """Takes note of the id under which a server may remember the answer, so that its tokens are known then."""
-        if disguised.can_go_on and upstream_id is not None:
-            await self._keep(_answer_name(upstream_id, disguised.client_id), disguised.pseudonyms)
+        if not disguised.can_go_on:
+            return
+        name = _answer_name(upstream_id, disguised.client_id)
+        self._vault.remember(name, disguised.pseudonyms)
+        if self._vault.waits:
+            # Nobody waits: it is known in this process already.
+            asyncio.get_running_loop().run_in_executor(None, self._vault.keep, name, disguised.pseudonyms)
 
     async def _open(self, conversation: str | None, *, remembered: bool) -> Pseudonyms:
         if self._vault.waits:
