@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tierwright.app.settings import Settings
+    from tierwright.app.pseudonyms import desk_of, vault_of
+from tierwright.app.settings import Settings
     from tierwright.app.wiring import Parts
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.server import GatewayApp
 
 #: What is read once, when the gateway starts: tables, and keys of tables, of the settings file.
@@ -97,6 +99,7 @@ class Service:
         self._backends: dict[str, tuple[BackendConfig, Gate, Backend]] = {}
         self._ungated = Ungated()
         self._keeper = keeper_of(parts.settings, parts.clock)
+        self._vault = vault_of(parts.settings, parts.store, parts.clock)
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -193,7 +196,14 @@ class Service:
             ],
             pricing=Pricing(parts.price, self._counter.estimate),
             gate=gate,
+            pseudonyms=self._desk(settings),
         )
+
+    def _desk(self, settings: Settings) -> PseudonymDesk | None:
+        """What puts tokens in the place of values; None: no rule wants that."""
+        if self._keeper is None or self._vault is None or settings.privacy is None:
+            return None
+        return desk_of(self._keeper.gate(settings.privacy), self._vault)
 
     def _gate(self, settings: Settings) -> Gate:
         """The gate by these settings; requests under way end by the one they began with."""
