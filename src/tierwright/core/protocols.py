@@ -127,8 +127,11 @@ class Gate(Protocol):
         request show less than the request did. None: nobody declared anything, and the policy's default holds.
         """
 
-    async def refused(self, assessment: Assessment, sending: Sending) -> str | None:
-        """Writes down that a request was sent to nobody; the entry's name, None: it has none. Never raises."""
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """Notes in the ledger that a request was sent to nobody, and why each backend may not see it.
+
+        Returns at once: nothing has left, so that nobody waits for the disk. Never raises.
+        """
 
     def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
         """Notes that stretches of a request became tokens: how many, by type of finding.

@@ -176,7 +176,7 @@ class Clearance:
             return False
         return ways.allowed is None or self._upstreams.owner(model) in ways.allowed
 
-    async def refuse(self, model: str, trail: Trail, closed: Closed, *, role: CallRole) -> Problem:
+    def refuse(self, model: str, trail: Trail, closed: Closed, *, role: CallRole) -> Problem:
         """What a caller is told whose request may be sent to nobody; it is counted and noted in the ledger."""
         assert trail.assessment is not None
         problem = privacy_problems.blocked(
@@ -187,7 +187,9 @@ class Clearance:
             escalated=role is not CallRole.PRIMARY,
         )
         self.state.refused[trail.assessment.data_class.label, problem.code] += 1
-        await self.gate.refused(trail.assessment, sending_of(trail, role, attempt=0))
+        self.gate.refused(
+            assessment=trail.assessment, sending=sending_of(trail, role, attempt=0), excluded=closed.excluded
+        )
         return problem
 
     def _who_serves(self, model: str) -> _Servers:

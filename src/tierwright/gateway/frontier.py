@@ -121,7 +121,7 @@ class Frontier:
         while True:
             found = await search.next()
             if isinstance(found, Closed):
-                found = await self._clearance.refuse(errand.model, trail, found, role=errand.role)
+                found = self._clearance.refuse(errand.model, trail, found, role=errand.role)
             if isinstance(found, Problem):
                 await errand.call.refuse(found)
                 return

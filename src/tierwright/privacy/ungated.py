@@ -42,9 +42,8 @@ class Ungated:
         """As `Gate.permit`: always a permit."""
         return self._permits.issue(outgoing, backend=backend)
 
-    async def refused(self, assessment: Assessment, sending: Sending) -> str | None:  # noqa: ARG002 - as below
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
         """As `Gate.refused`: nothing is written down."""
-        return None
 
     def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
         """As `Gate.pseudonymised`: nothing is written down."""

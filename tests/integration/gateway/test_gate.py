@@ -133,6 +133,7 @@ def test_a_blocked_request_says_why_and_what_to_change(gated: Callable[..., Gate
         {"card": 1},
     )
     assert kept.calls == ()
+    eventually(lambda: bool(found.written("refused")))
     (entry,) = found.written("refused")
     assert (entry["request_id"], entry["class"], entry["findings"]) == (kept.id, "restricted", {"card": 1})
 
