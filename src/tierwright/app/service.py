@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.app.privacy_gate import keeper_of
+from tierwright.app.pseudonyms import desk_of, vault_of
 from tierwright.app.road_settings import second_shared_out
 from tierwright.app.upstream_settings import shared_out
 from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tierwright.app.pseudonyms import desk_of, vault_of
-from tierwright.app.settings import Settings
+    from tierwright.app.settings import Settings
     from tierwright.app.wiring import Parts
     from tierwright.core.deployment import Deployment
     from tierwright.core.model import ModelVersion
