@@ -53,7 +53,7 @@ class Passages:
         there = dialect.passage(disguised.asked, served.kind, model=model, inference_id=trail.id, created_at=created_at)
         if isinstance(there, Problem):
             return there
-        return RestoringPassage(there, back, disguised.restorer, lambda answer: desk.answered(disguised, answer))
+        return RestoringPassage(there, back, disguised.restorer)
 
     async def _disguised(
         self, desk: PseudonymDesk, asked: Asked, trail: Trail, headers: Mapping[bytes, bytes]

@@ -4,9 +4,7 @@ Owns their form and which token stands for which value. Refuses to know where va
 become values again (`restoring`) and what outlives a request (`vault`).
 
 The form: capitals and underscores in square brackets. Models copy it, JSON escapes none of it, and no detector of ours
-takes it for anything: a digit would be read together with a number beside it. Where the model's server remembers what
-it was told before, a token has three letters more, `[EMAIL_QTX_A]`, drawn for this process and conversation: one given
-out twice would mix up people.
+takes it for anything: a digit would be read together with a number beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 #: What a token looks like, whoever wrote it.
 TOKEN: Final = re.compile(r"\[[A-Z]+(?:_[A-Z]+)+\]")
@@ -32,9 +30,6 @@ GROUPED: Final = frozenset(
 )
 #: Types whose values are the same in capitals.
 _CASELESS: Final = frozenset({"email"})
-#: No vowels: three of them are no word.
-_TAG_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
-_TAG_LENGTH: Final = 3
 _LONGEST_WORD: Final = 24
 
 
@@ -51,10 +46,9 @@ class Named(NamedTuple):
 class Pseudonyms:
     """The tokens of one conversation. Thread-safe: several of its requests may be on their way."""
 
-    def __init__(self, known: Iterable[Named] = (), *, tag: str = "") -> None:
-        """`known`: what was given out before; `tag`: letters in all tokens that are new, empty: none."""
+    def __init__(self, known: Iterable[Named] = ()) -> None:
+        """`known`: what was given out before."""
         self._guard = threading.Lock()
-        self._tag = tag
         self._named: dict[str, Named] = {}
         self._tokens: dict[tuple[str, str], str] = {}
         self._reserved: set[str] = set()
@@ -96,17 +90,12 @@ class Pseudonyms:
 
     def _free(self, kind: str) -> str:
         """A token that nobody has; called with the guard held."""
-        word = _word(kind) + (f"_{self._tag}" if self._tag else "")
+        word = _word(kind)
         number = self._last.get(word, 0) + 1
         while (token := f"[{word}_{_letters(number)}]") in self._named or token in self._reserved:
             number += 1
         self._last[word] = number
         return token
-
-
-def drawn_tag(draw: Callable[[int], bytes]) -> str:
-    """Letters for the tokens of a conversation that the model's server remembers; `draw` gives so many random bytes."""
-    return "".join(_TAG_LETTERS[byte % len(_TAG_LETTERS)] for byte in draw(_TAG_LENGTH))
 
 
 def same(kind: str, text: str) -> tuple[str, str]:

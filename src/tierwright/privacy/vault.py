@@ -2,8 +2,8 @@
 
 Owns how long that is kept, and that nothing of it is readable outside of this process: in the store a conversation is a
 keyed digest and its values are sealed with AES-GCM, both under keys derived from `privacy.content_key`. Without such a
-key everything is in memory only. What can't be read or written back is as if it had been forgotten: tokens of earlier
-answers stay tokens then, and none is ever taken for another one's.
+key everything is in memory only. What can't be read or written is as if it had been forgotten: the conversation goes on
+with other tokens. No answer depends on it, since a request's own tokens are all that is ever put back.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from tierwright.core.errors import StoreError
-from tierwright.privacy.pseudonyms import Named, Pseudonyms, drawn_tag
+from tierwright.privacy.pseudonyms import Named, Pseudonyms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,6 @@ class Vault:
         if key is not None and len(key) != _KEY_BYTES:
             raise ValueError(f"a key has {_KEY_BYTES} bytes, not {len(key)}")
         self._clock = clock
-        self._draw = draw
         self._store = store if key is not None else None
         self._safe = Safe(key, draw) if key is not None and store is not None else None
         self._guard = threading.Lock()
@@ -114,15 +113,8 @@ class Vault:
         """Whether `open` and `keep` wait for a store."""
         return self._store is not None
 
-    def open(self, conversation: str | None, *, remembered: bool) -> Pseudonyms:
-        """What the tokens of a conversation stand for; new ones where nothing is known of it.
-
-        None: the request is on its own. `remembered`: the model's server remembers what it was told before, so that
-        tokens given out newly must not be like any that were forgotten here.
-        """
-        tag = drawn_tag(self._draw) if remembered else ""
-        if conversation is None:
-            return Pseudonyms(tag=tag)
+    def open(self, conversation: str) -> Pseudonyms:
+        """What the tokens of a conversation stand for; none yet where nothing is known of it."""
         now = self._clock()
         with self._guard:
             kept = self._kept.get(conversation)
@@ -130,7 +122,7 @@ class Vault:
                 kept.used_at = now
                 self._kept.move_to_end(conversation)
                 return kept.pseudonyms
-        read = Pseudonyms(self._read(conversation), tag=tag)
+        read = Pseudonyms(self._read(conversation))
         with self._guard:
             known = self._kept.get(conversation)
             if known is not None and now - known.used_at <= _IDLE:
@@ -139,17 +131,13 @@ class Vault:
             self._put(conversation, _Kept(read, now))
         return read
 
-    def remember(self, conversation: str | None, pseudonyms: Pseudonyms) -> None:
-        """Keeps what a request of a conversation has added, in memory."""
-        if conversation is not None:
-            with self._guard:
-                self._put(conversation, _Kept(pseudonyms, self._clock(), len(pseudonyms)))
-
-    def keep(self, conversation: str | None, pseudonyms: Pseudonyms) -> None:
-        """The same, in the store as well; each of its requests says so, also where nothing was added."""
-        self.remember(conversation, pseudonyms)
-        if conversation is not None and len(pseudonyms):
-            self._write(conversation, pseudonyms, self._clock())
+    def keep(self, conversation: str, pseudonyms: Pseudonyms) -> None:
+        """Keeps what is known of a conversation after one more of its requests, also where nothing was added."""
+        now = self._clock()
+        with self._guard:
+            self._put(conversation, _Kept(pseudonyms, now, len(pseudonyms)))
+        if len(pseudonyms):
+            self._write(conversation, pseudonyms, now)
 
     def _put(self, conversation: str, kept: _Kept) -> None:
         """Keeps it in memory, and forgets those used least; called with the guard held."""

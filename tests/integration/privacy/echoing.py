@@ -1,4 +1,4 @@
-"""A third party's model server that says back what it was told, in the API it was asked in, whole or in small pieces."""
+"""A third party's model server: says back what it was told, in the API it was asked in, whole or in small pieces."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ def _completion(said: str, asked: dict[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said}
     if asked.get("tools"):
         function = {"name": asked["tools"][0]["function"]["name"], "arguments": _arguments(said)}
-        message = {"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": function}]}  # fmt: skip
+        message = {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
+        }
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
     return {"id": "up-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice], "usage": _USAGE}
 
@@ -84,24 +88,56 @@ def _chunks(said: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _message(said: str) -> dict[str, Any]:
-    return {"id": "up-2", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": said}], "stop_reason": "end_turn", "stop_sequence": None, "usage": _USAGE_OF_OTHERS}  # fmt: skip
+    return {
+        "id": "up-2",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": [{"type": "text", "text": said}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": _USAGE_OF_OTHERS,
+    }
 
 
 def _message_events(said: str) -> list[dict[str, Any]]:
     return [
         {"type": "message_start", "message": {**_message(said), "content": [], "stop_reason": None}},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}} for piece in _pieces(said)),
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
+            for piece in _pieces(said)
+        ),
         {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": _USAGE_OF_OTHERS},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": _USAGE_OF_OTHERS,
+        },
         {"type": "message_stop"},
-    ]  # fmt: skip
+    ]
 
 
 def _response(said: str) -> dict[str, Any]:
     part = {"type": "output_text", "text": said, "annotations": []}
     item = {"type": "message", "id": "m1", "role": "assistant", "status": "completed", "content": [part]}
-    return {"id": "resp_up", "object": "response", "created_at": 1, "status": "completed", "model": "m", "output": [item], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [], "usage": {**_USAGE_OF_OTHERS, "total_tokens": 18, "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}}  # fmt: skip
+    return {
+        "id": "resp_up",
+        "object": "response",
+        "created_at": 1,
+        "status": "completed",
+        "model": "m",
+        "output": [item],
+        "parallel_tool_calls": True,
+        "tool_choice": "auto",
+        "tools": [],
+        "usage": {
+            **_USAGE_OF_OTHERS,
+            "total_tokens": 18,
+            "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
 
 
 def _response_events(said: str) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
-"""Values that become tokens on their way to a third party and come back in its answers: a real gateway as its settings
-describe it, a server that says back what it is told, and real OpenAI and Anthropic clients.
+"""Values that become tokens on their way to a third party and come back in its answers.
+
+A real gateway as its settings describe it, a server that says back what it is told, real OpenAI and Anthropic clients.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ VALUES = ("alice@example.com", "4111 1111 1111 1111", "219-09-9999", "bob@exampl
 DIGITS = ("4111", "219-09", "219099999", "alice", "bob@")
 FIRST = f"Write to {VALUES[0]}, card {VALUES[1]}; my SSN is {VALUES[2]}."
 SECOND = f"And {VALUES[3]}; not {VALUES[0]}, card 4111111111111111?"
-TOOL = {"type": "function", "function": {"name": "note", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}}}}  # fmt: skip
+TOOL = {
+    "type": "function",
+    "function": {"name": "note", "parameters": {"type": "object", "properties": {"text": {"type": "string"}}}},
+}
 
 
 @dataclass
@@ -159,7 +163,7 @@ def _responses(running: Running, model: str, turns: list[Any], *, stream: bool) 
 @pytest.mark.parametrize("model", ["gpt", "claude", "llama"])
 @pytest.mark.parametrize("speak", [_chat, _messages, _responses])
 def test_a_conversation_of_several_turns(
-    start: Callable[..., Running], speak: Callable[..., str], model: str, stream: bool
+    start: Callable[..., Running], speak: Callable[..., str], model: str, *, stream: bool
 ) -> None:
     """Each answer names values that its server has never seen, through every pair of APIs, whole and streamed."""
     if speak is _responses and model == "claude":
@@ -186,7 +190,7 @@ def test_a_conversation_of_several_turns(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_arguments_of_a_tool(start: Callable[..., Running], stream: bool) -> None:
+def test_the_arguments_of_a_tool(start: Callable[..., Running], *, stream: bool) -> None:
     """A tool is called with values, in JSON that is JSON, also where a value needs an escape."""
     running = start()
     text = 'key "AKIAIOSFODNN7EXAMPLE", mail to alice@example.com'
@@ -202,20 +206,12 @@ def test_the_arguments_of_a_tool(start: Callable[..., Running], stream: bool) ->
     assert "AKIA" not in running.left
 
 
-def test_a_server_that_remembers(start: Callable[..., Running]) -> None:
-    """A request that refers to an earlier answer goes on with its tokens, and gives out no token twice."""
+def test_what_a_server_would_have_to_remember_is_not_sent(start: Callable[..., Running]) -> None:
+    """A request that refers to an earlier answer holds what nobody can read: no token makes that harmless."""
     running = start()
-    client = running.openai
-    first = client.responses.create(model="gpt", input=f"Write to {VALUES[0]}")
-    second = client.responses.create(model="gpt", input=f"{VALUES[3]}, {VALUES[0]}", previous_response_id=first.id)
-    assert second.output_text == f"You said: {VALUES[3]}, {VALUES[0]}"
-    told = [json.loads(body)["input"] for _, body in running.upstream.seen]
-    assert told == ["Write to [EMAIL_A]", "[EMAIL_B], [EMAIL_A]"]
-    # Of this answer nothing is known here: its tokens could be any.
-    client.responses.create(model="gpt", input=VALUES[3], previous_response_id="resp_unknown")
-    token = json.loads(running.upstream.seen[2][1])["input"]
-    assert token.startswith("[EMAIL_")
-    assert len(token) == len("[EMAIL_BCD_A]")
+    with pytest.raises(openai.PermissionDeniedError):
+        running.openai.responses.create(model="gpt", input=VALUES[3], previous_response_id="resp_1")
+    assert running.upstream.seen == []
 
 
 def test_what_was_declared_and_what_nobody_can_read_is_not_lowered(start: Callable[..., Running]) -> None:
@@ -223,7 +219,11 @@ def test_what_was_declared_and_what_nobody_can_read_is_not_lowered(start: Callab
     running = start()
     create = running.openai.chat.completions.create
     with pytest.raises(openai.PermissionDeniedError):
-        create(model="gpt", messages=[{"role": "user", "content": FIRST}], extra_headers={"x-tierwright-data-class": "restricted"})  # fmt: skip
+        create(
+            model="gpt",
+            messages=[{"role": "user", "content": FIRST}],
+            extra_headers={"x-tierwright-data-class": "restricted"},
+        )
     picture = {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}}
     with pytest.raises(openai.PermissionDeniedError):
         create(model="gpt", messages=[{"role": "user", "content": [{"type": "text", "text": FIRST}, picture]}])  # type: ignore[list-item,misc] # a list of plain dicts is what clients send
@@ -237,10 +237,14 @@ def test_what_cannot_be_replaced_is_not_sent(start: Callable[..., Running]) -> N
         running.openai.chat.completions.create(
             model="gpt",
             messages=[
-                {"role": "assistant", "content": None, "tool_calls": [{"id": VALUES[0], "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"id": VALUES[0], "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+                },
                 {"role": "tool", "tool_call_id": VALUES[0], "content": "done"},
             ],
-        )  # fmt: skip
+        )
     assert running.upstream.seen == []
 
 

@@ -64,11 +64,29 @@ def test_every_text_of_a_body_is_replaced() -> None:
         "messages": [
             {"role": "system", "content": [{"type": "text", "text": f"About {_EMAIL}"}]},
             {"role": "user", "name": "n", "content": f"SSN {_SSN}, <{_EMAIL}>"},
-            {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": _EMAIL, "card": 4111111111111111})}}]},
+            {
+                "role": "assistant",
+                "tool_calls": [
+                    {
+                        "id": "c",
+                        "type": "function",
+                        "function": {"name": "f", "arguments": json.dumps({"to": _EMAIL, "card": 4111111111111111})},
+                    }
+                ],
+            },
             {"role": "tool", "tool_call_id": "c", "content": json.dumps({"deep": json.dumps({"to": f'"{_EMAIL}"'})})},
         ],
-        "tools": [{"type": "function", "function": {"name": "f", "description": f"asks {_EMAIL}", "parameters": {"type": "object", "properties": {"to": {"type": "string", "enum": [_EMAIL]}}}}}],
-    }  # fmt: skip
+        "tools": [
+            {
+                "type": "function",
+                "function": {
+                    "name": "f",
+                    "description": f"asks {_EMAIL}",
+                    "parameters": {"type": "object", "properties": {"to": {"type": "string", "enum": [_EMAIL]}}},
+                },
+            }
+        ],
+    }
     found = _replaced(payload)
     told = json.dumps(found.payload)
     for value in (_EMAIL, "example.com", "219099999", _SSN, "4111111111111111"):
@@ -131,10 +149,9 @@ def test_a_conversation_keeps_its_tokens() -> None:
 
 
 @pytest.mark.parametrize("kind", [*_TYPES, "device", "coordinates", "secret", "person", "text"])
-@pytest.mark.parametrize("tag", ["", "QTX"])
-def test_no_token_looks_like_a_value(kind: str, tag: str) -> None:
+def test_no_token_looks_like_a_value(kind: str) -> None:
     """The detectors find nothing in tokens of any type, alone or beside one another."""
-    pseudonyms = Pseudonyms(tag=tag)
+    pseudonyms = Pseudonyms()
     tokens = [pseudonyms.token(kind, f"value {number}") for number in range(60)]
     assert None not in tokens
     assert all(scan(str(token)) == [] for token in tokens)

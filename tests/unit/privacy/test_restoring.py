@@ -34,7 +34,7 @@ def test_json_stays_json() -> None:
     data=st.data(),
     text=st.lists(st.sampled_from([*_TEXTS, "[", "[EM", "[EMAIL_", "]", "A", " ", "{", '"']), max_size=14).map("".join),
 )
-def test_pieces_give_what_the_whole_gives(in_json: bool | None, data: st.DataObject, text: str) -> None:
+def test_pieces_give_what_the_whole_gives(*, in_json: bool | None, data: st.DataObject, text: str) -> None:
     """However a text is cut, its pieces together are the restored text, and nothing is held longer than it may be."""
     restorer = Restorer(_TEXTS)
     channel = Channel(restorer, in_json=in_json)

@@ -48,25 +48,18 @@ _RESTORINGS: Final[Mapping[str, Callable[[Restorer], Restoring]]] = {
 class RestoringPassage:
     """A `Passage` on which one request leaves, and the answer to another comes back."""
 
-    __slots__ = ("_back", "_named", "_restorer", "body", "path")
+    __slots__ = ("_back", "_restorer", "body", "path")
 
-    def __init__(self, there: Passage, back: Passage, restorer: Restorer, named: Callable[[str], None]) -> None:
-        """`there` has the tokens; `back` is that of the request as its caller made it.
-
-        `named` is told the server's id of the answer before the caller is.
-        """
+    def __init__(self, there: Passage, back: Passage, restorer: Restorer) -> None:
+        """`there` has the tokens; `back` is that of the request as its caller made it."""
         self.path = there.path
         self.body = there.body
         self._back = back
         self._restorer = restorer
-        self._named = named
 
     def whole(self, body: bytes) -> Carried | None:
         """As `Passage.whole`."""
-        carried = self._back.whole(self._restored(body))
-        if carried is not None and carried.upstream_id is not None:
-            self._named(carried.upstream_id)
-        return carried
+        return self._back.whole(self._restored(body))
 
     def refusal(self, status: int, body: bytes) -> bytes:
         """As `Passage.refusal`."""
@@ -74,8 +67,7 @@ class RestoringPassage:
 
     def stream(self) -> RestoringStream:
         """As `Passage.stream`."""
-        restoring = _RESTORINGS.get(self.path, ChatRestoring)(self._restorer)
-        return RestoringStream(self._back.stream(), restoring, self._named)
+        return RestoringStream(self._back.stream(), _RESTORINGS.get(self.path, ChatRestoring)(self._restorer))
 
     def _restored(self, body: bytes) -> bytes:
         """The body; untouched where there is nothing to restore in it."""
@@ -89,13 +81,11 @@ class RestoringPassage:
 class RestoringStream:
     """A `StreamPassage` whose server's events are restored before anybody reads them."""
 
-    __slots__ = ("_cutter", "_inner", "_named", "_restoring")
+    __slots__ = ("_cutter", "_inner", "_restoring")
 
-    def __init__(self, inner: StreamPassage, restoring: Restoring, named: Callable[[str], None]) -> None:
-        """`named` as in `RestoringPassage`."""
+    def __init__(self, inner: StreamPassage, restoring: Restoring) -> None:
         self._inner = inner
         self._restoring = restoring
-        self._named: Callable[[str], None] | None = named
         self._cutter = EventCutter()
 
     @property
@@ -130,11 +120,7 @@ class RestoringStream:
 
     def feed(self, data: bytes) -> bytes:
         """As `StreamPassage.feed`."""
-        passed = self._inner.feed(b"".join(map(self._event, self._cutter.cut(data))))
-        if self._named is not None and (upstream_id := self._inner.upstream_id) is not None:
-            self._named(upstream_id)
-            self._named = None
-        return passed
+        return self._inner.feed(b"".join(map(self._event, self._cutter.cut(data))))
 
     def close(self) -> bytes:
         """As `StreamPassage.close`."""

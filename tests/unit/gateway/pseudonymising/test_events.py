@@ -27,6 +27,11 @@ _SPEECH = st.lists(
 _SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=30)
 
 
+def _chat_passage(answer_id: str = "inf") -> ChatPassage:
+    """A chat's way to a server that speaks chat.completions."""
+    return ChatPassage(b"{}", answer_id, hide_usage=False)
+
+
 def _said(text: str) -> str:
     """A text of the model's as its caller gets it."""
     return Restorer(_TEXTS).text(text, in_json=None)
@@ -50,7 +55,7 @@ def _pieces(text: str, sizes: list[int]) -> list[str]:
 
 def _passed(passage: Passage, stream: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], list[bytes], bool]:
     """The events that a caller gets, the payloads that are kept, and whether the stream was whole."""
-    restored = RestoringPassage(passage, passage, Restorer(_TEXTS), lambda _: None).stream()
+    restored = RestoringPassage(passage, passage, Restorer(_TEXTS)).stream()
     out = b""
     at = turn = 0
     while at < len(stream):
@@ -74,9 +79,17 @@ def _chunk(index: int = 0, finish_reason: str | None = None, **delta: Any) -> di
 
 
 def _calls(text: str, place: int, sizes: list[int]) -> list[dict[str, Any]]:
-    begun = _chunk(tool_calls=[{"index": place, "id": f"c{place}", "type": "function", "function": {"name": "f", "arguments": ""}}])  # fmt: skip
+    begun = _chunk(
+        tool_calls=[{"index": place, "id": f"c{place}", "type": "function", "function": {"name": "f", "arguments": ""}}]
+    )
     arguments = json.dumps({"to": text}, ensure_ascii=False)
-    return [begun, *(_chunk(tool_calls=[{"index": place, "function": {"arguments": piece}}]) for piece in _pieces(arguments, sizes))]  # fmt: skip
+    return [
+        begun,
+        *(
+            _chunk(tool_calls=[{"index": place, "function": {"arguments": piece}}])
+            for piece in _pieces(arguments, sizes)
+        ),
+    ]
 
 
 def _alternating(*streams: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -96,9 +109,14 @@ def test_chat_chunks(first: str, second: str, argument: str, sizes: list[int]) -
         _chunk(finish_reason="tool_calls"),
     ]
     one = [*(_chunk(1, content=piece) for piece in _pieces(second, sizes)), _chunk(1, "stop")]
-    usage = {"id": "up", "object": "chat.completion.chunk", "choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}}  # fmt: skip
+    usage = {
+        "id": "up",
+        "object": "chat.completion.chunk",
+        "choices": [],
+        "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12},
+    }
     stream = _framed([*_alternating(zero, one), usage], named=False) + b"data: [DONE]\n\n"
-    events, payloads, complete = _passed(ChatPassage(b"{}", "inf", False), stream, sizes)  # noqa: FBT003 - its own form
+    events, payloads, complete = _passed(_chat_passage(), stream, sizes)
     assert complete
     answer = json.loads(reassemble(payloads).body or b"")
     message = answer["choices"][0]["message"]
@@ -122,11 +140,26 @@ def test_message_events(thought: str, speech: str, argument: str, sizes: list[in
     blocks = [
         ({"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", "thinking", thought),
         ({"type": "text", "text": ""}, "text_delta", "text", speech),
-        ({"type": "tool_use", "id": "t", "name": "f", "input": {}}, "input_json_delta", "partial_json", json.dumps({"to": argument}, ensure_ascii=False)),
-    ]  # fmt: skip
+        (
+            {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+            "input_json_delta",
+            "partial_json",
+            json.dumps({"to": argument}, ensure_ascii=False),
+        ),
+    ]
     events: list[dict[str, Any]] = [
-        {"type": "message_start", "message": {"id": "up", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": {"input_tokens": 5, "output_tokens": 1}}}
-    ]  # fmt: skip
+        {
+            "type": "message_start",
+            "message": {
+                "id": "up",
+                "type": "message",
+                "role": "assistant",
+                "model": "m",
+                "content": [],
+                "usage": {"input_tokens": 5, "output_tokens": 1},
+            },
+        }
+    ]
     for index, (block, kind, member, text) in enumerate(blocks):
         events.append({"type": "content_block_start", "index": index, "content_block": block})
         events += [
@@ -164,8 +197,22 @@ def test_response_events(speech: str, argument: str, sizes: list[int]) -> None:
     arguments = json.dumps({"to": argument}, ensure_ascii=False)
     part = {"type": "output_text", "text": speech, "annotations": []}
     message = {"type": "message", "id": "m1", "role": "assistant", "status": "completed", "content": [part]}
-    call = {"type": "function_call", "id": "f1", "call_id": "c1", "name": "f", "arguments": arguments, "status": "completed"}  # fmt: skip
-    whole = {"id": "resp_up", "object": "response", "status": "completed", "model": "m", "output": [message, call], "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}}  # fmt: skip
+    call = {
+        "type": "function_call",
+        "id": "f1",
+        "call_id": "c1",
+        "name": "f",
+        "arguments": arguments,
+        "status": "completed",
+    }
+    whole = {
+        "id": "resp_up",
+        "object": "response",
+        "status": "completed",
+        "model": "m",
+        "output": [message, call],
+        "usage": {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12},
+    }
     at_text = {"output_index": 0, "item_id": "m1", "content_index": 0}
     at_call = {"output_index": 1, "item_id": "f1"}
     events: list[dict[str, Any]] = [
@@ -175,11 +222,14 @@ def test_response_events(speech: str, argument: str, sizes: list[int]) -> None:
         {"type": "response.output_text.done", **at_text, "text": speech},
         {"type": "response.output_item.done", "output_index": 0, "item": message},
         {"type": "response.output_item.added", "output_index": 1, "item": {**call, "arguments": ""}},
-        *({"type": "response.function_call_arguments.delta", **at_call, "delta": piece} for piece in _pieces(arguments, sizes)),
+        *(
+            {"type": "response.function_call_arguments.delta", **at_call, "delta": piece}
+            for piece in _pieces(arguments, sizes)
+        ),
         {"type": "response.function_call_arguments.done", **at_call, "arguments": arguments},
         {"type": "response.output_item.done", "output_index": 1, "item": call},
         {"type": "response.completed", "response": whole},
-    ]  # fmt: skip
+    ]
     numbered = [{**event, "sequence_number": number} for number, event in enumerate(events)]
     told, payloads, complete = _passed(ResponsesPassage(b"{}"), _framed(numbered, named=True), sizes)
     assert complete
@@ -199,17 +249,20 @@ def test_response_events(speech: str, argument: str, sizes: list[int]) -> None:
 
 def test_a_stream_without_tokens_passes_byte_for_byte() -> None:
     """Where there is nothing to restore no byte of the server's events changes but the id."""
-    odd = b': hello\ndata:  {"id":"up", "choices":[ {"index":0,"delta":{"content":"a [b] \\u00e9"},"logprobs":{"content":[{"token":"[EMAIL_A]"}]} } ]}\r\n\r\n'
-    passage = ChatPassage(b"{}", "inf", False)  # noqa: FBT003 - its own form
-    stream = RestoringPassage(passage, passage, Restorer(_TEXTS), lambda _: None).stream()
-    plain = ChatPassage(b"{}", "inf", False).stream()  # noqa: FBT003 - its own form
+    odd = (
+        b': hello\ndata:  {"id":"up", "choices":[ {"index":0,"delta":{"content":"a [b] \\u00e9"},'
+        b'"logprobs":{"content":[{"token":"[EMAIL_A]"}]} } ]}\r\n\r\n'
+    )
+    passage = _chat_passage()
+    stream = RestoringPassage(passage, passage, Restorer(_TEXTS)).stream()
+    plain = _chat_passage().stream()
     assert stream.feed(odd) == plain.feed(odd)
 
 
 def test_a_stream_that_breaks_off_looks_no_more_complete() -> None:
     """What was held back is not lost where the server stops, and no end is invented."""
-    passage = ChatPassage(b"{}", "inf", False)  # noqa: FBT003 - its own form
-    stream = RestoringPassage(passage, passage, Restorer(_TEXTS), lambda _: None).stream()
+    passage = _chat_passage()
+    stream = RestoringPassage(passage, passage, Restorer(_TEXTS)).stream()
     out = stream.feed(_framed([_chunk(content="to [EMAIL")], named=False)) + stream.close()
     assert not stream.complete()
     assert b"[DONE]" not in out
@@ -220,7 +273,7 @@ def test_a_stream_that_breaks_off_looks_no_more_complete() -> None:
 def test_a_whole_answer_without_tokens_stays_as_it_is() -> None:
     """Not a byte of it is written anew."""
     body = b'{ "id":"up", "choices":[{"message":{"content":"[b] 1.50"}}], "x": 1.0e2}'
-    passage = ChatPassage(b"{}", "up", False)  # noqa: FBT003 - its own form
-    carried = RestoringPassage(passage, passage, Restorer(_TEXTS), lambda _: None).whole(body)
+    passage = _chat_passage("up")
+    carried = RestoringPassage(passage, passage, Restorer(_TEXTS)).whole(body)
     assert carried is not None
     assert carried.body == body
