@@ -6,6 +6,7 @@ decide whether what is left may leave: a gate looks at the new bytes. Whatever c
 
 from __future__ import annotations
 
+import asyncio
 import re
 from bisect import bisect_right
 from collections import Counter
@@ -13,14 +14,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tierwright.privacy.json_text import literals, quoted
-from tierwright.privacy.pseudonyms import GROUPED, LITERAL, TOKEN, ungrouped
+from tierwright.privacy.known import Known, Stretch
+from tierwright.privacy.pseudonyms import LITERAL, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
     from tierwright.core.privacy import Found
     from tierwright.privacy.json_text import Literal
-    from tierwright.privacy.pseudonyms import Named, Pseudonyms
+    from tierwright.privacy.pseudonyms import Pseudonyms
 
     #: What detectors find in each of some texts, in their order.
     Look = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[Found]]]]
@@ -42,12 +44,10 @@ _COLON: Final = ": "
 _WORDS: Final = re.compile(r"[_.-]+|(?<=[a-z])(?=[A-Z])")
 #: Names that nobody is called by: letters and underscores.
 _PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}")
+#: Characters of a body that is gone through on the event loop at most.
+_INLINE: Final = 16 * 1024
 #: A token may be a label for a number beside it, so that a second look finds more; more than this finds nothing new.
 _ROUNDS: Final = 4
-#: What may stand between the digits of a number that is known.
-_SEPARATOR: Final = "[ ./-]?"
-#: Characters of a value that is replaced wherever it stands, found or not; what is shorter may be anything.
-_SHORTEST: Final = 6
 
 
 class _Leaf(NamedTuple):
@@ -55,12 +55,6 @@ class _Leaf(NamedTuple):
 
     text: str
     label: str
-
-
-class _Span(NamedTuple):
-    start: int
-    end: int
-    type: str
 
 
 @dataclass(slots=True)
@@ -79,26 +73,28 @@ async def replaced(payload: Any, pseudonyms: Pseudonyms, look: Look) -> Replaced
 
     What has a token already is replaced wherever it stands, also where nothing is found.
     """
-    pseudonyms.reserve(_literals_of(payload, pseudonyms))
+    leaves = _leaves(payload)
+    aside = sum(len(leaf.text) for leaf in leaves) > _INLINE
+    pseudonyms.reserve(_literals_of(leaves, pseudonyms))
     found: dict[str, Sequence[Found]] = {}
     result = Replaced(payload)
-    known = -1
     for turn in range(_ROUNDS):
-        unseen = [text for text in _to_look_at(result.payload) if text not in found]
+        unseen = [text for text in _to_look_at(leaves) if text not in found]
         found.update(zip(unseen, await look(unseen), strict=True))
-        work = _Replacing(pseudonyms, found, result, literal=turn == 0)
-        payload = _Walk(work.leaf, numbers=True).through(result.payload)
-        if payload == result.payload and known == len(pseudonyms):
+        work = _Replacing(pseudonyms, found, result.counts, literal=turn == 0)
+        before, known = result.payload, len(pseudonyms)
+        result.payload = await asyncio.to_thread(work.body, before) if aside else work.body(before)
+        leaves = _leaves(result.payload)
+        if turn and result.payload == before and known == len(pseudonyms):
             break
-        result.payload, known = payload, len(pseudonyms)
-    present = {token for leaf in _leaves(result.payload) for token in TOKEN.findall(leaf.text)}
+    present = {token for leaf in leaves for token in TOKEN.findall(leaf.text)}
     result.texts = {one.token: one.text for one in pseudonyms.named() if one.token in present}
     return result
 
 
-def _literals_of(payload: Any, pseudonyms: Pseudonyms) -> set[str]:
-    """What a body holds that looks like a token and stands for nothing."""
-    written = (token for leaf in _leaves(payload) for token in TOKEN.findall(leaf.text))
+def _literals_of(leaves: Iterable[_Leaf], pseudonyms: Pseudonyms) -> set[str]:
+    """What texts hold that looks like a token and stands for nothing."""
+    written = (token for leaf in leaves for token in TOKEN.findall(leaf.text))
     return {token for token in written if pseudonyms.text(token) is None}
 
 
@@ -114,10 +110,10 @@ def _leaves(payload: Any) -> list[_Leaf]:
     return found
 
 
-def _to_look_at(payload: Any) -> dict[str, None]:
-    """The texts of a body in which something may be found, each once, in order."""
+def _to_look_at(leaves: Iterable[_Leaf]) -> dict[str, None]:
+    """The texts in which something may be found, each once, in order."""
     texts: dict[str, None] = {}
-    for leaf in _leaves(payload):
+    for leaf in leaves:
         if leaf.label:
             texts[_labelled(leaf)] = None
         _note(leaf.text, texts)
@@ -174,23 +170,27 @@ class _Replacing:
     """Replaces what was found, leaf by leaf."""
 
     def __init__(
-        self, pseudonyms: Pseudonyms, found: Mapping[str, Sequence[Found]], result: Replaced, *, literal: bool
+        self, pseudonyms: Pseudonyms, found: Mapping[str, Sequence[Found]], counts: Counter[str], *, literal: bool
     ) -> None:
-        """`literal`: tokens in the texts are the caller's own words, since none is there yet."""
+        """`counts` grows; `literal`: tokens in the texts are the caller's own words, since none is there yet."""
         self._pseudonyms = pseudonyms
         self._found = found
-        self._result = result
+        self._counts = counts
         self._literal = literal
-        self._known = _Known(pseudonyms.named())
+        self._known = Known(pseudonyms.named())
 
-    def leaf(self, leaf: _Leaf) -> str:
+    def body(self, payload: Any) -> Any:
+        """What becomes of a body. Takes a while for a long one."""
+        return _Walk(self._leaf, numbers=True).through(payload)
+
+    def _leaf(self, leaf: _Leaf) -> str:
         """What becomes of a text."""
         offset = len(_label(leaf)) + len(_COLON)
         labelled = self._found.get(_labelled(leaf), ()) if leaf.label else ()
-        spans = [_Span(one.start - offset, one.end - offset, one.type) for one in labelled if one.start >= offset]
+        spans = [Stretch(one.start - offset, one.end - offset, one.type) for one in labelled if one.start >= offset]
         return self._text(leaf.text, spans)
 
-    def _text(self, text: str, more: Iterable[_Span]) -> str:
+    def _text(self, text: str, more: Iterable[Stretch]) -> str:
         """What becomes of a text, of which somebody who saw what is around it has found more."""
         spans = [*self._spans(text), *more]
         inner = literals(text)
@@ -198,15 +198,15 @@ class _Replacing:
             return self._json(text, inner, spans)
         return self._applied(text, [_whole_escape(text, span) for span in spans])
 
-    def _json(self, text: str, inner: Sequence[Literal], around: Sequence[_Span]) -> str:
+    def _json(self, text: str, inner: Sequence[Literal], around: Sequence[Stretch]) -> str:
         """What becomes of a text that is JSON; `around`: what is found in the text as it is written."""
         starts = [one.start for one in inner]
-        within: dict[int, list[_Span]] = {}
+        within: dict[int, list[Stretch]] = {}
         for span in around:
             at = bisect_right(starts, span.start) - 1
             if at >= 0 and inner[at].is_plain and span.end <= inner[at].end:
                 inside, size = inner[at].inside, len(inner[at].text)
-                clipped = _Span(max(0, span.start - inside), min(size, span.end - inside), span.type)
+                clipped = Stretch(max(0, span.start - inside), min(size, span.end - inside), span.type)
                 if clipped.start < clipped.end:
                     within.setdefault(at, []).append(clipped)
         said = [self._text(one.text, within.get(at, ())) for at, one in enumerate(inner)]
@@ -220,19 +220,19 @@ class _Replacing:
             end = one.end
         return "".join([*pieces, text[end:]])
 
-    def _spans(self, text: str) -> list[_Span]:
+    def _spans(self, text: str) -> list[Stretch]:
         """What is to be replaced in a text: what was found, what is known, and what looks like a token of ours."""
-        spans = [_Span(one.start, one.end, one.type) for one in self._found.get(text, ())]
-        spans += self._known.spans(text)
+        spans = [Stretch(one.start, one.end, one.type) for one in self._found.get(text, ())]
+        spans += self._known.stretches(text)
         if self._literal:
             spans += [
-                _Span(match.start(), match.end(), LITERAL)
+                Stretch(match.start(), match.end(), LITERAL)
                 for match in TOKEN.finditer(text)
                 if self._pseudonyms.text(match[0]) is not None
             ]
         return spans
 
-    def _applied(self, text: str, spans: Iterable[_Span]) -> str:
+    def _applied(self, text: str, spans: Iterable[Stretch]) -> str:
         pieces: list[str] = []
         end = 0
         tokens = () if self._literal else [match.span() for match in TOKEN.finditer(text)]
@@ -240,52 +240,23 @@ class _Replacing:
             token = self._pseudonyms.token(span.type, text[span.start : span.end])
             if token is None:
                 continue
-            self._result.counts[span.type] += 1
+            self._counts[span.type] += 1
             pieces += (text[end : span.start], token)
             end = span.end
         return "".join([*pieces, text[end:]]) if pieces else text
 
 
-class _Known:
-    """The values that have a token, and where they stand in texts."""
-
-    def __init__(self, named: Iterable[Named]) -> None:
-        self._types: dict[str, str] = {}
-        self._numbers: dict[str, str] = {}
-        patterns: set[str] = set()
-        for one in named:
-            number = ungrouped(one.text) if one.type in GROUPED else ""
-            if len(number) >= _SHORTEST:
-                self._numbers[number] = one.type
-                patterns.add(_SEPARATOR.join(map(re.escape, number)))
-            elif len(one.text) >= _SHORTEST:
-                self._types[one.text] = one.type
-                patterns.add(re.escape(one.text))
-        longest_first = sorted(patterns, key=lambda one: (-len(one), one))
-        self._pattern = re.compile("|".join(longest_first), re.IGNORECASE) if patterns else None
-
-    def spans(self, text: str) -> Iterator[_Span]:
-        """Where one stands as a word of its own."""
-        for match in () if self._pattern is None else self._pattern.finditer(text):
-            start, end = match.span()
-            kind = self._types.get(match[0]) or self._numbers.get(ungrouped(match[0]))
-            begins = start == 0 or not (text[start - 1].isalnum() and text[start].isalnum())
-            ends = end == len(text) or not (text[end - 1].isalnum() and text[end].isalnum())
-            if kind is not None and begins and ends:
-                yield _Span(start, end, kind)
-
-
-def _whole_escape(text: str, span: _Span) -> _Span:
+def _whole_escape(text: str, span: Stretch) -> Stretch:
     """A stretch that begins in the middle of an escape (the n of a line break) takes all of it: the rest is no text."""
     before = text[: span.start]
     odd = (len(before) - len(before.rstrip("\\"))) % 2
-    return _Span(span.start - odd, span.end, span.type)
+    return Stretch(span.start - odd, span.end, span.type)
 
 
-def _merged(spans: Iterable[_Span], text: str, tokens: Sequence[tuple[int, int]]) -> list[_Span]:
+def _merged(spans: Iterable[Stretch], text: str, tokens: Sequence[tuple[int, int]]) -> list[Stretch]:
     """Stretches that don't touch one another nor a token; those that overlap become one, of the longest one's type."""
     ordered = sorted((span for outer in spans for span in _outside(outer, text, tokens)), key=lambda one: one.start)
-    merged: list[_Span] = []
+    merged: list[Stretch] = []
     longest = 0
     for span in ordered:
         size = span.end - span.start
@@ -294,12 +265,12 @@ def _merged(spans: Iterable[_Span], text: str, tokens: Sequence[tuple[int, int]]
             longest = size
             continue
         last = merged[-1]
-        merged[-1] = _Span(last.start, max(last.end, span.end), span.type if size > longest else last.type)
+        merged[-1] = Stretch(last.start, max(last.end, span.end), span.type if size > longest else last.type)
         longest = max(longest, size)
     return merged
 
 
-def _outside(span: _Span, text: str, tokens: Sequence[tuple[int, int]]) -> Iterator[_Span]:
+def _outside(span: Stretch, text: str, tokens: Sequence[tuple[int, int]]) -> Iterator[Stretch]:
     """The parts of a stretch that are outside of tokens and hold something to hide."""
     crossed = [(low, high) for low, high in tokens if high > span.start and low < span.end]
     if not crossed:
@@ -310,5 +281,5 @@ def _outside(span: _Span, text: str, tokens: Sequence[tuple[int, int]]) -> Itera
         piece = text[start:low]
         if any(character.isalnum() for character in piece):
             # What joined it to a token is no part of the value.
-            yield _Span(low - len(piece.lstrip()), low - len(piece) + len(piece.rstrip()), span.type)
+            yield Stretch(low - len(piece.lstrip()), low - len(piece) + len(piece.rstrip()), span.type)
         start = high

@@ -67,7 +67,7 @@ class Safe:
         return nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
     def opened(self, name: str, sealed: bytes) -> list[Named] | None:
-        """Tokens and values; None: another key has sealed them, or they are damaged."""
+        """Tokens and values; None: they are damaged, or not this conversation's."""
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
 
         try:
@@ -159,7 +159,7 @@ class Vault:
             return []
         found = [] if sealed is None else self._safe.opened(name, sealed)
         if found is None:
-            _LOG.warning("pseudonyms were sealed with another privacy.content_key; the conversation gets new ones")
+            _LOG.warning("pseudonyms in the store are damaged; the conversation gets new ones")
         return found or []
 
     def _write(self, conversation: str, pseudonyms: Pseudonyms, now: datetime) -> None:

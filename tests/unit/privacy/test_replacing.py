@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwright.core.privacy import Found
@@ -171,6 +171,7 @@ _TEXTS = st.lists(st.one_of(_VALUES, _WORDS, st.sampled_from(["[EMAIL_A]", "[", 
 )
 
 
+@settings(deadline=None)
 @given(_TEXTS)
 def test_nothing_that_is_found_is_left(text: str) -> None:
     """Whatever stands around values, no detector finds any afterwards, and restoring gives the text back."""
@@ -181,6 +182,7 @@ def test_nothing_that_is_found_is_left(text: str) -> None:
     assert _restored(found, told) == text
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         _TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=3), max_leaves=8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierwright.privacy.restoring import Channel, Restorer
@@ -30,6 +30,7 @@ def test_json_stays_json() -> None:
 
 
 @pytest.mark.parametrize("in_json", [True, False, None])
+@settings(deadline=None)
 @given(
     data=st.data(),
     text=st.lists(st.sampled_from([*_TEXTS, "[", "[EM", "[EMAIL_", "]", "A", " ", "{", '"']), max_size=14).map("".join),
