@@ -203,12 +203,15 @@ async def _ask(
     price: Callable[[str, Usage], Decimal | None],
     pause: Callable[[float], Any],
 ) -> Line:
-    """The verdict on one question. Raises _GaveUp, or BackendError where asking again would not help."""
+    """The verdict on one question. Raises _GaveUp, or BackendError where asking other questions would not help."""
     path, body = _request(judge, question)
     why = ""
     for attempt in range(_TRIES):
         try:
             status, raw, wait = await _exchange(judge, path, body)
+        except PermitError as error:
+            # Other questions may hold nothing that has to stay here.
+            raise _GaveUp(str(error)) from error
         except BackendError as error:
             why, wait = str(error), None
         else:
