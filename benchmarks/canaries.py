@@ -6,9 +6,9 @@ Valid-looking personal data and secrets, one for each request, are planted in ev
 endpoint, plain and streamed, and in the headers that would go along. The gateway is the real one, over loopback, with
 real rules, policy, ledger and store; two third parties' servers answer with errors or cut connections four times in
 ten, so that there are retries and fallbacks; a specialist that is half sure escalates, is audited, and another one is
-on trial; a judge is asked, too. A detector in a process of its own does its work, is killed over and over, hangs, or
-raises, each with and without a model of one's own that stands in. Ends with 1 where a canary has reached a third party
-or a request was not answered.
+trial; a judge is asked, too. A detector in a process of its own does its work, is killed over and over, hangs, or
+raises, or third parties get tokens in the place of what is found: each with and without a model of one's own that
+stands in. Ends with 1 where a canary has reached a third party or a request was not answered.
 """
 
 from __future__ import annotations

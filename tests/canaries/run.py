@@ -29,6 +29,7 @@ from tierwright.app.judge_calls import Judge, ask_all
 from tierwright.core.deployment import Stage
 from tierwright.core.ids import DeploymentId, ModelVersionId
 from tierwright.core.inference import CallRole
+from tierwright.core.privacy import DataClass, PrivacyMode
 from tierwright.economics.count import TokenCounter
 from tierwright.evals.judge import Pair, questions
 from tierwright.gateway.backends.http import HttpBackend
@@ -43,6 +44,7 @@ from tierwright.gateway.config import (
     ServerConfig,
 )
 from tierwright.gateway.lanes import Allowance, Outcome
+from tierwright.gateway.pseudonymising.desk import PseudonymDesk
 from tierwright.gateway.serving import Beside, Listener
 from tierwright.gateway.sources import Sources
 from tierwright.gateway.trail import Pricing
@@ -57,14 +59,20 @@ from tierwright.privacy.plugins.process import PluginSpec
 from tierwright.privacy.policy import Policy
 from tierwright.privacy.promises import Promise, Promises
 from tierwright.privacy.ungated import Ungated
+from tierwright.privacy.vault import Vault
 from tierwright.store.connection import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tierwright.core.privacy import Found as FoundOne
     from tierwright.core.protocols import Gate
     from tierwright.store.sql import SqlStore
 
 #: What is wrong with the detector beside the rules.
-MODES: Final = ("on", "killed", "hanging", "raising")
+#: Third parties get tokens in the place of what is found.
+TOKENS: Final = "tokens"
+MODES: Final = ("on", "killed", "hanging", "raising", TOKENS)
 #: Neither gate nor detector: what shows that a leak would be seen.
 UNGATED: Final = "no gate"
 _ROOT: Final = Path(__file__).resolve().parents[2]
@@ -118,15 +126,18 @@ def run(count: int, *, seed: int, mode: str, route: bool, folder: Path) -> Found
         policy = Policy(
             backends={"third": Promises(), "spare": Promises(), "house": Promises(self_hosted=Promise(value=True))},
             route_model="gpt-house" if route else None,
+            modes=dict.fromkeys(DataClass, PrivacyMode.PSEUDONYMISE) if mode == TOKENS else {},
         )
         detector = _Plugin(mode)
         gate: Gate = Ungated(policy.backends)
-        judging = gate
+        judging, desk = gate, None
         if mode != UNGATED:
-            gate, judging = _gate(policy, ledger, detector), _gate(policy, ledger, _Plugin(mode))
+            gate = configured = _gate(policy, ledger, detector)
+            judging = _gate(policy, ledger, _Plugin(mode))
+            desk = _desk(configured.looker) if mode == TOKENS else None
         shelf = _deployed(store)
         urls = {"third": third.url, "spare": spare.url, "house": house.url}
-        composition = _composed(gate, None if mode == UNGATED else policy, store, shelf, urls)
+        composition = _composed(gate, None if mode == UNGATED else policy, store, shelf, urls, desk)
         listener = Listener(composition.app, ServerConfig(port=0), beside=Beside(task=detector.last))
         ready = threading.Event()
         thread = threading.Thread(target=listener.run, args=(lambda _: ready.set(),), daemon=True)
@@ -219,7 +230,21 @@ class _HalfSure(Sure):
         return super().predict(inputs)
 
 
-def _composed(gate: Gate, policy: Policy | None, store: SqlStore, shelf: Shelf, urls: dict[str, str]) -> Composition:
+def _desk(looker: Looker) -> PseudonymDesk:
+    async def look(texts: Sequence[str]) -> Sequence[Sequence[FoundOne]]:
+        return (await looker.look(texts)).findings
+
+    return PseudonymDesk(Vault(clock=lambda: datetime.now(UTC), draw=os.urandom), look)
+
+
+def _composed(
+    gate: Gate,
+    policy: Policy | None,
+    store: SqlStore,
+    shelf: Shelf,
+    urls: dict[str, str],
+    desk: PseudonymDesk | None,
+) -> Composition:
     models = {"third": ("gpt-4o",), "spare": ("gpt-4o-mini",), "house": ("gpt-house",)}
     configs = [
         BackendConfig(name=name, base_url=url, models=models[name], timeout_s=10.0) for name, url in urls.items()
@@ -249,6 +274,7 @@ def _composed(gate: Gate, policy: Policy | None, store: SqlStore, shelf: Shelf, 
             backends=[ServedBackend(backend=HttpBackend(one, gate), models=one.models) for one in configs],
             pricing=Pricing(price, TokenCounter().estimate),
             gate=gate,
+            pseudonyms=desk,
         ),
         captured=store,
         feedback=store,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.canaries.run import MODES, UNGATED, run
+from tests.canaries.run import MODES, TOKENS, UNGATED, run
 from tests.canaries.values import FORMS, leaks, phrase
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ def test_no_canary_reaches_a_third_party(mode: str, route: bool, tmp_path: Path)
     assert found.sent == 132
     permits = sum(count for kind, count in found.ledger.items() if kind.startswith("permit"))
     assert permits >= found.third_party + found.house
-    assert (found.third_party > 0) == (mode in {"on", "killed"})
+    assert (found.third_party > 0) == (mode in {"on", "killed", TOKENS})
     assert (found.house > 0) == route
+    assert (found.ledger["pseudonymised"] > 0) == (mode == TOKENS)
 
 
 @pytest.mark.slow

@@ -75,8 +75,20 @@ class PrivacyState:
 class Clearance:
     """Who may see what, by one version of the settings."""
 
-    def __init__(self, gate: Gate, policy: Policy | None, upstreams: Upstreams, *, state: PrivacyState) -> None:
-        """`policy`: None: no gate is configured, and everybody may see everything."""
+    def __init__(
+        self,
+        gate: Gate,
+        policy: Policy | None,
+        upstreams: Upstreams,
+        *,
+        state: PrivacyState,
+        pseudonymises: bool = False,
+    ) -> None:
+        """`policy`: None: no gate is configured, and everybody may see everything.
+
+        `pseudonymises`: whether there is somebody to put tokens in the place of values.
+        """
+        self._pseudonymises = pseudonymises
         self.gate = gate
         self.state = state
         self._policy = policy
@@ -120,7 +132,7 @@ class Clearance:
             return Ways(model, None)
         data_class = assessment.data_class
         permitted = self.gate.permitted(data_class)
-        open_to = permitted.backends - without
+        open_to = (permitted.backends | self._with_tokens(assessment)) - without
         own, every = self._servers(model)
         if any(policy.mode(data_class, backend) is PrivacyMode.BLOCK for backend in own - open_to):
             return Closed(_why(own - open_to, permitted.excluded), by_mode=True)
@@ -132,6 +144,25 @@ class Clearance:
         if every & open_to:
             return Ways(model, every & open_to)
         return Closed(_why(every, permitted.excluded), by_mode=False)
+
+    def hides_from(self, backend: str, trail: Trail) -> bool:
+        """Whether a backend gets tokens in the place of what was found in a request."""
+        assessment = trail.assessment
+        if assessment is None or backend not in self._with_tokens(assessment):
+            return False
+        return backend not in self.gate.permitted(assessment.data_class).backends
+
+    def _with_tokens(self, assessment: Assessment) -> frozenset[str]:
+        """Backends that may see what was declared, and get tokens for what was found beyond it.
+
+        Whether these bytes may leave is the gate's to say; where something could not be read, or looked at, they won't.
+        """
+        policy, seen = self._policy, assessment.seen
+        if policy is None or not self._pseudonymises or seen.unread or seen.failed:
+            return frozenset()
+        open_to = self.gate.permitted(assessment.declared.data_class).backends
+        wanted = PrivacyMode.PSEUDONYMISE
+        return frozenset(one for one in open_to if policy.mode(assessment.data_class, one) is wanted)
 
     def may_see(self, model: str, trail: Trail) -> bool:
         """Whether anybody may be asked for that very model, or a fallback of it."""

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Draft, Pricing
@@ -112,6 +113,8 @@ class Offer:
     pricing: Pricing
     #: What the backends were made with.
     gate: Gate
+    #: Puts tokens in the place of values where the policy wants that; None: nobody does.
+    pseudonyms: PseudonymDesk | None = None
 
 
 class Prepared(NamedTuple):
@@ -233,7 +236,9 @@ class Composition:
     def _fittings(self, offer: Offer) -> Fittings:
         config = offer.config
         catalogue = Catalogue(offer.backends, self._upstreams)
-        clearance = Clearance(offer.gate, config.privacy, self._upstreams, state=self._privacy)
+        clearance = Clearance(
+            offer.gate, config.privacy, self._upstreams, state=self._privacy, pseudonymises=offer.pseudonyms is not None
+        )
         frontier = Frontier(
             self._upstreams,
             catalogue.backends,
@@ -241,6 +246,7 @@ class Composition:
             sources=self._sources,
             request_timeout_s=config.upstreams.resilience.request_timeout_s,
             most_bytes=config.server.max_answer_bytes,
+            pseudonyms=offer.pseudonyms,
         )
         self.second.renew(config.second, frontier)
         return Fittings(
