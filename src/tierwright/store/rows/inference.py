@@ -52,6 +52,7 @@ INFERENCE_COLUMNS = (
     inferences.c.data_class,
     inferences.c.findings,
     inferences.c.detectors,
+    inferences.c.subject,
     contents.c.request,
     contents.c.response,
 )
@@ -111,6 +112,7 @@ def inference_values(inference: Inference) -> tuple[object, ...]:
         None if inference.data_class is None else inference.data_class.label,
         to_json(dict(inference.findings)) if inference.findings else None,
         inference.detectors,
+        inference.subject,
         next((place for place, call in enumerate(inference.calls) if call.answered), None),
     )
 
@@ -224,6 +226,7 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         data_class,
         findings,
         detectors,
+        subject,
         request,
         response,
     ) = row
@@ -255,4 +258,5 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         data_class=None if data_class is None else DataClass.of(data_class),
         findings={} if findings is None else from_json(findings, dict[str, int]),
         detectors=detectors,
+        subject=subject,
     )
