@@ -79,6 +79,7 @@ def test_names_compare_by_code_point_on_postgres(postgres_url: str) -> None:
         "inferences.findings",
         "datasets.contract",
         "datasets.classes",
+        "datasets.findings",
         "datasets.sizes",
         "datasets.excluded",
         "model_versions.metrics",

@@ -75,5 +75,7 @@ class Dataset:
     data_class: DataClass | None = None
     #: Examples by the class of what they come from, "unknown" among them; None: it was built before they were counted.
     classes: Mapping[str, int] | None = None
+    #: What detectors found in what they come from, by type; {}: nothing, or nobody looked.
+    findings: Mapping[str, int] = field(default_factory=dict)
     #: Examples that were erased since it was built: it is no longer what its id says, and nothing is trained on it.
     erased: int = 0

@@ -299,6 +299,13 @@ class ErasureStore(Protocol):
         and say how many are missing. `dry_run`: nothing is changed. Raises UsageError where nothing can be noted.
         """
 
+    def rotate_content_key(self, content_key: bytes) -> int:
+        """Wraps the keys of content by another content key, 32 bytes; returns how many keys there are.
+
+        Content itself stays as it is. The settings are to name the new key from then on. Raises UsageError where
+        nothing is sealed.
+        """
+
     def erase_again(self, *, at: datetime, dry_run: bool = False) -> Erasure:
         """Removes all that was ever erased once more, after the store was restored from a backup."""
 

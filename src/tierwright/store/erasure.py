@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import delete, distinct, func, select, tuple_, update
+from sqlalchemy import delete, func, select, tuple_, update
 
 from tierwright.core.erasure import Erasure
 from tierwright.core.errors import UsageError
@@ -60,7 +60,7 @@ class SqlErasure:
     def clients(self) -> list[str]:
         """As `ErasureStore.clients`."""
         with self._database.read() as connection:
-            return list(connection.execute(select(distinct(inferences.c.client_id)).order_by("client_id")).scalars())
+            return list(connection.execute(select(inferences.c.client_id).distinct().order_by("client_id")).scalars())
 
     def erase(
         self, subjects: Sequence[Subject], requests: Sequence[InferenceId], *, at: datetime, dry_run: bool = False
@@ -80,6 +80,13 @@ class SqlErasure:
         for label, at_us in when.items():
             ids |= self._of([label], [], at_us)
         return self._erased([], [], sorted(ids), at=at, dry_run=dry_run)
+
+    def rotate_content_key(self, content_key: bytes) -> int:
+        """As `ErasureStore.rotate_content_key`."""
+        register = self._registered()
+        if not register.seals:
+            raise UsageError("content is not sealed: privacy.content_key is empty, and there is nothing to wrap anew")
+        return register.rewrap(content_key)
 
     def _registered(self) -> Register:
         if self._seals.register is None:

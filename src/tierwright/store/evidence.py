@@ -65,7 +65,8 @@ class SqlDatasets:
         self._database, self._seals = database, seals
 
     def add_dataset(self, dataset: Dataset, given: Sequence[Example], *, task: Task | None = None) -> None:
-        """As `DatasetStore.add_dataset`: one transaction."""
+        """As `DatasetStore.add_dataset`: one transaction. A Conflict, too, where a source was erased meanwhile."""
+        self._check_sources(given)
         statement = self._database.insert(datasets).on_conflict_do_nothing().returning(datasets.c.id)
         labels, closer = self._labels(dataset, given)
         with self._database.write() as connection:
@@ -78,6 +79,11 @@ class SqlDatasets:
                 connection.execute(insert(examples), rows)
                 if sources := [row for place, one in batch for row in source_rows(dataset.id, place, one)]:
                     connection.execute(insert(example_sources), sources)
+
+    def _check_sources(self, given: Sequence[Example]) -> None:
+        register = self._seals.register
+        if register is not None and register.erased_requests({to_name(s) for one in given for s in one.sources}):
+            raise Conflict("requests that examples come from were erased while the dataset was built; build it again")
 
     def _labels(self, dataset: Dataset, given: Sequence[Example]) -> tuple[Mapping[str, str], Closer]:
         """What each example is sealed under, by its id, and what seals it."""

@@ -233,6 +233,8 @@ datasets = Table(
     Column("data_class", _NAME),
     # How many of its examples come from inferences of which class; null: built before it was counted.
     Column("classes", _JSON),
+    # Findings in what its examples come from: type and count, and never a value.
+    Column("findings", _JSON),
     # Examples that were erased since.
     Column("erased", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id"),

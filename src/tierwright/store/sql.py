@@ -181,6 +181,10 @@ class SqlStore:
         """As `RetentionStore.expire_inferences`."""
         return self._retention.expire_inferences(before, batch=batch)
 
+    def rotate_content_key(self, content_key: bytes) -> int:
+        """As `ErasureStore.rotate_content_key`."""
+        return self._erasure.rotate_content_key(content_key)
+
     def clients(self) -> list[str]:
         """As `ErasureStore.clients`."""
         return self._erasure.clients()

@@ -24,6 +24,7 @@ from tierwright.app.settings import FILE_NAME, load_settings
 from tierwright.app.wiring import Parts, open_parts
 from tierwright.core.errors import InputError, ServiceError, TierwrightError
 from tierwright.core.estimate import Estimate, UsdEstimate
+from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,6 +117,14 @@ def streaming_out() -> Iterator[Callable[[str], None]]:
     except BrokenPipeError:
         # What is left in the buffer must not fail once more when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def class_named(label: str) -> DataClass:
+    """The class that `--data-class` or `--up-to` names; raises InputError where there is none."""
+    try:
+        return DataClass.of(label)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def unwritable(path: Path, error: OSError, *, then: str) -> TierwrightError:

@@ -43,6 +43,7 @@ def dataset_row(dataset: Dataset) -> dict[str, Any]:
         "excluded": to_json(dict(dataset.excluded)),
         "data_class": None if dataset.data_class is None else dataset.data_class.label,
         "classes": None if dataset.classes is None else to_json(dict(dataset.classes)),
+        "findings": to_json(dict(dataset.findings)) if dataset.findings else None,
         "erased": dataset.erased,
     }
 
@@ -59,6 +60,7 @@ def dataset_of(row: Any) -> Dataset:
         excluded=from_json(row.excluded, dict[str, int]),
         data_class=None if row.data_class is None else DataClass.of(row.data_class),
         classes=None if row.classes is None else from_json(row.classes, dict[str, int]),
+        findings={} if row.findings is None else from_json(row.findings, dict[str, int]),
         erased=row.erased,
     )
 

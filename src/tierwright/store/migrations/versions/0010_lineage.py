@@ -18,6 +18,7 @@ def upgrade() -> None:
     op.create_index("ix_inferences_subject", "inferences", ["subject"])
     op.create_index("ix_inferences_data_class_created_at_us", "inferences", ["data_class", "created_at_us"])
     op.add_column("datasets", sa.Column("classes", sa.Text()))
+    op.add_column("datasets", sa.Column("findings", sa.Text()))
     op.add_column("datasets", sa.Column("erased", sa.BigInteger(), nullable=False, server_default="0"))
     op.create_table(
         "example_sources",
