@@ -142,7 +142,7 @@ def test_erasing_a_person_removes_all_of_theirs_and_nothing_else(erasable: SqlSt
     assert done.models == (a_version().id,)
     erased = erasable.get(InferenceId("i1"))
     assert (erased.request, erased.response, erased.content, erased.subject) == (None, None, Content.ERASED, None)
-    assert erased.calls == asked_by(ADA.name, "i1").calls
+    assert erased.calls == asked_by(ADA.name, "i1", minutes=1).calls
     assert erasable.get(InferenceId("i3")).request == a_request("hello of bob", user="bob")
     assert [one.id for one in erasable.examples(a_dataset().id)] == ["i3"]
     assert erasable.dataset(a_dataset().id).erased == 1
