@@ -19,6 +19,7 @@
     │   │   ├── StoreFull                no space left for what was to be kept
     │   │   ├── NotFound            (2)  no such row
     │   │   └── Conflict            (2)  the row is there already, and is different
+    │   ├── LedgerError                  what was decided about privacy can't be written down, or read
     │   └── WeightsUnavailable           no source has the base weights
     └── ArtifactError               (1)  a model or encoder directory that is damaged or does not fit
 
@@ -115,6 +116,10 @@ class Conflict(StoreError):  # noqa: N818 - as HTTP calls it
     """The row is there already, and is different."""
 
     exit_code: ClassVar[int] = 2
+
+
+class LedgerError(ServiceError):
+    """The privacy ledger can't be written, or not be read."""
 
 
 class WeightsUnavailable(ServiceError):  # noqa: N818 - a state, as in HTTP
