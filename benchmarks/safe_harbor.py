@@ -43,7 +43,7 @@ def measured(count: int, *, seed: int) -> list[Figure]:
                 n=count,
                 ci_low=share.ci_low,
                 ci_high=share.ci_high,
-                detectors=f"rules {VERSION}",
+                detectors=f"rules/{VERSION}",
                 command=COMMAND,
             )
         )

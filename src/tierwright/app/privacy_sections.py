@@ -118,8 +118,8 @@ def _providers(document: _Document) -> Section:
             _value(fact["value"]),
             fact["expires"] or "never",
             fact["evidence"] or "none",
-            _held(fact["held_then"]),
-            _held(fact["holds_now"]),
+            fact["held_then"] or "-",
+            _yes(fact["holds_now"]),
         )
         for provider in document["providers"]
         for fact in provider["facts"]
@@ -149,7 +149,7 @@ def _policies(document: _Document) -> Section:
                 _instant(row["since"]),
                 f"{row['decisions']:,}",
                 *_ends(row),
-                "yes" if row["now"] else "no",
+                _yes(row["now"]),
             )
             for row in document["policies"]
         ),
@@ -193,8 +193,9 @@ def _safe_harbor(document: _Document) -> Section:
         title="HIPAA Safe Harbor: the 18 identifiers (45 CFR 164.514(b)(2))",
         lines=(
             (
-                "Recall of the rules alone, on made-up notes in English. Plug-in detectors only add. The method also asks "
-                "that nobody has actual knowledge that what is left could identify a person; no program can attest that."
+                "Recall of the rules alone, on made-up notes in English. Plug-in detectors only add. The method also "
+                "asks that nobody has actual knowledge that what is left could identify a person; no program can "
+                "attest that."
             ),
         ),
         columns=("", "identifier", "coverage", "how", "measured recall"),
@@ -281,8 +282,8 @@ def _register(document: _Document) -> Section:
         title="Register of processing (as GDPR art. 30 asks)",
         lines=(
             (
-                "From settings and ledger. To be written by people: the controller and its contacts, the legal basis of "
-                "each purpose, and whose data these are."
+                "From settings and ledger. To be written by people: the controller and its contacts, the legal basis "
+                "of each purpose, and whose data these are."
             ),
             *found["measures"],
         ),
@@ -303,18 +304,23 @@ def _ledger(document: _Document) -> Section:
         title="The ledger",
         lines=(
             (
-                f"{verdict}: {found['entries']:,} entries in {len(found['chains'])} chains. docs/ledger.md says how to check "
-                "it without this program."
+                f"{verdict}: {found['entries']:,} entries in {len(found['chains'])} chains. docs/ledger.md says how to "
+                "check it without this program."
             ),
-            *(f"Broken: {one}" for one in found["breaks"]),
+            *(f"Broken: {_broken(one)}." for one in found["breaks"]),
             *(f"Public key: {one}" for one in found["keys"]),
         ),
-        columns=("chain", ">entries", "first", "last", "ended"),
+        columns=("chain", ">entries", "first", "last", "how it ends"),
         rows=tuple(
-            (one["file"], f"{one['entries']:,}", _instant(one["first"]), _instant(one["last"]), _held(one["ended"]))
+            (one["chain"], f"{one['entries']:,}", _instant(one["first_at"]), _instant(one["last_at"]), one["end"])
             for one in found["chains"]
         ),
     )
+
+
+def _broken(one: _Document) -> str:
+    line = f", line {one['line']}" if one["line"] else ""
+    return f"{one['file']}{line}: {one['why']}"
 
 
 def _commands(rows: Sequence[_Document]) -> list[str]:
@@ -341,14 +347,14 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _held(holds: bool | None) -> str:  # noqa: FBT001 - a value that is shown, not a switch
-    return "-" if holds is None else "yes" if holds else "no"
+def _yes(holds: bool) -> str:  # noqa: FBT001 - a value that is shown, not a switch
+    return "yes" if holds else "no"
 
 
 def _value(value: object) -> str:
     if value is None:
         return "not said"
-    return _held(value) if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else str(value)
+    return _yes(value) if isinstance(value, bool) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _or_none(text: str) -> str:

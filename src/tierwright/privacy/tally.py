@@ -68,8 +68,9 @@ class Traffic:
 
     permits: Span = field(default_factory=Span)
     denials: Span = field(default_factory=Span)
-    #: Bytes that were permitted to leave.
+    #: Bytes that were permitted to leave, and what was found in them, by type.
     bytes: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
 
 
 class Block(NamedTuple):
@@ -119,8 +120,7 @@ class Tally:
     blocks: dict[Block, Span] = field(default_factory=dict)
     #: Requests sent, at least once, past a backend that may not see them; a retry counts once more.
     kept_from: dict[Kept, Span] = field(default_factory=dict)
-    #: Findings of permitted attempts by class and type, and of all decisions by type.
-    sent_findings: dict[str, Counter[str]] = field(default_factory=dict)
+    #: Findings of all decisions, by type.
     findings: Counter[str] = field(default_factory=Counter)
     #: Decisions by who declared the class.
     declared_by: Counter[str] = field(default_factory=Counter)
@@ -186,7 +186,7 @@ def _decision(found: Tally, entry: Entry) -> None:
         traffic.permits.add(at)
         size = facts.get("bytes")
         traffic.bytes += size if isinstance(size, int) else 0
-        found.sent_findings.setdefault(data_class, Counter()).update(counts)
+        traffic.findings.update(counts)
         for name, why in _members(facts.get("excluded")).items():
             found.kept_from.setdefault(Kept(data_class, name, str(why)), Span()).add(at)
     else:
