@@ -30,6 +30,7 @@ from tierwright.app.upstream_settings import (
     upstream_settings,
 )
 from tierwright.core.errors import SettingsError
+from tierwright.core.privacy import DataClass
 from tierwright.gateway.config import (
     Acknowledge,
     AdminConfig,
@@ -102,6 +103,8 @@ class CallerSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     client_id: str
     #: SHA-256 of the caller's key, in hex.
     key_sha256: str
+    #: The class of all its requests, unless they say a higher one; empty: not declared.
+    data_class: str = ""
 
 
 class RoutingSection(Section, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -271,7 +274,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         admin=AdminConfig(**_values(found.admin)),
         backends=backends,
         upstreams=upstream_settings(path, found.backends, found.deployments, found.resilience, found.breaker),
-        callers=tuple(CallerConfig(**_values(section)) for section in found.callers),
+        callers=tuple(_caller(section, path) for section in found.callers),
         routing=RoutingConfig(**{**routing, "default_backend": default}) if names else None,
         capture=CaptureConfig(
             **{**_values(found.capture), "spool": folder / found.capture.spool if found.capture.spool else None}
@@ -309,6 +312,14 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
         name: header_value(value, where, name, path, environment) for name, value in section.headers.items()
     }
     return BackendConfig(**values)
+
+
+def _caller(section: CallerSection, path: Path) -> CallerConfig:
+    try:
+        data_class = DataClass.of(section.data_class) if section.data_class else None
+    except ValueError as error:
+        raise SettingsError(f"{path}: the data_class of caller {section.client_id!r}: {error}") from error
+    return CallerConfig(client_id=section.client_id, key_sha256=section.key_sha256, data_class=data_class)
 
 
 def _check_numbers(found: SettingsFile, path: Path) -> None:

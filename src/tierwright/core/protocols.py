@@ -127,6 +127,12 @@ class Gate(Protocol):
         request show less than the request did. None: nobody declared anything, and the policy's default holds.
         """
 
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """Notes in the ledger that a request was sent to nobody, and why each backend may not see it.
+
+        Returns at once: nothing has left, so that nobody waits for the disk. Never raises.
+        """
+
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """Spends a permit. Raises PermitError where it is not for these bytes and this backend, or was spent before."""
 

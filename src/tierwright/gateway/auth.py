@@ -46,7 +46,9 @@ class Authenticator:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Raises SettingsError where two callers share a name or a key, or where an open gateway could be reached."""
-        self._configured = {caller.key_sha256: Caller(client_id=caller.client_id) for caller in callers}
+        self._configured = {
+            caller.key_sha256: Caller(client_id=caller.client_id, data_class=caller.data_class) for caller in callers
+        }
         if len(self._configured) != len(callers) or len({caller.client_id for caller in callers}) != len(callers):
             raise SettingsError("two callers have the same client_id or the same key; give each its own")
         if not callers and not keys and not is_loopback(host):
@@ -63,7 +65,9 @@ class Authenticator:
     def renew(self, keys: Sequence[CallerKey]) -> None:
         """Replaces all keys of the store. A hash that the settings file has too stays that file's."""
         self._keys = keys
-        self._renewed = {key.sha256: Caller(client_id=key.client_id, key=key) for key in keys}
+        self._renewed = {
+            key.sha256: Caller(client_id=key.client_id, key=key, data_class=key.data_class) for key in keys
+        }
         self._open = self._open and not keys
 
     def renewed(self, callers: Sequence[CallerConfig]) -> Authenticator:

@@ -14,7 +14,15 @@ from urllib.parse import unquote
 from tierwright.gateway.auth import LOOPBACK, Authenticator
 from tierwright.gateway.capture import Capture
 from tierwright.gateway.catalogue import Catalogue, implied_deployments
-from tierwright.gateway.config import CallerConfig, CaptureConfig, RoutingConfig, SecondConfig, ServerConfig
+from tierwright.gateway.clearance import Clearance, PrivacyState
+from tierwright.gateway.config import (
+    CallerConfig,
+    CaptureConfig,
+    PrivacyConfig,
+    RoutingConfig,
+    SecondConfig,
+    ServerConfig,
+)
 from tierwright.gateway.exchange import Exchange
 from tierwright.gateway.feedback import FeedbackDesk
 from tierwright.gateway.frontier import Frontier
@@ -80,6 +88,8 @@ class GatewayConfig:
     callers: tuple[CallerConfig, ...] = ()
     upstreams: UpstreamSettings = field(default_factory=UpstreamSettings)
     second: SecondConfig = field(default_factory=SecondConfig)
+    #: None: no gate is configured.
+    privacy: PrivacyConfig | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,8 @@ class Composition:
         self._observers = Observers(observers, task_name=self._task_name)
         self._observers.tell_apart(self.models)
         self._quotas = Quotas(quota_file)
+        self._privacy = PrivacyState()
+        self._metrics.watch_privacy(self._privacy)
         self._capture = Capture(
             captured,
             config.capture,
@@ -221,10 +233,11 @@ class Composition:
     def _fittings(self, offer: Offer) -> Fittings:
         config = offer.config
         catalogue = Catalogue(offer.backends, self._upstreams)
+        clearance = Clearance(offer.gate, config.privacy, self._upstreams, state=self._privacy)
         frontier = Frontier(
             self._upstreams,
             catalogue.backends,
-            gate=offer.gate,
+            clearance=clearance,
             sources=self._sources,
             request_timeout_s=config.upstreams.resilience.request_timeout_s,
             most_bytes=config.server.max_answer_bytes,
@@ -233,6 +246,7 @@ class Composition:
         return Fittings(
             exchange=Exchange(
                 catalogue=catalogue,
+                clearance=clearance,
                 frontier=frontier,
                 specialists=self._specialists,
                 policy=CascadePolicy(holdout_share=config.routing.holdout_share),

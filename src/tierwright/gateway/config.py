@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from tierwright.core.errors import SettingsError
+from tierwright.core.privacy import DataClass, PrivacyMode
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.lanes import Allowance
 
@@ -108,6 +109,8 @@ class CallerConfig:
     client_id: str
     #: Lower-case hex SHA-256 of its key; the key itself is kept nowhere.
     key_sha256: str
+    #: The class of all its requests, unless they say a higher one; None: not declared.
+    data_class: DataClass | None = None
 
     def __post_init__(self) -> None:
         if not self.client_id:
@@ -141,6 +144,27 @@ class RoutingConfig:
             raise SettingsError(f"{where}: holdout_share must lie between 0 and 1")
         positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
         positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyConfig:
+    """What becomes of requests by their class; who may see which class is the gate's to say."""
+
+    #: Of requests whose class nobody declares.
+    default_class: DataClass = DataClass.INTERNAL
+    #: By the name of a task: what its requests are declared to be.
+    tasks: Mapping[str, DataClass] = field(default_factory=dict)
+    #: By class: what becomes of a request that a backend may not see; a class that is not named is routed.
+    modes: Mapping[DataClass, PrivacyMode] = field(default_factory=dict)
+    #: By the name of a backend: the same, before the above.
+    backend_modes: Mapping[str, Mapping[DataClass, PrivacyMode]] = field(default_factory=dict)
+    #: The model asked where nobody who serves the one asked for may see a request; empty: none.
+    route_model: str = ""
+
+    def mode(self, backend: str, data_class: DataClass) -> PrivacyMode:
+        """What becomes of a request of a class that this backend may not see."""
+        own = self.backend_modes.get(backend, {}).get(data_class)
+        return own or self.modes.get(data_class, PrivacyMode.ROUTE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

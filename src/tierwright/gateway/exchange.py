@@ -18,6 +18,7 @@ from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
 from tierwright.gateway.call import NO_CACHE, Call
+from tierwright.gateway.clearance import unseen
 from tierwright.gateway.config import SPECIALIST
 from tierwright.gateway.conversation import conversation_of
 from tierwright.gateway.dialects.counting import counted
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.asgi import Receive, Send
     from tierwright.gateway.capture import Capture
     from tierwright.gateway.catalogue import Catalogue
+    from tierwright.gateway.clearance import Clearance
     from tierwright.gateway.dialects.dialect import Asked, Dialect
     from tierwright.gateway.frontier import Frontier
     from tierwright.gateway.recognise import Recognised
@@ -68,6 +70,8 @@ class Exchange:
     """Answers every kind of request that names a model."""
 
     catalogue: Catalogue
+    #: Who may see what.
+    clearance: Clearance
     frontier: Frontier
     specialists: SpecialistRegistry
     policy: RoutePolicy
@@ -121,6 +125,12 @@ class Exchange:
                 asked = recorded
             elif recorded is not None:
                 trail.created_at = recorded
+        if not isinstance(asked, Problem):
+            declared = self.clearance.declared(headers, caller)
+            if isinstance(declared, Problem):
+                asked = declared
+            elif declared is not None:
+                trail.assessment = unseen(declared)
         if isinstance(asked, Problem):
             # It names no model and no task: there is nothing to learn from it, and nothing was spent.
             trail.captured = True
@@ -194,6 +204,7 @@ class Exchange:
         if refusal is not None:
             await call.refuse(refusal)
             return
+        await self.clearance.look(trail, asked, task_name=None if found is None else found.task.name)
         if target.pinned is not None and found is not None:
             await self._answer_pinned(call, asked, found, target.pinned)
             return
@@ -219,6 +230,7 @@ class Exchange:
                     found=found,
                     model=target.model,
                     has_frontier=not target.is_alone and self.catalogue.serves(target.model),
+                    may_leave=self.clearance.may_see(target.model, trail),
                     deployment=None if live is None else live.deployment,
                     shadow=shadow,
                 )
@@ -239,6 +251,9 @@ class Exchange:
         draw = draw_of(found.task.id, unit or trail.id)
         trail.route = self.policy.decide(live.deployment, draw=draw)
         if target.is_alone:
+            trail.route = replace(trail.route, reason=RouteReason.SPECIALIST, propensity=1.0)
+        elif trail.route.reason is RouteReason.HOLDOUT and not self.clearance.may_see(target.model, trail):
+            # Nobody could be asked there: the specialist is all that may see it, and nothing is random about that.
             trail.route = replace(trail.route, reason=RouteReason.SPECIALIST, propensity=1.0)
         if trail.route.reason is not RouteReason.SPECIALIST:
             return CallRole.PRIMARY
@@ -280,9 +295,14 @@ class Exchange:
             trail.keep_content = False
 
     async def _counts_itself(self, call: Call, asked: Asked, model: str) -> bool:
-        """Answers a request to count tokens where the model's server can't; False: it can, or nobody serves it."""
+        """Answers a request to count tokens where the model's server can't; False: it can, or nobody serves it.
+
+        A server that may not see the request can't.
+        """
         kind, count = self.catalogue.kind_of(model), self.pricing.count
-        if count is None or kind is None or kind.speaks is Speech.ANTHROPIC:
+        if count is None or kind is None:
+            return False
+        if kind.speaks is Speech.ANTHROPIC and self.clearance.first_may_see(model, call.trail):
             return False
         await call.answer(await asyncio.to_thread(counted, asked, count))
         return True

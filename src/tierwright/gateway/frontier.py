@@ -1,7 +1,8 @@
 """Asks model servers: one after the other until one answers, and passes its answer on.
 
 Owns the attempts of one request: what is sent, what a failure leads to, and that an answer which has begun is never
-begun again. Refuses to know who is asked next (`upstreams`) and what the bodies say (`dialects`).
+begun again. Refuses to know who is asked next (`search`), what may leave (`egress`) and what the bodies say
+(`dialects`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.core.errors import BackendBroken, BackendError, PermitError
+from tierwright.core.errors import BackendBroken, BackendError
 from tierwright.core.inference import CallRole
-from tierwright.core.privacy import Denial, Outgoing, Sending
+from tierwright.core.privacy import Outgoing
 from tierwright.gateway import problems, wire
 from tierwright.gateway.call import NO_CACHE
+from tierwright.gateway.clearance import Closed
+from tierwright.gateway.egress import Denied, Egress
 from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.relay import Relay, too_deep, too_long
+from tierwright.gateway.search import Search
 from tierwright.gateway.trail import Attempt
 from tierwright.gateway.upstreams.failures import classify_error, classify_status
 from tierwright.gateway.upstreams.lease import AttemptRole, RefusalReason, Refused
@@ -25,16 +29,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.inference import ModelCall
-    from tierwright.core.protocols import Gate, Reply
+    from tierwright.core.protocols import Reply
     from tierwright.gateway.call import Call
     from tierwright.gateway.catalogue import ServedBackend
+    from tierwright.gateway.clearance import Clearance
     from tierwright.gateway.dialects.dialect import Asked, Dialect, Passage, StreamPassage
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.lease import Lease
     from tierwright.gateway.upstreams.upstreams import Upstreams, UpstreamsState
 
-_ROLES = {AttemptRole.RETRY: CallRole.RETRY, AttemptRole.FALLBACK: CallRole.FALLBACK}
+_ROLES = {AttemptRole.RETRY: CallRole.RETRY}
 #: Members of a request that say how an answer is streamed.
 _OF_STREAMS = frozenset({"stream", "stream_options"})
 _BUSY = frozenset({RefusalReason.TOO_BUSY})
@@ -85,7 +90,7 @@ class Frontier:
         upstreams: Upstreams,
         backends: Mapping[str, ServedBackend],
         *,
-        gate: Gate,
+        clearance: Clearance,
         sources: Sources,
         request_timeout_s: float,
         most_bytes: int,
@@ -93,7 +98,8 @@ class Frontier:
         """`most_bytes`: a longer answer is broken, in one piece or streamed."""
         self._upstreams = upstreams
         self._backends = backends
-        self._gate = gate
+        self._clearance = clearance
+        self._egress = Egress(clearance)
         self._sources = sources
         self._request_timeout_s = request_timeout_s
         self._most_bytes = most_bytes
@@ -105,17 +111,24 @@ class Frontier:
     async def answer(self, errand: Errand) -> None:
         """Answers the caller: with the first server's answer, or with the error of the last that was asked."""
         deadline = errand.call.trail.began + self._request_timeout_s
-        attempts = self._upstreams.attempts(errand.model, deadline=deadline, sticky=errand.sticky)
-        if attempts is None:
-            await errand.call.refuse(problems.model_not_found(errand.model))
-            return
+        trail = errand.call.trail
+        search = Search(self._clearance, self._upstreams, errand.model, trail, deadline=deadline, sticky=errand.sticky)
         last: _Answer | None = None
         while True:
-            found = await attempts.next()
+            found = await search.next()
+            if isinstance(found, Closed):
+                found = self._clearance.refuse(errand.model, trail, found, role=errand.role)
+            if isinstance(found, Problem):
+                await errand.call.refuse(found)
+                return
             if isinstance(found, Refused):
                 break
             with found as lease:
-                last = await self._attempt(errand, lease)
+                try:
+                    last = await self._attempt(errand, lease)
+                except Denied as denied:
+                    search.denied(lease, denied)
+                    continue
             if last is None:
                 return
         if last is not None and not (found.why is RefusalReason.DEADLINE and last.status >= 500):
@@ -132,13 +145,17 @@ class Frontier:
 
         None in place of both: nobody can be asked now, or not for this.
         """
-        began = self._sources.timer()
-        attempts = self._upstreams.attempts(query.model, deadline=began + self._request_timeout_s, sticky=None)
-        found = None if attempts is None else await attempts.next()
-        if found is None or isinstance(found, Refused):
-            return None
-        with found as lease:
-            return await self._query(query, lease)
+        deadline = self._sources.timer() + self._request_timeout_s
+        search = Search(self._clearance, self._upstreams, query.model, query.trail, deadline=deadline, sticky=None)
+        while True:
+            found = await search.next()
+            if isinstance(found, Closed | Problem | Refused):
+                return None
+            with found as lease:
+                try:
+                    return await self._query(query, lease)
+                except Denied as denied:
+                    search.denied(lease, denied)
 
     async def _query(self, query: Query, lease: Lease) -> tuple[ModelCall, bytes | None] | None:
         trail, served = query.trail, self._backends[lease.deployment.backend]
@@ -156,11 +173,14 @@ class Frontier:
         )
         if isinstance(passage, Problem):
             return None
-        attempt = Attempt(query.role, served.backend.name, lease.model, self._sources.clock(), self._sources.timer())
+        outgoing = Outgoing(passage.path, passage.body)
+        name = served.backend.name
+        permit = await self._egress.permit(trail, query.role, outgoing, backend=name, attempt=lease.number)
+        attempt = Attempt(query.role, name, lease.model, self._sources.clock(), self._sources.timer())
         timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         status: int | None = None
         try:
-            reply = await self._send(trail, query.role, lease, served, Outgoing(passage.path, passage.body), timeout_s)
+            reply = await self._egress.send(served.backend, outgoing, permit, timeout_s=timeout_s)
             status = reply.status
             try:
                 body = await self._read(reply, attempt.backend)
@@ -185,24 +205,6 @@ class Frontier:
         ended = self._sources.timer()
         return attempt.call(ended, status=status, upstream_id=carried.upstream_id, tally=tally), carried.content
 
-    async def _send(
-        self, trail: Trail, role: CallRole, lease: Lease, served: ServedBackend, outgoing: Outgoing, timeout_s: float
-    ) -> Reply:
-        """Sends what the gate permits to be sent."""
-        name = served.backend.name
-        sending = Sending(
-            request_id=trail.id,
-            attempt=lease.number,
-            role=role.value,
-            client_id=trail.client_id,
-            key_id=trail.key_id,
-            task_id=trail.task_id,
-        )
-        permit = await self._gate.permit(outgoing, backend=name, assessment=trail.assessment, sending=sending)
-        if isinstance(permit, Denial):
-            raise PermitError(permit.advice)
-        return await served.backend.send(outgoing, permit=permit, timeout_s=timeout_s)
-
     async def _give(self, call: Call, last: _Answer) -> None:
         """Answers with the error of the last server that was asked."""
         trail = call.trail
@@ -213,7 +215,7 @@ class Frontier:
         await call.answer(last.body, last.content_type, last.headers, status=last.status, code=last.code)
 
     async def _attempt(self, errand: Errand, lease: Lease) -> _Answer | None:
-        """One attempt; None: the caller has been answered, whatever with."""
+        """One attempt; None: the caller has been answered, whatever with. Raises Denied where nobody was asked."""
         trail, sources = errand.call.trail, self._sources
         served = self._backends[lease.deployment.backend]
         passage = errand.call.dialect.passage(
@@ -226,12 +228,16 @@ class Frontier:
         if isinstance(passage, Problem):
             await errand.call.refuse(passage)
             return None
-        role = _ROLES.get(lease.role_hint, errand.role)
-        attempt = Attempt(role, served.backend.name, lease.model, sources.clock(), sources.timer())
+        stands_in = lease.model != errand.model
+        role = CallRole.FALLBACK if stands_in else _ROLES.get(lease.role_hint, errand.role)
+        outgoing = Outgoing(passage.path, passage.body, wire.forwarded(errand.call.headers))
+        name = served.backend.name
+        permit = await self._egress.permit(trail, role, outgoing, backend=name, attempt=lease.number)
+        # What the gate takes is our own time, and no server's.
+        attempt = Attempt(role, name, lease.model, sources.clock(), sources.timer())
         timeout_s = max(0.001, lease.attempt_deadline - attempt.began)
         try:
-            outgoing = Outgoing(passage.path, passage.body, wire.forwarded(errand.call.headers))
-            reply = await self._send(trail, role, lease, served, outgoing, timeout_s)
+            reply = await self._egress.send(served.backend, outgoing, permit, timeout_s=timeout_s)
         except BackendError as error:
             return self._failed(errand, lease, attempt, error, None)
         try:

@@ -34,6 +34,8 @@ class Outcome(StrEnum):
     BUDGET = "dropped_budget"
     #: The gateway stopped before it was done.
     STOPPED = "dropped_stopped"
+    #: It was drawn, and nobody who could do it may see the request.
+    BARRED = "barred"
     #: It was done, or failed, as counted above, and the store did not take what came of it.
     LOST = "lost"
 
@@ -154,6 +156,10 @@ class Lane:
             self._jobs.append(_Job(run, size_bytes))
             self._bytes += size_bytes
             self._more.set()
+
+    def barred(self) -> None:
+        """Counts one that was drawn and that nobody may see."""
+        self._outcomes[Outcome.BARRED] += 1
 
     def lost(self) -> None:
         """Counts one that was done, or failed, and could not be kept."""

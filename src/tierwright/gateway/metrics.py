@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.inference import Inference, ModelCall
     from tierwright.gateway.capture import CaptureState
+    from tierwright.gateway.clearance import PrivacyState
     from tierwright.gateway.health import MonitorState
     from tierwright.gateway.second import SecondState
     from tierwright.gateway.telemetry.exporter import TelemetryState
@@ -107,6 +108,10 @@ class Metrics:
     def watch_second(self, state: Callable[[], SecondState]) -> None:
         """Adds what became of second answers."""
         self._registry.register(_Second(state))
+
+    def watch_privacy(self, state: PrivacyState) -> None:
+        """Adds what the privacy gate has permitted and refused."""
+        self._registry.register(_Gated(state))
 
     def watch_monitor(self, state: MonitorState) -> None:
         """Adds how looking after the specialists is doing."""
@@ -241,6 +246,25 @@ class _Second:
                 count.add_metric([role.value, outcome.value], lane.outcomes[outcome])
             waiting.add_metric([role.value], lane.waiting)
         yield from (count, waiting)
+
+
+class _Gated:
+    """A collector of what the privacy gate has decided."""
+
+    def __init__(self, state: PrivacyState) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters, as Prometheus' collectors give them."""
+        for name, text, labels, counts in (
+            ("permits", "Permits for bytes to leave.", ("backend", "data_class"), self._state.permits),
+            ("denials", "Bytes that were not permitted to leave.", ("backend", "reason"), self._state.denials),
+            ("refused", "Requests that nobody might see.", ("data_class", "code"), self._state.refused),
+        ):
+            family = CounterMetricFamily(f"tierwright_privacy_{name}", text, labels=labels)
+            for values, count in list(counts.items()):
+                family.add_metric(values, count)
+            yield family
 
 
 class Looked:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tierwright
 from tierwright.core.inference import RouteReason
-from tierwright.gateway import problems
+from tierwright.core.privacy import DataClass
+from tierwright.gateway import privacy_problems, problems
 from tierwright.gateway.anthropic.errors import error_type
 from tierwright.gateway.openapi_schemas import SCHEMAS, ref
-from tierwright.gateway.wire import TASK
+from tierwright.gateway.wire import DATA_CLASS, TASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +38,17 @@ _KEYED = {401: (problems.INVALID_API_KEY,), 403: (problems.FORBIDDEN_ORIGIN,)}
 _BODY = {400: (problems.INVALID_JSON,), 413: (problems.TOO_LARGE,), 415: (problems.UNSUPPORTED_ENCODING,)}
 #: Where a model is asked.
 _MODEL = {
-    400: (problems.INVALID_REQUEST,),
-    403: (problems.MODEL_NOT_ALLOWED, problems.TASK_NOT_ALLOWED),
+    400: (problems.INVALID_REQUEST, privacy_problems.INVALID_DATA_CLASS),
+    403: (problems.MODEL_NOT_ALLOWED, problems.TASK_NOT_ALLOWED, privacy_problems.PRIVACY_BLOCKED),
     404: (problems.MODEL_NOT_FOUND,),
     429: (problems.RATE_LIMIT_EXCEEDED, problems.INSUFFICIENT_QUOTA),
     502: (problems.UPSTREAM_UNAVAILABLE, problems.UPSTREAM_LOST, problems.UPSTREAM_BROKEN),
-    503: (problems.UPSTREAM_UNAVAILABLE, problems.OVERLOADED, problems.CAPTURE_UNAVAILABLE),
+    503: (
+        problems.UPSTREAM_UNAVAILABLE,
+        problems.OVERLOADED,
+        problems.CAPTURE_UNAVAILABLE,
+        privacy_problems.PRIVACY_UNAVAILABLE,
+    ),
     504: (problems.UPSTREAM_TIMEOUT,),
 }
 #: Where a specialist may be asked.
@@ -65,7 +71,8 @@ _GROUPS: Mapping[str, tuple[_Codes, ...]] = {
 _ABOUT = {
     400: "What was sent can't be read.",
     401: "No key, or one that is not known, was revoked or has expired.",
-    403: "The key is not for this, or a web page of another origin calls a gateway that has no callers configured.",
+    403: "The key is not for this, no model server may see what is in the request, or a web page of another origin "
+    "calls a gateway that has no callers configured.",
     404: "There is no such model, task or inference.",
     408: "The request was not complete in time.",
     413: "The body is larger than `max_body_bytes`.",
@@ -86,6 +93,10 @@ _HEADERS: dict[str, Any] = {
     "x-tierwright-overhead-ms": {
         "description": "The part of the latency that no model accounts for.",
         "schema": {"type": "number", "minimum": 0},
+    },
+    "x-tierwright-data-class": {
+        "description": "How sensitive the request was taken to be; there where a privacy gate is configured.",
+        "schema": {"enum": [one.label for one in DataClass]},
     },
     "x-tierwright-task": {"description": "Id of the task recognised.", "schema": {"type": "string"}},
     "x-tierwright-served-by": {"description": "A backend's name, or `specialist`.", "schema": {"type": "string"}},
@@ -202,6 +213,7 @@ def _asking(asking: _Asking) -> dict[str, Any]:
         "summary": asking.summary,
         "parameters": [
             _header(TASK.decode(), "Names the task of a request whose wording is unknown; percent-encoded."),
+            _header(DATA_CLASS.decode(), "How sensitive the request is: public, internal, confidential or restricted."),
             _header("x-conversation-id", "Requests with the same one stay on one side of a canary and a holdout."),
         ],
         "requestBody": {"required": True, "content": _json(ref(asking.request))},

@@ -69,6 +69,8 @@ class Answered:
     model: str
     #: Whether any model server can be asked for it.
     has_frontier: bool
+    #: Whether any of those may see the request.
+    may_leave: bool
     #: The deployment that was considered; None: none serves the task.
     deployment: Deployment | None
     #: The specialist on trial; None: there is none.
@@ -139,6 +141,9 @@ class SecondDesk:
         if deployment is None or trail.route.reason is not RouteReason.SPECIALIST or not answered.has_frontier:
             return
         if second_draw(CallRole.AUDIT, task_id, trail.id) < self._config.audit_share:
+            if not answered.may_leave:
+                self._audits.barred()
+                return
             share = self._config.audit_share
             self._audits.offer(lambda: self._audit(answered, deployment, share), size_bytes=_size(answered))
 

@@ -230,7 +230,7 @@ class GatewayApp:
             state = self.readiness()
             await _send_json(readiness_status(state), state, send)
         else:
-            headers: dict[bytes, bytes] = dict(scope["headers"])
+            headers = wire.headers_in(scope["headers"])
             caller = fittings.authenticator.caller_of(headers)
             if isinstance(caller, Problem):
                 await _send_problem(path, caller, send, more=((b"www-authenticate", b"Bearer"),))

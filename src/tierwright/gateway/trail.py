@@ -17,6 +17,7 @@ from tierwright.core.inference import CallRole, Content, Endpoint, Inference, Mo
 from tierwright.gateway import problems
 from tierwright.gateway.reassemble import reassemble
 from tierwright.gateway.record import Record, decode, encode
+from tierwright.gateway.wire import DATA_CLASS
 
 if TYPE_CHECKING:
     import asyncio
@@ -146,6 +147,8 @@ class Trail:
             (b"x-tierwright-route-reason", self.route.reason.value.encode("ascii")),
             *self.limit_headers,
         ]
+        if self.assessment is not None:
+            found.append((DATA_CLASS, self.assessment.data_class.label.encode("ascii")))
         if self.task_label is not None:
             found.append((b"x-tierwright-task", self.task_label))
         cost: Decimal | None = Decimal(0)

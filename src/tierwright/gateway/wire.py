@@ -16,13 +16,15 @@ import msgspec
 
 from tierwright.core.chat import read_usage
 from tierwright.core.inference import Endpoint
+from tierwright.core.privacy import DataClass
 from tierwright.gateway import problems
 from tierwright.gateway.lenient_json import UNREADABLE, decoded
+from tierwright.gateway.privacy_problems import invalid_data_class
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.splice import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tierwright.core.chat import ChatRequest, Usage
     from tierwright.gateway.splice import Head
@@ -39,6 +41,7 @@ PATHS = {
     Endpoint.EMBEDDINGS: "/v1/embeddings",
     Endpoint.MODERATIONS: "/v1/moderations",
 }
+DATA_CLASS = b"x-tierwright-data-class"
 RECORDED_AT = b"x-tierwright-recorded-at"
 WORKLOAD = b"x-tierwright-workload-id"
 #: Headers that name a conversation, the most explicit first: its requests share one draw.
@@ -149,6 +152,25 @@ def recorded_at(headers: Mapping[bytes, bytes]) -> datetime | Problem | None:
         return datetime.fromtimestamp(float(value), UTC)
     except (ValueError, OverflowError, OSError):
         return problems.invalid_request(f"the header {RECORDED_AT.decode()} is not a time in Unix seconds")
+
+
+def headers_in(raw: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """A request's headers by name. Of several with one name the last counts, but all that declare a class do."""
+    headers = dict(raw)
+    if len(headers) < len(raw) and DATA_CLASS in headers:
+        headers[DATA_CLASS] = b",".join(value for name, value in raw if name == DATA_CLASS)
+    return headers
+
+
+def declared_class(headers: Mapping[bytes, bytes]) -> DataClass | Problem | None:
+    """The highest class that a request's header declares; None: it declares none."""
+    value = headers.get(DATA_CLASS)
+    if value is None:
+        return None
+    try:
+        return max(DataClass.of(label.strip()) for label in value.decode("latin-1").split(","))
+    except ValueError as error:
+        return invalid_data_class(str(error))
 
 
 def forwarded(headers: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from tierwright.core.privacy import Assessment, Permitted, Seen
 from tierwright.privacy.permits import Permits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tierwright.core.privacy import DataClass, Declared, Denial, Outgoing, Permit, Sending
 
@@ -41,6 +41,9 @@ class Ungated:
     ) -> Permit | Denial:
         """As `Gate.permit`: always a permit."""
         return self._permits.issue(outgoing, backend=backend)
+
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """As `Gate.refused`: nothing is written down."""
 
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """As `Gate.check`."""

@@ -14,6 +14,7 @@ from tierwright.app.keys import new_key
 from tierwright.core.caller import Limits, Period
 from tierwright.core.errors import InputError
 from tierwright.core.ids import CallerKeyId
+from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,6 +42,12 @@ def create(
         int | None, typer.Option(min=1, max=_MOST_DAYS, help="Days until it is refused. Default: never.")
     ] = None,
     no_content: Annotated[bool, typer.Option("--no-content", help="Keep no request and no answer of it.")] = False,
+    data_class: Annotated[
+        str | None,
+        typer.Option(
+            help="The class of all its requests: public, internal, confidential or restricted. Default: none."
+        ),
+    ] = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,6 +61,7 @@ def create(
         budget_usd=None if budget_usd is None else _money(budget_usd),
         budget_period=period,
     )
+    declared = None if data_class is None else _data_class(data_class)
     with opened(config) as parts:
         at = parts.clock()
         names = tuple(parts.store.task(name).name for name in task or ())
@@ -64,6 +72,7 @@ def create(
             tasks=names or None,
             models=tuple(model) if model else None,
             keep_content=not no_content,
+            data_class=declared,
         )
         parts.store.add_key(key)
     show(
@@ -83,7 +92,19 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
     with opened(config) as parts:
         at = parts.clock()
         found = parts.store.keys()
-    columns = ("id", "client", "state", "expires", "tasks", "models", ">a minute", ">at once", ">budget", "content")
+    columns = (
+        "id",
+        "client",
+        "state",
+        "expires",
+        "tasks",
+        "models",
+        ">a minute",
+        ">at once",
+        ">budget",
+        "content",
+        "class",
+    )
     rows = [
         (
             key.id,
@@ -96,6 +117,7 @@ def list_(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) ->
             key.limits.concurrent_requests or "any",
             _budget(key.limits),
             "kept" if key.keep_content else "not kept",
+            "not declared" if key.data_class is None else key.data_class.label,
         )
         for key in found
     ]
@@ -138,6 +160,13 @@ def _money(text: str) -> Decimal:
     return amount
 
 
+def _data_class(label: str) -> DataClass:
+    try:
+        return DataClass.of(label)
+    except ValueError as error:
+        raise InputError(f"--data-class: {error}") from error
+
+
 def _state(key: CallerKey, at: datetime) -> str:
     if key.revoked_at is not None:
         return "revoked"
@@ -167,4 +196,5 @@ def _key_json(key: CallerKey, at: datetime) -> dict[str, Any]:
         "models": key.models,
         "limits": asdict(key.limits),
         "keep_content": key.keep_content,
+        "data_class": None if key.data_class is None else key.data_class.label,
     }

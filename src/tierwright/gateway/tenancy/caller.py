@@ -12,6 +12,7 @@ from tierwright.gateway import problems
 
 if TYPE_CHECKING:
     from tierwright.core.caller import CallerKey
+    from tierwright.core.privacy import DataClass
     from tierwright.gateway.problems import Problem
 
 _ANY_ENDING = "*"
@@ -27,6 +28,8 @@ class Caller:
     key: CallerKey | None = None
     #: Whether nobody needs a key: all who call are one then, and everything stored is theirs.
     alone: bool = False
+    #: The class of all its requests, unless they say a higher one; None: not declared.
+    data_class: DataClass | None = None
 
 
 def permitted(caller: Caller, *, model: str, task_name: str | None) -> Problem | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierwright.gateway.upstreams.balancing import among
 from tierwright.gateway.upstreams.breaker import CircuitState
 from tierwright.gateway.upstreams.lease import AttemptRole, Course, Lease, RefusalReason, Refused
 
@@ -62,14 +63,19 @@ class _Turn:
 class Attempts:
     """The attempts of one request, used by one task."""
 
-    __slots__ = ("_course", "_draw", "_lease", "_routes", "_tried")
+    __slots__ = ("_before", "_course", "_draw", "_lease", "_model", "_routes", "_tried")
 
-    def __init__(self, rules: Rules, routes: tuple[ModelRoute, ...], *, deadline: float, draw: float) -> None:
-        """The routes: of the model asked for, then of its fallbacks."""
+    def __init__(
+        self, rules: Rules, routes: tuple[ModelRoute, ...], *, model: str, deadline: float, draw: float
+    ) -> None:
+        """The routes: of the model asked for, where anybody who serves it may be asked, then of its fallbacks."""
         self._course = Course(rules, deadline)
         self._routes = routes
+        self._model = model
         self._draw = draw
         self._lease: Lease | None = None
+        #: The attempt before the last one.
+        self._before: Lease | None = None
         #: Those asked for a model, with their last failure.
         self._tried: dict[tuple[str, Upstream], Failure] = {}
 
@@ -82,8 +88,8 @@ class Attempts:
         """
         course = self._course
         now = course.rules.timer()
-        if course.number == 0 and now < course.deadline:
-            route = self._routes[0]
+        route = self._routes[0]
+        if course.number == 0 and now < course.deadline and route.model == self._model:
             upstream = route.first(self._draw)
             if upstream.health.ready(now) and upstream.limiter.take():
                 lease = self._lease = Lease(
@@ -91,6 +97,21 @@ class Attempts:
                 )
                 return lease
         return await self._search()
+
+    def withdraw(self) -> None:
+        """The last attempt was not made after all, and is as if it had never been begun."""
+        lease, self._lease = self._lease, self._before
+        assert lease is not None
+        lease.withdraw()
+        tallies = self._course.rules.tallies
+        if lease.role_hint is AttemptRole.FALLBACK:
+            tallies.fallbacks -= 1
+        elif lease.role_hint is AttemptRole.RETRY:
+            tallies.retries -= 1
+
+    def narrow(self, allowed: frozenset[str]) -> None:
+        """From here on only these backends may be asked, at least one of which serves the model or a fallback."""
+        self._routes = among(self._routes, allowed)
 
     async def _search(self) -> Lease | Refused:
         """The whole way: after a failure, or where the first choice can't be asked at once."""
@@ -114,9 +135,9 @@ class Attempts:
                     await rules.sleep(choice.wait_s)
                     turn.rested = True
                 elif await self._place(choice.upstream, turn):
-                    lease = self._lease = self._begin(choice, entry)
+                    self._before, self._lease = self._lease, self._begin(choice, entry)
                     entry = None
-                    return lease
+                    return self._lease
         finally:
             if entry is not None:
                 entry.undo()
@@ -244,7 +265,7 @@ class Attempts:
         course = self._course
         tallies = course.rules.tallies
         now = course.rules.timer()
-        if choice.model != self._routes[0].model:
+        if choice.model != self._model:
             role = AttemptRole.FALLBACK
             tallies.fallbacks += 1
         elif course.number > 0:

@@ -85,6 +85,16 @@ class ModelRoute(NamedTuple):
         return [member for peers in self.classes for member in peers.members]
 
 
+def among(routes: Iterable[ModelRoute], backends: frozenset[str]) -> tuple[ModelRoute, ...]:
+    """The same routes through these backends alone; a model that none of them serves is left out."""
+    found = []
+    for route in routes:
+        members = [upstream for upstream in route.members() if upstream.config.backend in backends]
+        if members:
+            found.append(ModelRoute(route.model, by_priority(members)))
+    return tuple(found)
+
+
 def by_priority(upstreams: Iterable[Upstream]) -> tuple[Peers, ...]:
     """The deployments of one model, those of equal priority together."""
     ordered = sorted(upstreams, key=_priority)

@@ -80,6 +80,11 @@ class Health:
                 self._cooled_at = now
                 self.cooling_until = max(self.cooling_until, now + backoff.ceiling_s(self._limited - 1))
 
+    def withdrawn(self, token: int) -> None:
+        """The attempt was not made after all."""
+        self.attempts -= 1
+        self.ended(token)
+
     def ended(self, token: int) -> None:
         """The attempt is over, with a verdict or without."""
         self.in_flight -= 1

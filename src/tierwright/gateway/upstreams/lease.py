@@ -204,6 +204,16 @@ class Lease:
         self.upstream.limiter.give_back()
         self._entry.end()
 
+    def withdraw(self) -> None:
+        """Gives everything back as if it had never been taken: nobody was asked."""
+        if self._released:
+            return
+        self._released = True
+        self._course.number -= 1
+        self.upstream.health.withdrawn(self._token)
+        self.upstream.limiter.give_back()
+        self._entry.undo()
+
     def __enter__(self) -> Self:
         return self
 

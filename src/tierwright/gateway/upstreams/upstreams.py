@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tierwright.gateway.upstreams.alarm import KeyAlarm
 from tierwright.gateway.upstreams.attempts import Attempts
 from tierwright.gateway.upstreams.backoff import Backoff
-from tierwright.gateway.upstreams.balancing import ModelRoute, Upstream, by_priority
+from tierwright.gateway.upstreams.balancing import ModelRoute, Upstream, among, by_priority
 from tierwright.gateway.upstreams.budget import RetryBudget
 from tierwright.gateway.upstreams.config import ConcurrencyConfig
 from tierwright.gateway.upstreams.health import Health
@@ -188,9 +188,12 @@ class Upstreams:
         """Whoever may answer a request for a model, its fallbacks included: each with the model it is asked as."""
         return [(route.model, member.config) for route in self._ways(model) or () for member in route.members()]
 
-    def attempts(self, model: str, *, deadline: float, sticky: float | None) -> Attempts | None:
+    def attempts(
+        self, model: str, *, deadline: float, sticky: float | None, allowed: frozenset[str] | None = None
+    ) -> Attempts | None:
         """The attempts of one request, up to a second of the timer; None: nobody serves the model.
 
+        `allowed`: the backends that may be asked, at least one of which serves the model or a fallback; None: all.
         `sticky`, in [0, 1), decides among deployments of equal priority, the same way for the same value as long as
         they are well; None: a draw for this request alone.
         """
@@ -199,7 +202,9 @@ class Upstreams:
             return None
         self._rules.tallies.requests += 1
         draw = self._random.random() if sticky is None else sticky
-        return Attempts(self._rules, routes, deadline=deadline, draw=draw)
+        if allowed is not None:
+            routes = among(routes, allowed)
+        return Attempts(self._rules, routes, model=model, deadline=deadline, draw=draw)
 
     def _ways(self, model: str) -> tuple[ModelRoute, ...] | None:
         routes = self._routes.get(model)

@@ -1,0 +1,392 @@
+"""The text of every member of a request: what detectors look at, and what nobody can read.
+
+Every leaf is a text of its own, with the member's name before it as a label; names are texts, too; what one part or
+message ends with is read together with what the next begins with. Files given as base64 are read where they hold text.
+Owns what a request consists of; refuses to know what is looked for. Fails closed: what has no known form is unread.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from tierwright.privacy.vocabulary import (
+    ADDRESSES,
+    BLOBS,
+    CALLS,
+    DATA,
+    ELSEWHERE,
+    GENERIC,
+    KNOWN,
+    NAMING,
+    PAIRED,
+    PART_LISTS,
+    READABLE_KINDS,
+    SEALED,
+    SOURCES,
+    SPOKEN,
+    TOKENS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: Levels of nesting, JSON in texts included, and values, that are read at most.
+_DEEPEST, _MOST_VALUES = 64, 200_000
+#: Unread paths that are named at most.
+_MOST_UNREAD = 32
+#: Characters of a text that may be JSON itself, at most.
+_LONGEST_JSON = 1024 * 1024
+#: From so many characters on a text of base64 alone is a file, not a word.
+_SHORTEST_FILE = 512
+#: Characters of the lines in which base64 is written, at least.
+_SHORTEST_LINE = 40
+#: Characters before and after the end of a part that are read together.
+_SEAM = 64
+#: Characters of a name that may be a label.
+_LONGEST_LABEL = 64
+#: Between texts that are looked at together and have nothing to do with each other: no number and no label crosses it.
+_APART = "\n\n\n\n"
+#: Digits that a list of groups of them may be together, for a number to be read in it.
+_GROUPED = range(12, 20)
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+={0,2}\s*")
+_DATA_URI = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),(.*)", re.DOTALL | re.IGNORECASE)
+_FETCHED = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+#: What a number, an address or most keys have somewhere.
+_TELLING = re.compile("[\\d@\uff20]")
+#: Where words meet in a name such as patientId, MRNNumber or card-number.
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.\-]+")
+#: Files that are written in ASCII and say something else than they show.
+_NOT_TEXT = (b"%PDF", b"{\\rtf", b"%!PS")
+
+#: The way to a member: the way to what it is in, and its name or place. None: the request itself.
+Trail: TypeAlias = "tuple[Trail, str | int] | None"
+
+
+class Piece(NamedTuple):
+    """A text to look at."""
+
+    text: str
+    #: Where it stands.
+    trail: Trail
+    #: Characters of a label before the member's own text; None: places in it are none of the member's.
+    shift: int | None
+    #: Whether it is another reading of what is a piece already.
+    again: bool = False
+
+
+class Seam(NamedTuple):
+    """The ends and beginnings of parts that follow one another, as one text."""
+
+    text: str
+    #: Where in it parts meet.
+    bounds: tuple[int, ...]
+    #: What reaches down to here, or up to there, may have been cut off.
+    low: int
+    high: int
+
+
+class Fields(NamedTuple):
+    """All that a request consists of."""
+
+    pieces: tuple[Piece, ...]
+    seams: tuple[Seam, ...]
+    #: Paths of what nobody can read; names that a caller may have made up are "?".
+    unread: tuple[str, ...]
+
+
+def read(payload: object) -> Fields:
+    """The fields of a request, given as decoded JSON. Never raises for what is in it."""
+    reader = _Reader()
+    reader.whole(payload)
+    return reader.fields()
+
+
+def read_bytes(body: bytes, headers: Mapping[str, str]) -> Fields:
+    """The fields of a request as it is sent; what is no JSON, or says a member twice, is unread."""
+    reader = _Reader()
+    for name, value in headers.items():
+        reader.header(name, value)
+    reader.body(body)
+    return reader.fields()
+
+
+def keys(trail: Trail) -> tuple[str | int, ...]:
+    """The names and places that lead from the request to a member."""
+    found: list[str | int] = []
+    while trail is not None:
+        trail, key = trail
+        found.append(key)
+    return tuple(reversed(found))
+
+
+def path(trail: Trail) -> str:
+    """The way to a member as ledgers write it; a name that a caller may have made up is "?"."""
+    found = "$"
+    for key in keys(trail):
+        found += f"[{key}]" if isinstance(key, int) else f".{key}" if key in KNOWN else ".?"
+    return found
+
+
+class _Reader:
+    """Reads one request."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Piece] = []
+        self._unread: dict[str, None] = {}
+        self._names: dict[str, None] = {}
+        self._spoken: list[str] = []
+        self._values = 0
+
+    def fields(self) -> Fields:
+        """What was read."""
+        if self._names:
+            self._pieces.append(Piece(_APART.join(self._names), None, None))
+        return Fields(tuple(self._pieces), tuple(_seams(self._spoken)), tuple(self._unread))
+
+    def body(self, body: bytes) -> None:
+        """Reads the JSON in a body."""
+        try:
+            payload = json.loads(body.decode("utf-8"), object_pairs_hook=self._once)
+        except (ValueError, RecursionError):
+            self._unreadable(None)
+            return
+        self.whole(payload)
+
+    def header(self, name: str, value: str) -> None:
+        """Reads a header."""
+        self._add(value, _label(name), ((None, "headers"), name))
+
+    def whole(self, payload: object) -> None:
+        """Reads all of a request."""
+        try:
+            self._value(payload, "", "", None, 0, own=True)
+        except RecursionError:
+            self._unreadable(None)
+
+    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """An object; one that says a member twice can be taken for either."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            self._unreadable(None)
+        return found
+
+    def _unreadable(self, trail: Trail) -> None:
+        if len(self._unread) < _MOST_UNREAD:
+            self._unread[path(trail)] = None
+
+    def _value(self, value: object, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
+        """Reads a value. `own`: it is part of the API's form; else of what a caller or a model wrote as data."""
+        self._values += 1
+        if depth > _DEEPEST or self._values > _MOST_VALUES:
+            self._unreadable(trail if depth > _DEEPEST else None)
+        elif isinstance(value, str):
+            self._text(value, name, label, trail, depth, own=own)
+        elif isinstance(value, dict):
+            self._object(value, name, label, trail, depth, own=own)
+        elif isinstance(value, list | tuple):
+            self._list(value, name, label, trail, depth, own=own)
+        elif isinstance(value, bool) or value is None:
+            return
+        elif isinstance(value, int | float):
+            self._add(_digits(value), label, trail)
+        else:
+            self._unreadable(trail)
+
+    def _object(self, value: Mapping[str, Any], name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
+        paired = next((value[one] for one in NAMING if isinstance(value.get(one), str)), "")
+        if name == "prompt" and own and "id" in value:
+            self._unreadable(trail)
+        # What a model calls a tool with is data, whatever its members are called.
+        called = value.get("type") in CALLS
+        for key, member in value.items():
+            if type(key) is not str:
+                self._unreadable(trail)
+                continue
+            self._names[key] = None
+            if key in PAIRED and paired and len(paired) <= _LONGEST_LABEL and "role" not in value:
+                known = _label(paired)
+            elif key in SPOKEN and own:
+                known = ""
+            elif key in GENERIC:
+                known = label
+            else:
+                known = _label(key)
+            here: Trail = (trail, key)
+            if own and self._lies_elsewhere(key, member, name):
+                self._unreadable(here)
+            if own and isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
+                self._file(member, here, encoded=value.get("type") != "text")
+            else:
+                data = key in DATA or (called and key == "input")
+                self._value(member, key, known, here, depth + 1, own=own and not data)
+        self._pair(value, trail)
+
+    def _lies_elsewhere(self, key: str, member: object, name: str) -> bool:
+        """Whether a member names content that is not in the request."""
+        if not member:
+            return False
+        if key in ELSEWHERE:
+            return not isinstance(member, dict) or "id" in member
+        if key == "id" and name == "audio":
+            return True
+        address = key in ADDRESSES or (key == "url" and name in SOURCES)
+        return address and isinstance(member, str) and _FETCHED.match(member) is not None
+
+    def _pair(self, value: Mapping[str, Any], trail: Trail) -> None:
+        """Reads two fractions beside each other as a place on earth."""
+        fractions = [member for member in value.values() if isinstance(member, float)]
+        if len(fractions) == 2:
+            self._pieces.append(Piece(f"{fractions[0]!r}, {fractions[1]!r}", trail, None, again=True))
+
+    def _list(self, value: Any, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
+        numbers = [member for member in value if isinstance(member, int | float) and not isinstance(member, bool)]
+        if numbers and len(numbers) == len(value):
+            if own and name in TOKENS and all(isinstance(one, int) for one in numbers):
+                self._unreadable(trail)
+            self._numbers(numbers, label, trail)
+        parts = own and name in PART_LISTS
+        for at, member in enumerate(value):
+            here: Trail = (trail, at)
+            if parts and isinstance(member, dict):
+                kind = member.get("type")
+                if kind is not None and (not isinstance(kind, str) or kind not in READABLE_KINDS):
+                    self._unreadable(here)
+            self._value(member, name, label, here, depth + 1, own=own)
+
+    def _numbers(self, numbers: list[int | float], label: str, trail: Trail) -> None:
+        """Reads a number whose digits or groups are the elements of a list, and a place on earth."""
+        written = [_digits(one) for one in numbers[: _GROUPED.stop]]
+        digits = sum(map(len, written))
+        if len(numbers) == 2 and all(isinstance(one, float) for one in numbers):
+            self._pieces.append(Piece(", ".join(written), trail, None, again=True))
+        elif len(numbers) > 1 and (digits == len(numbers) or digits in _GROUPED):
+            self._pieces.append(Piece(f"{label}: {' '.join(written)}", trail, None, again=True))
+
+    def _text(self, value: str, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
+        if value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
+            self._data(found[1], found[2], found[3], trail)
+            return
+        if name in SEALED:
+            own = False
+        elif len(value) >= _SHORTEST_FILE and _is_file(value):
+            self._file(value, trail, encoded=True)
+            return
+        self._add(value, label, trail)
+        if own and name in SPOKEN:
+            self._spoken.append(value)
+        if value[:1] in {"{", "["} and len(value) <= _LONGEST_JSON:
+            try:
+                inner = msgspec.json.decode(value)
+            except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+                return
+            before = len(self._pieces)
+            self._value(inner, name, label, trail, depth + 1, own=False)
+            self._pieces[before:] = [
+                Piece(piece.text, piece.trail, None, again=True) for piece in self._pieces[before:]
+            ]
+
+    def _data(self, kind: str, options: str, content: str, trail: Trail) -> None:
+        """Reads a data: URI."""
+        if kind.lower().startswith(("image/", "audio/", "video/")):
+            self._unreadable(trail)
+        elif ";base64" in options.lower():
+            self._file(content, trail, encoded=True)
+        else:
+            self._add(content, "", trail, shifted=False)
+
+    def _file(self, content: str, trail: Trail, *, encoded: bool) -> None:
+        """Reads a file. `encoded`: it must be base64; else it may be text as it stands."""
+        if content[:5].lower() == "data:" and (found := _DATA_URI.match(content)) is not None:
+            self._data(found[1], found[2], found[3], trail)
+            return
+        text = _decoded(content)
+        if text is not None:
+            self._add(text, "", trail, shifted=False)
+        elif encoded:
+            self._unreadable(trail)
+        if not encoded:
+            self._add(content, "", trail)
+
+    def _add(self, text: str, label: str, trail: Trail, *, shifted: bool = True) -> None:
+        if not text:
+            return
+        if label:
+            self._pieces.append(Piece(f"{label}: {text}", trail, len(label) + 2 if shifted else None))
+        else:
+            self._pieces.append(Piece(text, trail, 0 if shifted else None))
+
+
+@lru_cache(maxsize=4096)
+def _label(name: str) -> str:
+    """A member's name in words."""
+    return " ".join(_WORDS.sub(" ", name[-_LONGEST_LABEL:]).split())
+
+
+def _digits(number: float) -> str:
+    """A number as its digits."""
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    try:
+        return str(number)
+    except ValueError:  # longer than the interpreter writes: nobody's number
+        return hex(int(number))
+
+
+def _is_file(text: str) -> bool:
+    """Whether a long text is base64 as files are written in it, and no list of words."""
+    *lines, _last = text.split("\n")
+    return min(map(len, lines), default=_SHORTEST_LINE) >= _SHORTEST_LINE and _BASE64.fullmatch(text) is not None
+
+
+def _decoded(content: str) -> str | None:
+    """The text in base64; None: it is no base64, or there is no text in it."""
+    if _BASE64.fullmatch(content) is None:
+        return None
+    compact = "".join(content.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+        text = data.decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return None if "\0" in text or data.startswith(_NOT_TEXT) else text
+
+
+def _seams(spoken: list[str]) -> Iterator[Seam]:
+    """What stands around the places where one part ends and the next begins."""
+    parts = [part for text in spoken if (part := text.strip())]
+    bounds = list(accumulate(map(len, parts)))[:-1]
+    if not bounds:
+        return
+    joined = "".join(parts)
+    low, high, within = 0, 0, list[int]()
+    for bound in [*bounds, len(joined) + 2 * _SEAM]:
+        if within and bound - _SEAM > high:
+            cut = (low > 0, high < len(joined))
+            yield from _seam(joined[low:high], [one - low for one in within], cut)
+            within = []
+        if not within:
+            low = max(0, bound - _SEAM)
+        high = min(len(joined), bound + _SEAM)
+        within.append(bound)
+
+
+def _seam(text: str, bounds: list[int], cut: tuple[bool, bool]) -> Iterator[Seam]:
+    """A seam, and the same with the parts kept apart. `cut`: whether there is more before and after the text."""
+    if _TELLING.search(text) is None:
+        return
+    joined = [text]
+    if any(text[bound - 1].isalnum() and text[bound].isalnum() for bound in bounds):
+        # A label and its number are one word without anything between them.
+        joined.append("-".join(text[low:high] for low, high in pairwise([0, *bounds, len(text)])))
+    for at, whole in enumerate(joined):
+        places = tuple(bound + at * before for before, bound in enumerate(bounds))
+        yield Seam(whole, places, 0 if cut[0] else -1, len(whole) + (not cut[1]))

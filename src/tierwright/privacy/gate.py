@@ -1,0 +1,201 @@
+"""The gate that the settings describe: looks at what is to leave, decides by the policy, and writes it down first.
+
+Owns the order: look, decide, make the decision durable, and only then permit. Fails closed: whatever goes wrong on the
+way is a denial. Refuses to know rules (`policy`), detectors (`looking`) and disks (the ledger's).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tierwright.core.privacy import Assessment, DataClass, Declared, Denial, Seen
+from tierwright.privacy.fields import read, read_bytes
+from tierwright.privacy.permits import Permits
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from tierwright.core.privacy import Outgoing, Permit, Permitted, Sending
+    from tierwright.privacy.fields import Fields
+    from tierwright.privacy.looking import Looker
+    from tierwright.privacy.policy import Policy
+
+_LOG = logging.getLogger(__name__)
+#: Reasons of a denial.
+CLASS, LEDGER = "class", "ledger"
+#: Who could not tell where it was no detector.
+_GATE: Final = "gate"
+#: Nobody could look: what that makes of a request.
+_BLIND: Final = Seen(data_class=DataClass.RESTRICTED, failed=(_GATE,))
+
+
+class Book(Protocol):
+    """Where decisions are written down."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing can be made durable; None: it can."""
+
+    def append(self, kind: str, facts: Mapping[str, object]) -> asyncio.Future[str | None]:
+        """Keeps an entry; the future has its name once it is durable, None where it could not be made so."""
+
+
+class ConfiguredGate:
+    """A `Gate` with a policy, detectors and a ledger. On one event loop."""
+
+    def __init__(
+        self, policy: Policy, looker: Looker, book: Book, *, clock: Callable[[], datetime], digest_key: bytes
+    ) -> None:
+        """`digest_key` keys the digests of bodies in the ledger, so that they say nothing about short ones."""
+        #: The rules.
+        self.policy = policy
+        #: What looks.
+        self.looker = looker
+        self._book = book
+        self._clock = clock
+        self._digest_key = digest_key
+        self._permits = Permits()
+        self._policy_told = False
+
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing is permitted at all; None: what the policy allows is."""
+        return self._book.refusal
+
+    async def assess(self, payload: object, *, declared: Declared) -> Assessment:
+        """As `Gate.assess`. What nobody declared has the policy's default class, whatever `declared` says then."""
+        if declared.by == "default":
+            declared = self._default()
+        seen = await self._seen(lambda: read(payload))
+        return Assessment(declared=declared, seen=seen, detectors=self.looker.versions)
+
+    def permitted(self, data_class: DataClass) -> Permitted:
+        """As `Gate.permitted`."""
+        return self.policy.permitted(data_class, self._clock())
+
+    async def permit(
+        self, outgoing: Outgoing, *, backend: str, assessment: Assessment | None, sending: Sending
+    ) -> Permit | Denial:
+        """As `Gate.permit`."""
+        declared = self._default() if assessment is None else assessment.declared
+        seen = await self._seen(lambda: read_bytes(outgoing.body, outgoing.headers))
+        data_class = max(declared.data_class, seen.data_class)
+        why_not = self.policy.why_not(backend, data_class, self._clock())
+        facts = {
+            **_about(sending),
+            "backend": backend,
+            **_findings(declared, seen, data_class),
+            "detectors": self.looker.versions,
+            "policy_sha256": self.policy.sha256,
+            "body_sha256": hmac.digest(self._digest_key, outgoing.body, hashlib.sha256).hex(),
+            "bytes": len(outgoing.body),
+        }
+        if why_not is not None:
+            facts |= {"excluded": {backend: why_not}, "reason": CLASS}
+        entry = await self._written("deny" if why_not else "permit", facts)
+        if entry is None:
+            return Denial(data_class=data_class, reason=LEDGER, advice=self._ledger_advice())
+        if why_not is not None:
+            return Denial(data_class=data_class, reason=CLASS, advice=advice(backend, why_not, declared, seen))
+        return self._permits.issue(
+            outgoing, backend=backend, data_class=data_class, policy_sha256=self.policy.sha256, entry=entry
+        )
+
+    def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
+        """As `Gate.check`."""
+        self._permits.spend(permit, outgoing, backend=backend)
+
+    async def refused(self, assessment: Assessment, sending: Sending, *, reason: str = CLASS) -> str | None:
+        """Writes down that a request was refused before anything was sent; the entry's name, None: it has none."""
+        data_class = assessment.data_class
+        facts = {
+            **_about(sending),
+            **_findings(assessment.declared, assessment.seen, data_class),
+            "detectors": assessment.detectors,
+            "policy_sha256": self.policy.sha256,
+            "excluded": dict(self.permitted(data_class).excluded),
+            "reason": reason,
+        }
+        return await self._written("refused", facts)
+
+    def _default(self) -> Declared:
+        return Declared(data_class=self.policy.default_class)
+
+    async def _seen(self, fields: Callable[[], Fields]) -> Seen:
+        """What is in a request, or that nobody could look."""
+        try:
+            return await self.looker.see(fields())
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong here, nothing was shown to be harmless
+            _LOG.error("a request can't be looked at (%s): it is restricted", error.__class__.__name__)
+            return _BLIND
+
+    async def _written(self, kind: str, facts: Mapping[str, object]) -> str | None:
+        """Where the ledger has a decision, now that it is durable; None: it is not, or the policy it names is not."""
+        if self._book.refusal is not None:
+            return None
+        try:
+            if not self._policy_told:
+                policy = {"sha256": self.policy.sha256, "text": self.policy.text}
+                if await self._book.append("policy", policy) is None:
+                    return None
+                self._policy_told = True
+            return await self._book.append(kind, facts)
+        except Exception as error:  # noqa: BLE001 - a decision that may not be written down is none
+            _LOG.error("a decision can't be written down (%s): nothing leaves", error.__class__.__name__)
+            return None
+
+    def _ledger_advice(self) -> str:
+        why = self._book.refusal or "the disk did not take it"
+        return (
+            f"the privacy ledger can't be written ({why}), so nothing may leave; its operator has to see to the folder "
+            "of privacy.ledger"
+        )
+
+
+def advice(backend: str, why_not: str, declared: Declared, seen: Seen) -> str:
+    """Why a backend may not see a request, how its class came about, and what to change; types, never values."""
+    data_class = max(declared.data_class, seen.data_class)
+    return (
+        f"the request is {data_class.label} ({because(declared, seen)}), which the backend '{backend}' may not see: "
+        f"{why_not}; take that out of the request, ask a model whose backend may see it, or change "
+        f"[backends.privacy] of '{backend}'"
+    )
+
+
+def because(declared: Declared, seen: Seen) -> str:
+    """How the class of a request came about, in words; types, never values."""
+    if declared.data_class >= seen.data_class:
+        return f"declared by {declared.by}" if declared.by != "default" else "the default of what nobody declares"
+    reasons = [f"found: {', '.join(sorted(seen.counts))}"] if seen.counts else []
+    if seen.unread:
+        reasons.append(f"can't be read: {', '.join(seen.unread[:3])}")
+    if seen.failed:
+        reasons.append(f"out of order: {', '.join(seen.failed)}")
+    return "; ".join(reasons)
+
+
+def _about(sending: Sending) -> dict[str, object]:
+    return {
+        "request_id": sending.request_id,
+        "attempt": sending.attempt,
+        "role": sending.role,
+        "client_id": sending.client_id,
+        "key_id": sending.key_id,
+        "task_id": sending.task_id,
+    }
+
+
+def _findings(declared: Declared, seen: Seen, data_class: DataClass) -> dict[str, object]:
+    return {
+        "declared": declared.data_class.label,
+        "declared_by": declared.by,
+        "class": data_class.label,
+        "findings": dict(seen.counts),
+        "unread": list(seen.unread),
+        "failed": list(seen.failed),
+    }
