@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tierwright.app.privacy_check import Checker
+from tierwright.app.settings import load_settings
 from tierwright.core.privacy import DataClass, Declared
 from tierwright.privacy.looking import Looker
 from tierwright.privacy.policy import Policy
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.app.privacy_check import Checked
+
+#: What a detector has for a text where no settings say it, in seconds.
+_TIMEOUT_S = 0.25
+#: Of the key of a memory that lasts as long as the command.
+_SECRET_BYTES = 32
 
 
 class Checks:
@@ -46,12 +52,25 @@ class Checks:
 
 @contextmanager
 def checks(config: Path | None, declared: DataClass | None) -> Iterator[Checks]:
-    """What explains by a settings file; None: by the built-in policy, which knows no backend."""
-    policy = Policy(backends={})
-    looker = Looker(class_of=policy.class_of, timeout_s=0.25, secret=secrets.token_bytes(32))
+    """What explains by a settings file; None: by the built-in policy, which knows no backend.
+
+    Raises SettingsError as `load_settings` does.
+    """
+    settings = None if config is None else load_settings(config, os.environ)
+    privacy = None if settings is None else settings.privacy
+    policy = Policy(backends={}) if privacy is None else privacy.policy
+    looker = Looker(
+        class_of=policy.class_of,
+        timeout_s=_TIMEOUT_S if privacy is None else privacy.detector_timeout_s,
+        secret=secrets.token_bytes(_SECRET_BYTES),
+    )
+    ungated = None
+    if settings is not None and privacy is None:
+        ungated = frozenset(backend.name for backend in settings.backends)
     said = Declared(data_class=policy.default_class) if declared is None else Declared(data_class=declared, by="caller")
+    checker = Checker(policy, looker, declared=said, clock=lambda: datetime.now(UTC), ungated=ungated)
     with asyncio.Runner() as runner:
         try:
-            yield Checks(Checker(policy, looker, declared=said, clock=lambda: datetime.now(UTC)), runner, gated=True)
+            yield Checks(checker, runner, gated=ungated is None)
         finally:
             runner.run(looker.aclose())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from tierwright.app.privacy_register import Keeping
     from tierwright.core.caller import CallerKey
+    from tierwright.gateway.config import CallerConfig
     from tierwright.privacy.policy import Policy
     from tierwright.privacy.tally import Policy as PolicyInForce
     from tierwright.privacy.tally import Span, Tally, Traffic
@@ -58,6 +59,8 @@ class Evidence:
     #: By id.
     task_names: Mapping[str, str]
     keys: Sequence[CallerKey]
+    #: Those whose keys stand in the settings.
+    callers: Sequence[CallerConfig]
     keeping: Keeping
 
 
@@ -100,7 +103,7 @@ def privacy_document(found: Evidence) -> _Json:
             {"at": _iso(event.at), "who": _said(event.facts, "who"), "what": _said(event.facts, "what")}
             for event in sorted(tally.reads, key=lambda one: one.at)
         ],
-        "key_holders": [_key(key, found.at) for key in found.keys],
+        "key_holders": [*(_key(key, found.at) for key in found.keys), *map(_caller, found.callers)],
         "register": register(tally, providers, found.task_names, found.keeping),
         "ledger": None if found.verdict is None else dict(found.verdict),
     }
@@ -281,6 +284,19 @@ def _key(key: CallerKey, at: datetime) -> _Json:
         "expires_at": _iso(key.expires_at),
         "revoked_at": _iso(key.revoked_at),
         "state": "revoked" if key.revoked_at is not None else "expired" if expired else "good",
+    }
+
+
+def _caller(caller: CallerConfig) -> _Json:
+    """A key of the settings: it does not end, and nobody knows since when it is there."""
+    return {
+        "client": caller.client_id,
+        "prefix": "(in the settings)",
+        "class": None if caller.data_class is None else caller.data_class.label,
+        "created_at": None,
+        "expires_at": None,
+        "revoked_at": None,
+        "state": "good",
     }
 
 

@@ -116,8 +116,8 @@ def _providers(document: _Document) -> Section:
             provider["backend"],
             fact["name"].replace("_", " "),
             _value(fact["value"]),
-            fact["expires"] or "never",
-            fact["evidence"] or "none",
+            (fact["expires"] or "-")[:10],
+            fact["evidence"] or "-",
             fact["held_then"] or "-",
             _yes(fact["holds_now"]),
         )
@@ -181,6 +181,7 @@ def _recall(document: _Document) -> Section:
         title="How much the detectors find",
         lines=(
             "Measured by the commands named; intervals at 95 % (Wilson). What is not found may still be there.",
+            *_other_versions(document),
             *_commands(rows),
         ),
         columns=("looked for", "in", ">found", ">of", ">recall", ">interval", "detectors"),
@@ -321,6 +322,15 @@ def _ledger(document: _Document) -> Section:
 def _broken(one: _Document) -> str:
     line = f", line {one['line']}" if one["line"] else ""
     return f"{one['file']}{line}: {one['why']}"
+
+
+def _other_versions(document: _Document) -> list[str]:
+    """What is to be said where the figures are not those of what looks now."""
+    measured = {row["detectors"] for row in document["measured"]}
+    others = sorted(measured - set(document["detectors_now"].split()))
+    if not others or not document["detectors_now"]:
+        return []
+    return [f"These are figures of {', '.join(others)}; what looks now is {document['detectors_now']}."]
 
 
 def _commands(rows: Sequence[_Document]) -> list[str]:

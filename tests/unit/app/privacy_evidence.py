@@ -11,6 +11,7 @@ from tierwright.app.privacy_report import Evidence
 from tierwright.core.caller import CallerKey
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.privacy import DataClass
+from tierwright.gateway.config import CallerConfig
 from tierwright.privacy.policy import Policy
 from tierwright.privacy.promises import Promise, Promises
 from tierwright.privacy.tally import tally
@@ -125,6 +126,7 @@ def some_evidence(**changes: Any) -> Evidence:
         detectors="rules/1 fields/1",
         task_names={"task_1": "triage"},
         keys=(a_key(), a_key(client_id="desk", expires_at=NOW - timedelta(days=1), data_class=None)),
+        callers=(CallerConfig(client_id="batch", key_sha256="6f" * 32),),
         keeping=Keeping(
             content_days=30, class_days={"restricted": 7}, keep_content=True, encrypted=True, checkpoints=False
         ),

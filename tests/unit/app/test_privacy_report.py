@@ -115,7 +115,9 @@ def test_key_holders_without_their_hashes() -> None:
     assert [(key["client"], key["class"], key["state"]) for key in found["key_holders"]] == [
         ("clinic", "confidential", "good"),
         ("desk", None, "expired"),
+        ("batch", None, "good"),
     ]
+    assert "6f" * 32 not in json.dumps(found)
     assert a_key().sha256 not in json.dumps(found)
     assert a_key().sha256 not in privacy_page(found)
     assert document(keys=(a_key(revoked_at=NOW),))["key_holders"][0]["state"] == "revoked"

@@ -151,8 +151,8 @@ def _explain(console: Console, one: Checked, *, gated: bool) -> None:
         table(console, "Found", ("type", "place", ">from", ">to", "detector", "validated"), rows)
     if one.permitted:
         console.print(f"May see it: {', '.join(one.permitted)}.")
-    elif gated:
-        console.print("No backend may see it.")
+    else:
+        console.print("No backend may see it." if one.excluded else "No backend is known here: there are no settings.")
     for name, lack in one.excluded.items():
         console.print(f"May not: {name}, because of: {lack}. {_MODES[one.modes[name]]}")
 
@@ -200,5 +200,5 @@ def _summarise(console: Console, sums: _Sums, *, gated: bool) -> None:
     if sums.types:
         table(console, "Types", ("type", ">findings"), [(name, f"{n:,}") for name, n in sums.types.most_common()])
     if sums.permitted:
-        rows = [(name, f"{n:,}") for name, n in sums.permitted.most_common()]
-        table(console, "Backends", ("backend", ">may see lines"), rows)
+        seen = [(name, f"{n:,}") for name, n in sums.permitted.most_common()]
+        table(console, "Backends", ("backend", ">may see lines"), seen)

@@ -40,9 +40,9 @@ def privacy_page(document: _Document) -> str:
     )
     body += _charts(document)
     body += "".join(_section(section) for section in privacy_sections(document))
-    return page(
-        "Privacy report", f"{_day(period['since'])} to {_day(period['until'])}, made {period['made_at']}.", body
-    )
+    since, until = (period[end][:10] if period[end] else "-" for end in ("since", "until"))
+    made = period["made_at"][:16].replace("T", " ")
+    return page("Privacy report", f"From {since} until {until}, made on {made} UTC.", body)
 
 
 def _charts(document: _Document) -> str:
@@ -72,7 +72,3 @@ def _verdict(ledger: _Document | None) -> str:
     if ledger is None:
         return "none"
     return "sound" if ledger["sound"] else "broken"
-
-
-def _day(instant: str | None) -> str:
-    return "the beginning" if instant is None else instant[:10]
