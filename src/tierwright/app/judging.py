@@ -21,6 +21,7 @@ import numpy as np
 from tierwright.app.answer_files import Confidence, read_answers
 from tierwright.app.judge_calls import Judge, ask_all, read_verdicts
 from tierwright.app.label_sheets import compared, sheet_labels
+from tierwright.app.privacy_gate import opened_gate
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, NotEnoughData, SettingsError
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.protocols import Gate
     from tierwright.evals.compare import Experiment
     from tierwright.evals.judge import Question
     from tierwright.gateway.config import BackendConfig
@@ -223,7 +225,8 @@ def rule(
     asked_all = questions(chosen)
     path = verdicts or parts.settings.path.resolve().parent / f"verdicts-{digest(config.name, model, length=8)}.jsonl"
     try:
-        judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, progress=progress))
+        with opened_gate(parts.settings, parts.clock) as gate:
+            judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, gate=gate, progress=progress))
     finally:
         # Also what was paid before a failure; what an earlier run has told of is passed over.
         keys = {
@@ -292,13 +295,12 @@ async def _asked(
     path: Path,
     asked_all: Sequence[Question],
     *,
+    gate: Gate,
     progress: Callable[[int, int], None],
 ) -> tuple[Judge, Asked]:
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - an event loop is needed for it
-    from tierwright.privacy.ungated import Ungated  # noqa: PLC0415 - as above
 
     config, model = who
-    gate = Ungated()
     backend = HttpBackend(config, gate)
     judge = Judge(backend=backend, gate=gate, kind=config.kind, model=model, instructions=options.instructions)
 

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from tierwright.app.privacy_gate import keeper_of
 from tierwright.app.road_settings import second_shared_out
 from tierwright.app.upstream_settings import shared_out
 from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
@@ -67,6 +68,11 @@ READ_ONCE = (
     "log",
     "monitor",
     "telemetry",
+    "privacy.ledger",
+    "privacy.checkpoints",
+    "privacy.signing_key",
+    "privacy.content_key",
+    "privacy.detector_timeout_ms",
 )
 
 
@@ -88,8 +94,9 @@ class Service:
         self._parts = parts
         self._workers = parts.settings.workers
         self._counter = TokenCounter()
-        self._backends: dict[str, tuple[BackendConfig, Backend]] = {}
-        self._gate: Gate = Ungated()
+        self._backends: dict[str, tuple[BackendConfig, Gate, Backend]] = {}
+        self._ungated = Ungated()
+        self._keeper = keeper_of(parts.settings, parts.clock)
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -106,6 +113,8 @@ class Service:
         if self._telemetry is not None:
             self._telemetry.start()
             self.app.metrics.watch_telemetry(self._telemetry.state)
+        if self._keeper is not None:
+            self.app.gated_by(self._keeper.said)
         self._preload(parts, self._composition.models)
 
     @property
@@ -145,6 +154,8 @@ class Service:
         self._composition.close()
         if self._telemetry is not None:
             self._telemetry.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def _observers(self, settings: Settings) -> list[Observer]:
         telemetry = self._telemetry
@@ -165,6 +176,7 @@ class Service:
             raise SettingsError(
                 f"{settings.path} names no model server; add a [[backends]] table with its name and base_url"
             )
+        gate = self._gate(settings)
         return Offer(
             config=GatewayConfig(
                 routing=settings.routing,
@@ -173,19 +185,33 @@ class Service:
                 callers=settings.callers,
                 upstreams=shared_out(settings.upstreams, workers),
                 second=second_shared_out(settings.second, workers),
+                privacy=None if settings.privacy is None else settings.privacy.gateway,
             ),
             backends=[
-                ServedBackend(backend=self._backend(config), kind=KINDS[config.kind], models=config.models)
+                ServedBackend(backend=self._backend(config, gate), kind=KINDS[config.kind], models=config.models)
                 for config in settings.backends
             ],
             pricing=Pricing(parts.price, self._counter.estimate),
-            gate=self._gate,
+            gate=gate,
         )
 
-    def _backend(self, config: BackendConfig) -> Backend:
-        """The backend in use, with its connections, where nothing of it has changed; else a new one."""
+    def _gate(self, settings: Settings) -> Gate:
+        """The gate by these settings; requests under way end by the one they began with."""
+        if (settings.privacy is None) != (self._keeper is None):
+            raise SettingsError(
+                f"{settings.path}: the table [privacy] comes and goes with a start only; start the gateway again, or "
+                "take the change back"
+            )
+        if self._keeper is None or settings.privacy is None:
+            return self._ungated
+        return self._keeper.gate(settings.privacy)
+
+    def _backend(self, config: BackendConfig, gate: Gate) -> Backend:
+        """The backend in use, with its connections, where nothing of it and its gate has changed; else a new one."""
         known = self._backends.get(config.name)
-        return known[1] if known is not None and known[0] == config else HttpBackend(config, self._gate)
+        if known is not None and known[0] == config and known[1] is gate:
+            return known[2]
+        return HttpBackend(config, gate)
 
     def _config_of(self, name: str) -> BackendConfig | None:
         """A backend of the settings in force; asked in the capture's thread, and in that of telemetry."""
@@ -195,7 +221,8 @@ class Service:
     def _remember(self, parts: Parts, offer: Offer) -> None:
         served = (served.backend for served in offer.backends)
         self._backends = {
-            config.name: (config, backend) for config, backend in zip(parts.settings.backends, served, strict=True)
+            config.name: (config, offer.gate, backend)
+            for config, backend in zip(parts.settings.backends, served, strict=True)
         }
 
     def _terms(self, deployment: Deployment, version: ModelVersion) -> SpecialistTerms:
@@ -209,7 +236,8 @@ def waits_for_restart(before: Settings, after: Settings) -> list[str]:
         table, _, key = name.partition(".")
         old, new = getattr(before.file, table), getattr(after.file, table)
         if key:
-            old, new = getattr(old, key), getattr(new, key)
+            # A table that may be missing, [privacy], does not come and go while the gateway answers.
+            old, new = getattr(old, key, None), getattr(new, key, None)
         if old != new:
             found.append(name)
     return found

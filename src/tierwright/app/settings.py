@@ -17,6 +17,7 @@ from tierwright.app.advice_settings import AdviceSection, assumptions
 from tierwright.app.economics_settings import EconomicsSection, stated_assumptions
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
+from tierwright.app.privacy_settings import PrivacySection, PrivacySettings, privacy_settings
 from tierwright.app.references import REFERENCES, header_value, referred
 from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
 from tierwright.app.section import Section
@@ -175,6 +176,8 @@ class SettingsFile(Section, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     monitor: MonitorSection = MonitorSection()
     log: LogSection = LogSection()
     telemetry: TelemetrySection = TelemetrySection()
+    #: None: there is no gate.
+    privacy: PrivacySection | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +205,8 @@ class Settings:
     advice: Assumptions
     #: None: no collector is told anything.
     telemetry: TelemetryConfig | None
+    #: None: there is no gate, and everything is permitted.
+    privacy: PrivacySettings | None
     file: SettingsFile
 
 
@@ -292,13 +297,14 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
         telemetry=telemetry_config(
             found.telemetry, lambda text, name: header_value(text, f"{path}: [telemetry]", name, path, environment)
         ),
+        privacy=privacy_settings(found.privacy, found.backends, path, environment),
         file=found,
     )
 
 
 def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]) -> BackendConfig:
     values = _values(section)
-    del values["queue_limit"], values["queue_timeout_s"]
+    del values["queue_limit"], values["queue_timeout_s"], values["privacy"]
     where = f"{path}: backend {section.name!r}"
     values["api_key"] = None
     if section.api_key:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tierwright.app.privacy_settings import BackendPrivacySection
 from tierwright.core.errors import SettingsError
 from tierwright.gateway.compose import UpstreamSettings
 from tierwright.gateway.upstreams.config import BreakerConfig, ConcurrencyConfig, DeploymentConfig, ResilienceConfig
@@ -42,6 +43,8 @@ class BackendSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     queue_limit: int = 1024
     #: Seconds a request may wait for it.
     queue_timeout_s: float = 10.0
+    #: What it may see, and what its provider promises; only with a table [privacy].
+    privacy: BackendPrivacySection | None = None
 
 
 class DeploymentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

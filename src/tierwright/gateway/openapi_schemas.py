@@ -246,6 +246,7 @@ _ANSWERS: Mapping[str, _Schema] = {
         capture=_OBJECT,
         specialists=_OBJECT,
         monitor=_said({"type": ["object", "null"]}, "null: this process does not watch what is live."),
+        privacy=_said(_OBJECT, "gate: off, on or refusing; why: what keeps it from permitting anything, or null."),
     ),
     "Error": _object(
         ("error",),

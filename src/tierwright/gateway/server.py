@@ -24,7 +24,7 @@ from tierwright.gateway.health import ALIVE, LIVELINESS, READINESS, readiness_st
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tierwright.core.protocols import Backend
     from tierwright.gateway.asgi import Message, Receive, Scope, Send
@@ -106,6 +106,8 @@ class GatewayApp:
         self.settings_error: str | None = None
         #: How looking after the specialists is doing; None: it is not done here.
         self.monitor: MonitorState | None = None
+        #: What the privacy gate says of itself; None: there is none.
+        self._gate_says: Callable[[], Mapping[str, object]] | None = None
         #: What was replaced and may still have requests under way.
         self._outgoing: list[Fittings] = []
         #: Those that close what replaced fittings leave behind.
@@ -123,6 +125,10 @@ class GatewayApp:
         """Told that this process looks after the specialists, and how it is doing."""
         self.monitor = state
         self.metrics.watch_monitor(state)
+
+    def gated_by(self, says: Callable[[], Mapping[str, object]]) -> None:
+        """Told that there is a privacy gate, and whom to ask whether it permits anything: "gate", and "why" not."""
+        self._gate_says = says
 
     async def start(self) -> None:
         """Loads what is deployed and starts the capture; called by the server's lifespan."""
@@ -268,7 +274,8 @@ class GatewayApp:
             or refused
             or (self.monitor is not None and self.monitor.trouble)
         )
-        serving = self._life.ready and capture.refusal is None
+        gate = {"gate": "off", "why": None} if self._gate_says is None else self._gate_says()
+        serving = self._life.ready and capture.refusal is None and gate["why"] is None
         status = "not_ready" if not serving else "degraded" if trouble else "ready"
         return {
             "status": status,
@@ -293,6 +300,7 @@ class GatewayApp:
                 "store_error": registry.store_error,
             },
             "monitor": None if self.monitor is None else self.monitor.said(),
+            "privacy": gate,
         }
 
 

@@ -6,6 +6,7 @@ way is a denial. Refuses to know rules (`policy`), detectors (`looking`) and dis
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -16,7 +17,6 @@ from tierwright.privacy.fields import read, read_bytes
 from tierwright.privacy.permits import Permits
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
@@ -60,7 +60,7 @@ class ConfiguredGate:
         self._clock = clock
         self._digest_key = digest_key
         self._permits = Permits()
-        self._policy_told = False
+        self._policy: asyncio.Future[str | None] | None = None
 
     @property
     def refusal(self) -> str | None:
@@ -110,18 +110,20 @@ class ConfiguredGate:
         """As `Gate.check`."""
         self._permits.spend(permit, outgoing, backend=backend)
 
-    async def refused(self, assessment: Assessment, sending: Sending, *, reason: str = CLASS) -> str | None:
-        """Writes down that a request was refused before anything was sent; the entry's name, None: it has none."""
-        data_class = assessment.data_class
+    def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
+        """As `Gate.refused`."""
         facts = {
             **_about(sending),
-            **_findings(assessment.declared, assessment.seen, data_class),
+            **_findings(assessment.declared, assessment.seen, assessment.data_class),
             "detectors": assessment.detectors,
             "policy_sha256": self.policy.sha256,
-            "excluded": dict(self.permitted(data_class).excluded),
-            "reason": reason,
+            "excluded": dict(excluded),
         }
-        return await self._written("refused", facts)
+        try:
+            self._policy_entry()
+            self._book.append("refused", facts)
+        except Exception as error:  # noqa: BLE001 - nothing has left, and the caller gets its refusal all the same
+            _LOG.error("a refusal can't be written down (%s)", error.__class__.__name__)
 
     def _default(self) -> Declared:
         return Declared(data_class=self.policy.default_class)
@@ -139,15 +141,20 @@ class ConfiguredGate:
         if self._book.refusal is not None:
             return None
         try:
-            if not self._policy_told:
-                policy = {"sha256": self.policy.sha256, "text": self.policy.text}
-                if await self._book.append("policy", policy) is None:
-                    return None
-                self._policy_told = True
-            return await self._book.append(kind, facts)
+            policy, entry = self._policy_entry(), self._book.append(kind, facts)
+            if await asyncio.shield(policy) is None:
+                self._policy = None
+                return None
+            return await entry
         except Exception as error:  # noqa: BLE001 - a decision that may not be written down is none
             _LOG.error("a decision can't be written down (%s): nothing leaves", error.__class__.__name__)
             return None
+
+    def _policy_entry(self) -> asyncio.Future[str | None]:
+        """The entry that tells the policy, which stands before the first decision by it."""
+        if self._policy is None:
+            self._policy = self._book.append("policy", {"sha256": self.policy.sha256, "text": self.policy.text})
+        return self._policy
 
     def _ledger_advice(self) -> str:
         why = self._book.refusal or "the disk did not take it"

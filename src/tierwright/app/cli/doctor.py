@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show
+from tierwright.app.privacy_doctor import privacy_findings
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import ServiceError, TierwrightError
 
@@ -39,6 +40,10 @@ def doctor(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -
             _encoder(parts),
             *_specialists(parts),
             *_telemetry(parts),
+            *(
+                _Finding(part=part, ok=ok, says=says)
+                for part, ok, says in privacy_findings(parts.settings, parts.clock())
+            ),
         ]
 
     def tell(console: Console) -> None:
