@@ -10,14 +10,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tierwright.privacy.measured
-from tierwright.privacy.measured import figures
+from tierwright.privacy.detector import VERSION
+from tierwright.privacy.measured import Figure, figures
+from tierwright.stats.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tierwright.privacy.measured import Figure
-
 _FILE = Path(tierwright.privacy.measured.__file__).with_suffix(".json")
+
+
+def figure(subject: str, data: str, hits: int, n: int, command: str) -> Figure:
+    """What the rules of this package found, with Wilson's interval."""
+    share = wilson(hits, n)
+    return Figure(
+        subject=subject,
+        data=data,
+        hits=hits,
+        n=n,
+        ci_low=share.ci_low,
+        ci_high=share.ci_high,
+        detectors=f"rules/{VERSION}",
+        command=command,
+    )
 
 
 def keep(found: Sequence[Figure], command: str) -> None:
