@@ -85,7 +85,8 @@ class ConfiguredGate:
         declared = self._default() if assessment is None else assessment.declared
         seen = await self._seen(lambda: read_bytes(outgoing.body, outgoing.headers))
         data_class = max(declared.data_class, seen.data_class)
-        why_not = self.policy.why_not(backend, data_class, self._clock())
+        at = self._clock()
+        why_not = self.policy.why_not(backend, data_class, at)
         facts = {
             **_about(sending),
             "backend": backend,
@@ -94,9 +95,10 @@ class ConfiguredGate:
             "policy_sha256": self.policy.sha256,
             "body_sha256": hmac.digest(self._digest_key, outgoing.body, hashlib.sha256).hex(),
             "bytes": len(outgoing.body),
+            "excluded": dict(self.policy.permitted(data_class, at).excluded),
         }
         if why_not is not None:
-            facts |= {"excluded": {backend: why_not}, "reason": CLASS}
+            facts |= {"reason": CLASS}
         entry = await self._written("deny" if why_not else "permit", facts)
         if entry is None:
             return Denial(data_class=data_class, reason=LEDGER, advice=self._ledger_advice())

@@ -19,6 +19,7 @@ from tierwright.app.cli import (
     key,
     labels,
     model,
+    privacy,
     report,
     serve,
     task,
@@ -46,6 +47,7 @@ evaluation.app.command("judge")(judge.judge)
 app.add_typer(evaluation.app, name="eval")
 app.add_typer(deploy.app, name="deploy")
 app.add_typer(key.app, name="key")
+app.add_typer(privacy.app, name="privacy")
 app.add_typer(report.app, name="report")
 
 

@@ -1,0 +1,10 @@
+"""`tierwright privacy`."""
+
+from __future__ import annotations
+
+import typer
+
+from tierwright.app.cli.privacy_check import check
+
+app = typer.Typer(no_args_is_help=True, help="What may leave, and what shows it.")
+app.command()(check)
