@@ -72,6 +72,7 @@ READ_ONCE = (
     "privacy.checkpoints",
     "privacy.signing_key",
     "privacy.content_key",
+    "privacy.key_store",
     "privacy.detector_timeout_ms",
 )
 

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from msgspec.structs import asdict
 
+from tierwright.app.content_settings import content_key_of, register_url
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
@@ -104,7 +105,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     """The parts; the store is closed at the end."""
     from tierwright.store.connection import open_store  # noqa: PLC0415 - `--help` must not wait for SQLAlchemy
 
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, register_url=register_url(settings), content_key=content_key_of(settings))
     try:
         yield Parts(
             settings=settings,

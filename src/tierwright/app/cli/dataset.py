@@ -16,6 +16,7 @@ from tierwright.app.cli.output import (
     JsonOption,
     QuotesOption,
     Ticker,
+    UpToOption,
     class_named,
     opened,
     say,
@@ -165,23 +166,26 @@ def export(
     base: Annotated[
         str, typer.Option(help="Base weights to tune: a known name, a repository or a path; default: [training] lm.")
     ] = "",
+    up_to: UpToOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Write the examples as JSON Lines, or those to learn from as a bundle for another trainer."""
     from tierwright.app.bundles import write_bundle, write_lines  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.exports import export as exporting  # noqa: PLC0415 - as above
 
-    with opened(config) as parts:
+    limit = None if up_to is None else class_named(up_to)
+    with opened(config) as parts, exporting(parts, f"dataset {dataset}", limit) as out:
         found = parts.store.dataset(DatasetId(dataset))
+        out.admit_dataset(found)
         examples = parts.store.examples(found.id)
-        settings = parts.settings
-    try:
-        if form == "jsonl":
-            files = write_lines(file, examples)
-        else:
-            files = write_bundle(file, found, examples, trainer=form, base=base, settings=settings)
-    except OSError as error:
-        raise unwritable(file, error, then="the dataset itself is kept") from error
+        try:
+            if form == "jsonl":
+                files = write_lines(file, examples)
+            else:
+                files = write_bundle(file, found, examples, trainer=form, base=base, settings=parts.settings)
+        except OSError as error:
+            raise unwritable(file, error, then="the dataset itself is kept") from error
     document = {"written": len(examples), "file": file} if form == "jsonl" else {"directory": file, "files": files}
     said = f"{len(examples):,} examples" if form == "jsonl" else f"a bundle of {len(files)} files for {form}"
     show(document, as_json=as_json, text=lambda console: console.print(f"{said} written to {file}"))

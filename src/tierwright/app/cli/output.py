@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
+UpToOption = Annotated[
+    str | None,
+    typer.Option("--up-to", metavar="CLASS", help="Highest class to write; default: the settings' export_up_to."),
+]
 EncodingOption = Annotated[str, typer.Option(help="Of a text file.")]
 QuotesOption = Annotated[bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")]
 
