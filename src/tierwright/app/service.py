@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from tierwright.app.privacy_gate import keeper_of
+from tierwright.app.pseudonyms import desk_of, vault_of
 from tierwright.app.road_settings import second_shared_out
 from tierwright.app.upstream_settings import shared_out
 from tierwright.app.wiring import ArtifactLoader, price_list, specialist_terms, telemetry_exporter
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.server import GatewayApp
 
 #: What is read once, when the gateway starts: tables, and keys of tables, of the settings file.
@@ -98,6 +100,7 @@ class Service:
         self._backends: dict[str, tuple[BackendConfig, Gate, Backend]] = {}
         self._ungated = Ungated()
         self._keeper = keeper_of(parts.settings, parts.clock)
+        self._vault = vault_of(parts.settings, parts.store, parts.clock)
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -110,6 +113,7 @@ class Service:
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
             observers=self._observers(parts.settings),
+            envelope=parts.envelope,
         )
         if self._telemetry is not None:
             self._telemetry.start()
@@ -186,7 +190,7 @@ class Service:
                 callers=settings.callers,
                 upstreams=shared_out(settings.upstreams, workers),
                 second=second_shared_out(settings.second, workers),
-                privacy=None if settings.privacy is None else settings.privacy.gateway,
+                privacy=None if settings.privacy is None else settings.privacy.policy,
             ),
             backends=[
                 ServedBackend(backend=self._backend(config, gate), kind=KINDS[config.kind], models=config.models)
@@ -194,7 +198,14 @@ class Service:
             ],
             pricing=Pricing(parts.price, self._counter.estimate),
             gate=gate,
+            pseudonyms=self._desk(settings),
         )
+
+    def _desk(self, settings: Settings) -> PseudonymDesk | None:
+        """What puts tokens in the place of values; None: no rule wants that."""
+        if self._keeper is None or self._vault is None or settings.privacy is None:
+            return None
+        return desk_of(self._keeper.gate(settings.privacy), self._vault)
 
     def _gate(self, settings: Settings) -> Gate:
         """The gate by these settings; requests under way end by the one they began with."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.telemetry.exporter import TelemetryExporter
+    from tierwright.privacy.sealing import Envelope
     from tierwright.specialists.encoder import Encoder
 
 #: Frontier answers by which the tokens of a task are estimated.
@@ -57,6 +58,8 @@ class Parts:
     clock: Callable[[], datetime]
     #: 16 random bytes.
     entropy: Callable[[], bytes]
+    #: What seals records that wait for the store; None: content is not sealed.
+    envelope: Envelope | None = None
 
     @property
     def encoder_directory(self) -> Path | None:
@@ -117,6 +120,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             ),
             clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.token_bytes(16),
+            envelope=store.envelope(),
         )
     finally:
         store.close()

@@ -134,6 +134,12 @@ class Gate(Protocol):
         Returns at once: nothing has left, so that nobody waits for the disk. Never raises.
         """
 
+    def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
+        """Notes that stretches of a request became tokens: how many, by type of finding.
+
+        Returns at once; it stands in the ledger before the permit of the bytes that came of it.
+        """
+
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """Spends a permit. Raises PermitError where it is not for these bytes and this backend, or was spent before."""
 
@@ -530,6 +536,19 @@ class KeyStore(Protocol):
         """US dollars of all priced calls of the key's inferences with created_at >= since."""
 
 
+class PseudonymStore(Protocol):
+    """What the tokens of conversations stand for, sealed: nobody can read it here."""
+
+    def pseudonyms(self, conversation: str, *, since: datetime) -> bytes | None:
+        """What was put for a conversation at or after an instant; None: nothing."""
+
+    def put_pseudonyms(self, conversation: str, sealed: bytes, *, at: datetime) -> None:
+        """Keeps or replaces what is known of a conversation, durably."""
+
+    def expire_pseudonyms(self, before: datetime) -> int:
+        """Removes the conversations of which nothing was put since; returns how many."""
+
+
 class Store(
     InferenceStore,
     TrafficStore,
@@ -549,6 +568,7 @@ class Store(
     LedgerStore,
     ExpenseStore,
     KeyStore,
+    PseudonymStore,
     Protocol,
 ):
     """Everything; held only by `app`."""
@@ -576,6 +596,7 @@ __all__ = [
     "ModelStore",
     "MonitorStore",
     "Predictor",
+    "PseudonymStore",
     "Reply",
     "RetentionStore",
     "RoutePolicy",

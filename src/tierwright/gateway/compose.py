@@ -18,7 +18,6 @@ from tierwright.gateway.clearance import Clearance, PrivacyState
 from tierwright.gateway.config import (
     CallerConfig,
     CaptureConfig,
-    PrivacyConfig,
     RoutingConfig,
     SecondConfig,
     ServerConfig,
@@ -56,9 +55,12 @@ if TYPE_CHECKING:
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.observing import Observer
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Draft, Pricing
+    from tierwright.privacy.policy import Policy
+    from tierwright.privacy.sealing import Envelope
 
 
 #: Seconds that feedback waits for an answer of another process to be stored: the store's own time, and at most.
@@ -89,7 +91,7 @@ class GatewayConfig:
     upstreams: UpstreamSettings = field(default_factory=UpstreamSettings)
     second: SecondConfig = field(default_factory=SecondConfig)
     #: None: no gate is configured.
-    privacy: PrivacyConfig | None = None
+    privacy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +114,8 @@ class Offer:
     pricing: Pricing
     #: What the backends were made with.
     gate: Gate
+    #: Puts tokens in the place of values where the policy wants that; None: nobody does.
+    pseudonyms: PseudonymDesk | None = None
 
 
 class Prepared(NamedTuple):
@@ -138,12 +142,13 @@ class Composition:
         sources: Sources,
         quota_file: Path | None = None,
         observers: Sequence[Observer] = (),
+        envelope: Envelope | None = None,
     ) -> None:
         """`captured` is written to from one thread, which calls `observers`, and is read from others, like `serving`.
 
         The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
-        several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit
-        together, ServiceError where the file can't be used.
+        several processes count limits in; None: there is one process. `envelope`: as `Capture`. Raises SettingsError
+        where the parts don't fit together, ServiceError where the file can't be used.
         """
         config, prepared = offer.config, self.prepare(offer)
         self._sources = sources
@@ -170,6 +175,7 @@ class Composition:
             restored=self._restored,
             seen=self._seen,
             disk=sources.disk,
+            envelope=envelope,
         )
         self._specialists = SpecialistRegistry(
             serving.store,
@@ -233,7 +239,9 @@ class Composition:
     def _fittings(self, offer: Offer) -> Fittings:
         config = offer.config
         catalogue = Catalogue(offer.backends, self._upstreams)
-        clearance = Clearance(offer.gate, config.privacy, self._upstreams, state=self._privacy)
+        clearance = Clearance(
+            offer.gate, config.privacy, self._upstreams, state=self._privacy, pseudonymises=offer.pseudonyms is not None
+        )
         frontier = Frontier(
             self._upstreams,
             catalogue.backends,
@@ -241,6 +249,7 @@ class Composition:
             sources=self._sources,
             request_timeout_s=config.upstreams.resilience.request_timeout_s,
             most_bytes=config.server.max_answer_bytes,
+            pseudonyms=offer.pseudonyms,
         )
         self.second.renew(config.second, frontier)
         return Fittings(

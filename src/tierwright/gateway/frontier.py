@@ -18,6 +18,7 @@ from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.clearance import Closed
 from tierwright.gateway.egress import Denied, Egress
 from tierwright.gateway.lenient_json import encoded
+from tierwright.gateway.passages import Passages
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.relay import Relay, too_deep, too_long
 from tierwright.gateway.search import Search
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.catalogue import ServedBackend
     from tierwright.gateway.clearance import Clearance
     from tierwright.gateway.dialects.dialect import Asked, Dialect, Passage, StreamPassage
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.lease import Lease
@@ -94,11 +96,13 @@ class Frontier:
         sources: Sources,
         request_timeout_s: float,
         most_bytes: int,
+        pseudonyms: PseudonymDesk | None = None,
     ) -> None:
-        """`most_bytes`: a longer answer is broken, in one piece or streamed."""
+        """`most_bytes`: a longer answer is broken, in one piece or streamed; `pseudonyms` as in `Passages`."""
         self._upstreams = upstreams
         self._backends = backends
         self._clearance = clearance
+        self._passages = Passages(clearance, pseudonyms)
         self._egress = Egress(clearance)
         self._sources = sources
         self._request_timeout_s = request_timeout_s
@@ -163,13 +167,7 @@ class Frontier:
         passage = (
             asked
             if isinstance(asked, Problem)
-            else query.dialect.passage(
-                asked,
-                served.kind,
-                model=lease.upstream_model,
-                inference_id=trail.id,
-                created_at=int(trail.created_at.timestamp()),
-            )
+            else await self._passages.find(query.dialect, asked, trail, served, model=lease.upstream_model, headers={})
         )
         if isinstance(passage, Problem):
             return None
@@ -218,12 +216,13 @@ class Frontier:
         """One attempt; None: the caller has been answered, whatever with. Raises Denied where nobody was asked."""
         trail, sources = errand.call.trail, self._sources
         served = self._backends[lease.deployment.backend]
-        passage = errand.call.dialect.passage(
+        passage = await self._passages.find(
+            errand.call.dialect,
             errand.asked,
-            served.kind,
+            trail,
+            served,
             model=lease.upstream_model,
-            inference_id=trail.id,
-            created_at=int(trail.created_at.timestamp()),
+            headers=errand.call.headers,
         )
         if isinstance(passage, Problem):
             await errand.call.refuse(passage)

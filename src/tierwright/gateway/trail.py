@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tierwright.core.ids import CallerKeyId, InferenceId, TaskId
     from tierwright.core.privacy import Assessment
     from tierwright.gateway.dialects.dialect import StreamPassage
+    from tierwright.gateway.pseudonymising.desk import Disguised
     from tierwright.gateway.tenancy.quota import Reservation
 
     #: US dollars of a call of a model at an instant; None: the model has no price.
@@ -131,6 +132,8 @@ class Trail:
     route: Route = _UNROUTED
     #: The class of the request; None: nobody has looked yet, or no gate is configured.
     assessment: Assessment | None = None
+    #: The request as servers get it that may see it with tokens only; None: none was asked.
+    disguised: Disguised | None = field(default=None, repr=False)
     #: In the order made.
     calls: list[ModelCall] = field(default_factory=list)
     #: Until an answer is sent the worst is assumed, so that a failure on the way is not taken for an answer.

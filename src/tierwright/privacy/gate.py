@@ -127,6 +127,10 @@ class ConfiguredGate:
         except Exception as error:  # noqa: BLE001 - nothing has left, and the caller gets its refusal all the same
             _LOG.error("a refusal can't be written down (%s)", error.__class__.__name__)
 
+    def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
+        """As `Gate.pseudonymised`."""
+        self._book.append("pseudonymised", {"request_id": request_id, "counts": dict(counts)})
+
     def _default(self) -> Declared:
         return Declared(data_class=self.policy.default_class)
 

@@ -45,6 +45,9 @@ class Ungated:
     def refused(self, *, assessment: Assessment, sending: Sending, excluded: Mapping[str, str]) -> None:
         """As `Gate.refused`: nothing is written down."""
 
+    def pseudonymised(self, request_id: str, counts: Mapping[str, int]) -> None:
+        """As `Gate.pseudonymised`: nothing is written down."""
+
     def check(self, permit: Permit, outgoing: Outgoing, *, backend: str) -> None:
         """As `Gate.check`."""
         self._permits.spend(permit, outgoing, backend=backend)

@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0010"
+REVISION = "0011"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -442,6 +442,18 @@ expenses = Table(
     PrimaryKeyConstraint("id"),
 )
 Index(None, expenses.c.at_us)
+
+# What the tokens of conversations stand for, sealed: a digest, and bytes that nobody can read here.
+pseudonyms = Table(
+    "pseudonyms",
+    METADATA,
+    Column("conversation", _NAME, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at_us", BigInteger, nullable=False),
+    Column("used_at_us", BigInteger, nullable=False),
+    PrimaryKeyConstraint("conversation"),
+)
+Index(None, pseudonyms.c.used_at_us)
 
 # One row, made by the migration: how often tasks and deployments were changed.
 revisions = Table(

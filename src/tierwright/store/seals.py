@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tierwright.core.errors import StoreError
 from tierwright.core.inference import Content
 from tierwright.core.instants import to_us
-from tierwright.privacy.sealing import CannotOpen, key_of, seal, unseal
+from tierwright.privacy.sealing import CannotOpen, Envelope, key_of, seal, unseal
 from tierwright.privacy.subjects import subject_in
 from tierwright.store.register import DAY_PREFIX, DAY_US
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tierwright.core.ids import DatasetId
     from tierwright.core.inference import Inference
     from tierwright.store.register import DataKey, Register
+
+
+#: The label of the key for what waits for the store, and its place.
+_SPOOL = "spool"
 
 
 class Origin(NamedTuple):
@@ -62,6 +66,13 @@ class Seals:
     def active(self) -> bool:
         """Whether content is sealed."""
         return self.register is not None and self.register.seals
+
+    def envelope(self) -> Envelope | None:
+        """What seals records that wait for the store; its key is kept as the others are. None: nothing is sealed."""
+        if not self.active or self.register is None:
+            return None
+        key = self.register.keys({_SPOOL}, 0)[_SPOOL]
+        return Envelope(key=key.value, key_id=key.id, place=_SPOOL)
 
     def arriving(self, given: Sequence[Inference]) -> list[Inference]:
         """Inferences as they may be kept: whom they are about as a label, and without content where it was erased.

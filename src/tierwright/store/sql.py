@@ -16,6 +16,7 @@ from tierwright.store.inferences import SqlInferences
 from tierwright.store.keys import SqlKeys
 from tierwright.store.ledger import SqlLedger
 from tierwright.store.monitor import SqlMonitor
+from tierwright.store.pseudonyms import SqlPseudonyms
 from tierwright.store.retention import SqlRetention
 from tierwright.store.schema import REVISION, inferences
 from tierwright.store.scores import SqlScores
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
     from tierwright.core.traffic import KeptContent, TrafficRow
+    from tierwright.privacy.sealing import Envelope
     from tierwright.store.database import Database
     from tierwright.store.seals import Seals
 
@@ -87,6 +89,11 @@ class SqlStore:
         self._ledger = SqlLedger(database)
         self._expenses = SqlExpenses(database)
         self._keys = SqlKeys(database)
+        self._pseudonyms = SqlPseudonyms(database)
+
+    def envelope(self) -> Envelope | None:
+        """What seals records that wait for this store; None: content is not sealed."""
+        return self._seals.envelope()
 
     def append(self, inferences: Sequence[Inference]) -> int:
         """As `InferenceStore.append`."""
@@ -399,6 +406,18 @@ class SqlStore:
     def spent(self, key_id: CallerKeyId, since: datetime) -> Decimal:
         """As `KeyStore.spent`."""
         return self._keys.spent(key_id, since)
+
+    def pseudonyms(self, conversation: str, *, since: datetime) -> bytes | None:
+        """As `PseudonymStore.pseudonyms`."""
+        return self._pseudonyms.pseudonyms(conversation, since=since)
+
+    def put_pseudonyms(self, conversation: str, sealed: bytes, *, at: datetime) -> None:
+        """As `PseudonymStore.put_pseudonyms`."""
+        self._pseudonyms.put_pseudonyms(conversation, sealed, at=at)
+
+    def expire_pseudonyms(self, before: datetime) -> int:
+        """As `PseudonymStore.expire_pseudonyms`."""
+        return self._pseudonyms.expire_pseudonyms(before)
 
     def ping(self) -> str:
         """As `Store.ping`."""

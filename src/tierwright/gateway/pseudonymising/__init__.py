@@ -1,0 +1,1 @@
+"""Requests whose values became tokens, and the way of their answers back."""
