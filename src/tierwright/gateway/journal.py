@@ -22,8 +22,6 @@ from itertools import count
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from tierwright.privacy.sealing import CannotOpen, key_of
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
@@ -309,8 +307,8 @@ def recover(folder: Path, store: Callable[[Iterator[bytes]], None], *, envelope:
     """Hands over the records that processes left which are no more, and removes them when they are stored.
 
     `store` takes the records of one process; where it raises they stay. Records that are damaged are passed over, and
-    what follows them in their segment too. `envelope`: what opens those that are sealed; where it can't, or there is
-    none, CannotOpen is raised and they stay. Returns how many processes had left something.
+    what follows them in their segment too. `envelope`: what opens those that are sealed; where it can't CannotOpen is
+    raised and they stay. Returns how many processes had left something.
     """
     found = 0
     for left in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -323,7 +321,7 @@ def recover(folder: Path, store: Callable[[Iterator[bytes]], None], *, envelope:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             records = (record for path in sorted(left.glob(f"*{_SUFFIX}")) for record in _records(path))
-            store(_opened(record, envelope) for record in records)
+            store(records if envelope is None else map(envelope.opened, records))
             shutil.rmtree(left, ignore_errors=True)
             found += 1
         except BlockingIOError:
@@ -332,14 +330,6 @@ def recover(folder: Path, store: Callable[[Iterator[bytes]], None], *, envelope:
         finally:
             os.close(lock)
     return found
-
-
-def _opened(record: bytes, envelope: Envelope | None) -> bytes:
-    if envelope is not None:
-        return envelope.opened(record)
-    if key_of(record) is not None:
-        raise CannotOpen
-    return record
 
 
 def _records(path: Path) -> Iterator[bytes]:
