@@ -59,10 +59,15 @@ def new_id() -> bytes:
     return os.urandom(ID_BYTES)
 
 
-def seal(plain: bytes, *, key: bytes, key_id: bytes, place: str) -> bytes:
+def ready(key: bytes) -> AESGCM:
+    """A key that is ready to seal and open: making it so costs as much as a kilobyte."""
+    return _aesgcm()(key)
+
+
+def seal(plain: bytes, *, cipher: AESGCM, key_id: bytes, place: str) -> bytes:
     """The bytes as only the holder of the key can read them, and only as what belongs to `place`."""
     nonce = os.urandom(_NONCE_BYTES)
-    return b"".join((MARK, key_id, nonce, _cipher(key).encrypt(nonce, plain, place.encode())))
+    return b"".join((MARK, key_id, nonce, cipher.encrypt(nonce, plain, place.encode())))
 
 
 def key_of(data: bytes | None) -> bytes | None:
@@ -72,30 +77,28 @@ def key_of(data: bytes | None) -> bytes | None:
     return data[len(MARK) : len(MARK) + ID_BYTES]
 
 
-def unseal(sealed: bytes, *, key: bytes, place: str) -> bytes:
+def unseal(sealed: bytes, *, cipher: AESGCM, place: str) -> bytes:
     """What was sealed; raises CannotOpen where the key or the place is another one, or a bit was changed."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as `_cipher`
-
     nonce = sealed[_HEAD_BYTES - _NONCE_BYTES : _HEAD_BYTES]
     try:
-        return _cipher(key).decrypt(nonce, sealed[_HEAD_BYTES:], place.encode())
-    except (InvalidTag, ValueError) as error:
+        return cipher.decrypt(nonce, sealed[_HEAD_BYTES:], place.encode())
+    except (_invalid_tag(), ValueError) as error:
         raise CannotOpen from error
 
 
 class Envelope:
     """Seals what stands in no row, all of it by one key: records that wait for the store."""
 
-    def __init__(self, *, key: bytes, key_id: bytes, place: str) -> None:
-        self._key, self._key_id, self._place = key, key_id, place
+    def __init__(self, *, cipher: AESGCM, key_id: bytes, place: str) -> None:
+        self._cipher, self._key_id, self._place = cipher, key_id, place
 
     def sealed(self, parts: Sequence[bytes]) -> bytes:
         """The parts, one behind the other, as only this key opens them. Takes microseconds."""
-        return seal(b"".join(parts), key=self._key, key_id=self._key_id, place=self._place)
+        return seal(b"".join(parts), cipher=self._cipher, key_id=self._key_id, place=self._place)
 
     def opened(self, record: bytes) -> bytes:
         """What was sealed, or the record itself where it is not sealed; raises CannotOpen as `unseal`."""
-        return record if key_of(record) is None else unseal(record, key=self._key, place=self._place)
+        return record if key_of(record) is None else unseal(record, cipher=self._cipher, place=self._place)
 
 
 def keyed_hash(key: bytes, *parts: str) -> str:
@@ -115,5 +118,8 @@ def _aesgcm() -> type[AESGCM]:
     return AESGCM
 
 
-def _cipher(key: bytes) -> AESGCM:
-    return _aesgcm()(key)
+@cache
+def _invalid_tag() -> type[Exception]:
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
+
+    return InvalidTag

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ from tierwright.store.schema import contents, inferences, model_calls
 from tierwright.store.seals import Origin, request_place, response_place
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -51,6 +50,8 @@ _MOST_IN_A_BATCH = 10_000
 _ASSIGNED_AT_ONCE = 2_000
 #: On SQLite: which of the ids in a JSON array are in the table.
 _THERE = "SELECT value FROM json_each(?) WHERE value IN (SELECT id FROM inferences)"
+#: Where a row of `INFERENCE_COLUMNS` says what became of the content.
+_CONTENT = INFERENCE_COLUMNS.index(inferences.c.content)
 #: Inferences of a task that tell what is asked for nowadays.
 _NEWEST = 1_000
 
@@ -64,28 +65,38 @@ class SqlInferences:
     def append(self, given: Sequence[Inference]) -> int:
         """As `InferenceStore.append`: one transaction."""
         # In order of the ids: two writers that bring the same ones then wait for each other, and never both at once.
-        by_id = {to_name(inference.id): inference for inference in self._seals.arriving(given[::-1])}
+        arrived, subjects = self._seals.arriving(given[::-1])
+        by_id = {to_name(inference.id): inference for inference in arrived}
         if not by_id:
             return 0
-        closer = self._closer(by_id.values())
-        rows = [inference_values(by_id[key]) for key in sorted(by_id)]
+        labels, closer = self._closer(by_id, subjects)
+        rows = [inference_values(by_id[key], subjects.get(by_id[key].id)) for key in sorted(by_id)]
         with self._database.write() as connection:
             # What others wrote in the meantime is passed over, and its calls and contents are left as they are.
             new = self._inserted(connection, rows)
             written = [by_id[key] for key in new]
             _insert_all(connection, CALL_INSERT, [row for one in written for row in call_values(one)])
             _insert_all(
-                connection, CONTENT_INSERT, [row for one in written if (row := _content(one, closer)) is not None]
+                connection,
+                CONTENT_INSERT,
+                [row for one in written if (row := _content(one, labels, closer)) is not None],
             )
         return len(new)
 
-    def _closer(self, given: Collection[Inference]) -> Closer:
-        """What seals the contents of these; their keys are durable before anything that they seal."""
+    def _closer(
+        self, given: Mapping[str, Inference], subjects: Mapping[InferenceId, str]
+    ) -> tuple[Mapping[str, str], Closer]:
+        """What the contents of these are sealed under, and by; keys are durable before anything that they seal."""
         if not self._seals.active:
-            return self._seals.closing((), 0)
-        kept = [one for one in given if one.request is not None or one.response is not None]
-        newest = max((to_us(one.created_at) for one in kept), default=0)
-        return self._seals.closing({_origin(one).label for one in kept}, newest)
+            return {}, self._seals.closing((), 0)
+        origins = {
+            name: Origin(one.client_id, subjects.get(one.id), to_us(one.created_at))
+            for name, one in given.items()
+            if one.request is not None or one.response is not None
+        }
+        labels = {name: origin.label for name, origin in origins.items()}
+        newest = max((origin.at_us for origin in origins.values()), default=0)
+        return labels, self._seals.closing(set(labels.values()), newest)
 
     def _inserted(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> Sequence[str]:
         """Inserts rows of `INFERENCE_INSERT` whose ids are not there; the ids of those that were new."""
@@ -247,19 +258,18 @@ class SqlInferences:
         for call in connection.execute(of_these):
             calls[call[0]].append(call_of(call))
         opener = self._seals.opening(cell for row in rows for cell in row[-2:])
-        return [_opened(inference_of(row, tuple(calls[row[0]])), opener) for row in rows]
+        if not opener:
+            return [inference_of(row, tuple(calls[row[0]])) for row in rows]
+        return [inference_of(_opened(row, opener), tuple(calls[row[0]])) for row in rows]
 
 
-def _origin(inference: Inference) -> Origin:
-    return Origin(inference.client_id, inference.subject, to_us(inference.created_at))
-
-
-def _content(inference: Inference, closer: Closer) -> tuple[object, ...] | None:
+def _content(inference: Inference, labels: Mapping[str, str], closer: Closer) -> tuple[object, ...] | None:
     """The row of `contents`, sealed; None where no content is kept."""
     values = content_values(inference)
     if values is None or not closer:
         return values
-    key, label = str(values[0]), _origin(inference).label
+    key = str(values[0])
+    label = labels[key]
     return (
         key,
         closer.sealed(inference.request, label, request_place(key)),
@@ -267,14 +277,19 @@ def _content(inference: Inference, closer: Closer) -> tuple[object, ...] | None:
     )
 
 
-def _opened(inference: Inference, opener: Opener) -> Inference:
-    if not opener:
-        return inference
-    if opener.erased(inference.request) or opener.erased(inference.response):
-        return replace(inference, request=None, response=None, content=Content.ERASED)
-    request = opener.opened(inference.request, request_place(inference.id))
-    response = opener.opened(inference.response, response_place(inference.id))
-    return replace(inference, request=request, response=response)
+def _opened(row: Sequence[Any], opener: Opener) -> tuple[Any, ...]:
+    """A row of `INFERENCE_COLUMNS` with its content opened: by place, since a copy of the noun costs more than that."""
+    ledger: list[Any] = list(row[:-2])
+    request, response = row[-2], row[-1]
+    if opener.erased(request) or opener.erased(response):
+        ledger[_CONTENT] = Content.ERASED.value
+        return (*ledger, None, None)
+    name = row[0]
+    return (
+        *ledger,
+        opener.opened(request, request_place(name)),
+        opener.opened(response, response_place(name)),
+    )
 
 
 def _insert_all(connection: Connection, columns: tuple[Column[Any], ...], rows: list[tuple[object, ...]]) -> None:

@@ -32,11 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 from tierwright.core.errors import SettingsError
-from tierwright.privacy.sealing import KEY_BYTES, CannotOpen, keyed_hash, new_id, new_key, seal, unseal
+from tierwright.privacy.sealing import KEY_BYTES, CannotOpen, keyed_hash, new_id, new_key, ready, seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     from sqlalchemy import Connection
 
     from tierwright.store.database import Database
@@ -100,7 +101,7 @@ class DataKey:
     """One key that content is sealed with."""
 
     id: bytes
-    value: bytes
+    cipher: AESGCM
 
 
 class Register:
@@ -113,7 +114,7 @@ class Register:
         SettingsError where it is not the key that the register was made with.
         """
         self._database = database
-        self._content_key = content_key
+        self._wrapping = None if content_key is None else ready(content_key)
         with database.write() as connection:
             if database.is_postgres:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -123,7 +124,7 @@ class Register:
     @property
     def seals(self) -> bool:
         """Whether there is a content key."""
-        return self._content_key is not None
+        return self._wrapping is not None
 
     def label(self, client_id: str, subject: str) -> str:
         """The label of a person as one caller names them; nobody can tell from it who that is."""
@@ -139,7 +140,7 @@ class Register:
             for some in _parts(missing):
                 counted = select(_keys.c.label, func.max(_keys.c.generation)).where(_keys.c.label.in_(some))
                 last = {row[0]: int(row[1]) for row in connection.execute(counted.group_by(_keys.c.label))}
-                rows = [_row(label, last.get(label, 0) + 1, at_us, wrapped_by=self._content_key) for label in some]
+                rows = [_row(label, last.get(label, 0) + 1, at_us, wrapped_by=self._wrapping) for label in some]
                 # Another process may have made one since: then that is the one.
                 connection.execute(self._database.insert(_keys).on_conflict_do_nothing(), rows)
         return found | self._living(missing)
@@ -151,7 +152,7 @@ class Register:
             with self._database.read() as connection:
                 rows = connection.execute(select(_keys.c.id, _keys.c.wrapped).where(_keys.c.id.in_(some))).all()
             for key_id, wrapped in rows:
-                there[key_id] = None if wrapped is None else DataKey(key_id, self._opened(wrapped, key_id.hex()))
+                there[key_id] = None if wrapped is None else DataKey(key_id, ready(self._opened(wrapped, key_id.hex())))
         return there
 
     def erased_labels(self, labels: Collection[str]) -> dict[str, int]:
@@ -216,15 +217,16 @@ class Register:
 
     def rewrap(self, content_key: bytes) -> int:
         """Wraps all keys by another content key, all or none; returns how many. What they seal stays as it is."""
+        wrapping = ready(content_key)
         with self._database.write() as connection:
             living = select(_keys.c.label, _keys.c.generation, _keys.c.id, _keys.c.wrapped)
             rows = connection.execute(living.where(_keys.c.wrapped.is_not(None))).all()
             for label, generation, key_id, wrapped in rows:
-                again = _wrapped(self._opened(wrapped, key_id.hex()), content_key, key_id.hex())
+                again = _wrapped(self._opened(wrapped, key_id.hex()), wrapping, key_id.hex())
                 this = (_keys.c.label == label) & (_keys.c.generation == generation)
                 connection.execute(update(_keys).where(this).values(wrapped=again))
-            connection.execute(update(_index).values(value=_wrapped(self._index_key, content_key, _INDEX_PLACE)))
-        self._content_key = content_key
+            connection.execute(update(_index).values(value=_wrapped(self._index_key, wrapping, _INDEX_PLACE)))
+        self._wrapping = wrapping
         self._database.forget_log()
         return len(rows)
 
@@ -241,18 +243,18 @@ class Register:
             with self._database.read() as connection:
                 rows = connection.execute(asked).all()
             found.update(
-                (label, DataKey(key_id, self._opened(wrapped, key_id.hex()))) for label, key_id, wrapped in rows
+                (label, DataKey(key_id, ready(self._opened(wrapped, key_id.hex())))) for label, key_id, wrapped in rows
             )
         return found
 
     def _opened(self, wrapped: bytes, place: str) -> bytes:
-        if self._content_key is None:
+        if self._wrapping is None:
             raise SettingsError(
                 f"the content in the store is sealed, and privacy.content_key is empty; name the key that the register "
                 f"{self._database.place} was made with"
             )
         try:
-            return unseal(wrapped, key=self._content_key, place=place)
+            return unseal(wrapped, cipher=self._wrapping, place=place)
         except CannotOpen as error:
             raise SettingsError(
                 f"privacy.content_key is not the key that the register {self._database.place} was made with; name "
@@ -265,7 +267,7 @@ class Register:
         if kept is not None and len(kept) != KEY_BYTES:
             return self._opened(kept, _INDEX_PLACE)
         key = new_key() if kept is None else kept
-        value = key if self._content_key is None else _wrapped(key, self._content_key, _INDEX_PLACE)
+        value = key if self._wrapping is None else _wrapped(key, self._wrapping, _INDEX_PLACE)
         if kept is None:
             connection.execute(insert(_index), [{"id": 1, "value": value}])
         elif value != kept:
@@ -273,7 +275,7 @@ class Register:
         return key
 
 
-def _row(label: str, generation: int, at_us: int, *, wrapped_by: bytes | None) -> dict[str, object]:
+def _row(label: str, generation: int, at_us: int, *, wrapped_by: AESGCM | None) -> dict[str, object]:
     """The row of a new key, which is none where nothing wraps it."""
     key_id = new_id()
     return {
@@ -286,8 +288,8 @@ def _row(label: str, generation: int, at_us: int, *, wrapped_by: bytes | None) -
     }
 
 
-def _wrapped(key: bytes, content_key: bytes, place: str) -> bytes:
-    return seal(key, key=content_key, key_id=_BY_CONTENT_KEY, place=place)
+def _wrapped(key: bytes, wrapping: AESGCM, place: str) -> bytes:
+    return seal(key, cipher=wrapping, key_id=_BY_CONTENT_KEY, place=place)
 
 
 def _parts(values: Collection[T]) -> Iterator[list[T]]:

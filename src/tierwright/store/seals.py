@@ -22,7 +22,7 @@ from tierwright.store.register import DAY_PREFIX, DAY_US
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from tierwright.core.ids import DatasetId
+    from tierwright.core.ids import DatasetId, InferenceId
     from tierwright.core.inference import Inference
     from tierwright.store.register import DataKey, Register
 
@@ -55,6 +55,14 @@ def dataset_label(dataset_id: DatasetId) -> str:
     return f"dataset:{dataset_id}"
 
 
+class Arrivals(NamedTuple):
+    """Inferences that may be kept."""
+
+    inferences: list[Inference]
+    #: Whom each is about that is about anybody.
+    subjects: Mapping[InferenceId, str]
+
+
 class Seals:
     """What seals and opens; thread-safe. Fails closed: what can't be opened is an error, never garbage."""
 
@@ -72,9 +80,9 @@ class Seals:
         if not self.active or self.register is None:
             return None
         key = self.register.keys({_SPOOL}, 0)[_SPOOL]
-        return Envelope(key=key.value, key_id=key.id, place=_SPOOL)
+        return Envelope(cipher=key.cipher, key_id=key.id, place=_SPOOL)
 
-    def arriving(self, given: Sequence[Inference]) -> list[Inference]:
+    def arriving(self, given: Sequence[Inference]) -> Arrivals:
         """Inferences as they may be kept: whom they are about as a label, and without content where it was erased.
 
         A request that was made before the person it is about was erased, or that was itself erased, comes again when a
@@ -82,18 +90,21 @@ class Seals:
         """
         register = self.register
         if register is None:
-            return [one if one.subject is None else replace(one, subject=None) for one in given]
-        labels = [_label(register, one) for one in given]
-        people = register.erased_labels({label for label in labels if label is not None})
+            return Arrivals(list(given), {})
+        labels = {one.id: label for one in given if (label := _label(register, one)) is not None}
+        people = register.erased_labels(set(labels.values()))
         requests = register.erased_requests([one.id for one in given])
+        if not people and not requests:
+            return Arrivals(list(given), labels)
         arrived = []
-        for one, label in zip(given, labels, strict=True):
-            erased = one.id in requests or (label in people and to_us(one.created_at) <= people[label])
-            if erased:
-                arrived.append(replace(one, request=None, response=None, content=Content.ERASED, subject=None))
+        for one in given:
+            label = labels.get(one.id)
+            if one.id in requests or (label in people and to_us(one.created_at) <= people[label]):
+                labels.pop(one.id, None)
+                arrived.append(replace(one, request=None, response=None, content=Content.ERASED))
             else:
-                arrived.append(one if label is one.subject else replace(one, subject=label))
-        return arrived
+                arrived.append(one)
+        return Arrivals(arrived, labels)
 
     def closing(self, labels: Collection[str], at_us: int) -> Closer:
         """What seals content under these labels."""
@@ -167,7 +178,7 @@ class Closer:
         key = self._keys.get(label)
         if plain is None or key is None:
             return plain
-        return seal(plain, key=key.value, key_id=key.id, place=place)
+        return seal(plain, cipher=key.cipher, key_id=key.id, place=place)
 
 
 class Opener:
@@ -201,7 +212,7 @@ class Opener:
         if key is None:
             return None
         try:
-            return unseal(cell, key=key.value, place=place)
+            return unseal(cell, cipher=key.cipher, place=place)
         except CannotOpen as error:
             raise StoreError(
                 f"{place} was changed in the database, or moved there from another row; restore it from a backup"

@@ -86,8 +86,8 @@ CONTENT_INSERT = (contents.c.inference_id, contents.c.request, contents.c.respon
 CALL_INSERT = (CALL_COLUMNS[0], model_calls.c.place, *CALL_COLUMNS[1:])
 
 
-def inference_values(inference: Inference) -> tuple[object, ...]:
-    """The row of `inferences`, in the order of `INFERENCE_INSERT`."""
+def inference_values(inference: Inference, subject: str | None) -> tuple[object, ...]:
+    """The row of `inferences`, in the order of `INFERENCE_INSERT`; `subject` labels the person it is about."""
     route = inference.route
     return (
         to_name(inference.id),
@@ -112,7 +112,7 @@ def inference_values(inference: Inference) -> tuple[object, ...]:
         None if inference.data_class is None else inference.data_class.label,
         to_json(dict(inference.findings)) if inference.findings else None,
         inference.detectors,
-        inference.subject,
+        subject,
         next((place for place, call in enumerate(inference.calls) if call.answered), None),
     )
 
