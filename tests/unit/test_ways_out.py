@@ -71,6 +71,22 @@ KNOWN: Final[dict[str, tuple[set[str], str]]] = {
     "gateway/tenancy/counters.py": ({"ctypes"}, "nothing: flock on a file of this machine"),
     "store/connection.py": ({"create_engine"}, "what is kept, to the settings' database"),
     "privacy/identifiers.py": ({"import_module", "importlib"}, "nothing: loads validators of python-stdnum by name"),
+    "privacy/plugins/process.py": (
+        {"create_subprocess_exec", "open_unix_connection", "socket"},
+        "texts to look at, to a plug-in's process of this machine over a pair of sockets; the settings choose it",
+    ),
+    "privacy/plugins/worker.py": (
+        {"import_module", "importlib", "socket"},
+        "types and places of findings, to the process that started it over the same pair",
+    ),
+    "privacy/plugins/callables.py": (
+        {"import_module", "importlib"},
+        "nothing: loads the function that the settings name",
+    ),
+    "privacy/plugins/presidio.py": (
+        {"create_engine", "presidio_analyzer", "spacy", "tldextract"},
+        "nothing: models of this machine, and no list of domains is fetched",
+    ),
     "curation/parquet.py": ({"pyarrow"}, "nothing: reads a file of this machine"),
     "training/weight_sources.py": (
         {"huggingface_hub", "subprocess"},

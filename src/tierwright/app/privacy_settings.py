@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
+from tierwright.app.detectors import DetectorSection
 from tierwright.app.references import REFERENCES, referred, store_url
 from tierwright.core.errors import SettingsError
 from tierwright.core.privacy import DataClass, PrivacyMode
@@ -91,6 +92,8 @@ class PrivacySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     requires: dict[str, tuple[str, ...]] = {}
     #: By class: days that content is kept.
     retention_days: dict[str, int] = {}
+    #: Those beside the rules; they only add.
+    detectors: tuple[DetectorSection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,9 @@ class PrivacySettings:
     content_key: Secret | None
     #: None: beside the store.
     key_store: str | None
+    #: What each further detector has for a request, unless it says otherwise.
     detector_timeout_s: float
+    detectors: tuple[DetectorSection, ...]
     export_up_to: DataClass
     #: Classes that are not here are kept as long as [retention] says.
     retention_days: Mapping[DataClass, int]
@@ -157,6 +162,7 @@ def privacy_settings(
         content_key=_secret(section.content_key, where, "content_key", path, environment),
         key_store=store_url(section.key_store, folder) if section.key_store else None,
         detector_timeout_s=section.detector_timeout_ms / 1000,
+        detectors=section.detectors,
         export_up_to=_class(section.export_up_to, f"{where}.export_up_to"),
         retention_days={
             _class(label, f"{where}.retention_days"): days for label, days in section.retention_days.items()

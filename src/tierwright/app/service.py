@@ -75,6 +75,7 @@ READ_ONCE = (
     "privacy.signing_key",
     "privacy.content_key",
     "privacy.key_store",
+    "privacy.detectors",
     "privacy.detector_timeout_ms",
 )
 
@@ -99,8 +100,8 @@ class Service:
         self._counter = TokenCounter()
         self._backends: dict[str, tuple[BackendConfig, Gate, Backend]] = {}
         self._ungated = Ungated()
-        self._keeper = keeper_of(parts.settings, parts.clock)
         self._vault = vault_of(parts.settings, parts.store, parts.clock)
+        self._keeper = keeper_of(parts)
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -119,7 +120,7 @@ class Service:
             self._telemetry.start()
             self.app.metrics.watch_telemetry(self._telemetry.state)
         if self._keeper is not None:
-            self.app.gated_by(self._keeper.said)
+            self.app.gated_by(self._keeper)
         self._preload(parts, self._composition.models)
 
     @property

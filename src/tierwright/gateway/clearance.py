@@ -123,7 +123,7 @@ class Clearance:
         of_task = None if task_name is None else self._policy.tasks.get(task_name)
         if of_task is not None and (declared.by == "default" or of_task > declared.data_class):
             declared = Declared(data_class=of_task, by="task")
-        trail.assessment = await self.gate.assess(asked.payload, declared=declared)
+        trail.assessment = await self.gate.assess(asked.payload, declared=declared, body=asked.body)
 
     def ways(self, model: str, trail: Trail, *, without: frozenset[str] = frozenset()) -> Ways | Closed:
         """Whom a request for a model may be sent to; `without` those backends, whatever they may see."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tierwright.core.protocols import Detector
-    from tierwright.privacy.fields import Fields, Piece, Seam
+    from tierwright.privacy.fields import Fields, Piece
+    from tierwright.privacy.seams import Seam
 
 _LOG = logging.getLogger(__name__)
 #: The rules' name beside those of further detectors.
@@ -40,6 +41,8 @@ _REMEMBERED = 32_768
 #: Findings in one text that are remembered; one with more is looked at again.
 _MOST_FINDINGS = 64
 _DIGEST_BYTES = 16
+#: What can be found in a name that a program drew: the rest is chance, once in some dozen of them.
+_IN_DRAWN: Final = frozenset({"card", "email", "iban", "secret"})
 
 
 class Looked(NamedTuple):
@@ -79,14 +82,16 @@ class Looker:
         self._class_of = class_of
         self._timeout_s = timeout_s
         self._secret = secret
+        self._rules = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
+        #: The versions that are hashed before each text, and the state of the hash after them.
+        self._hashed = ("", blake2b(key=secret, digest_size=_DIGEST_BYTES))
         self._memory: OrderedDict[bytes, tuple[Found, ...]] = OrderedDict()
         self._threads: ThreadPoolExecutor | None = None
 
     @property
     def versions(self) -> str:
         """The versions of everything that looks, as one line."""
-        further = (f"{one.name}/{one.version}" for one in self._detectors)
-        return " ".join((f"{RULES}/{rules.VERSION}", f"fields/{FIELDS_VERSION}", *further))
+        return " ".join((self._rules, *(f"{one.name}/{one.version}" for one in self._detectors)))
 
     async def see(self, fields: Fields) -> Seen:
         """What is in the fields of a request: types and counts. Never raises."""
@@ -95,7 +100,9 @@ class Looker:
         counts: dict[str, int] = {}
         later: set[str] = set()
         for piece, findings in zip(fields.pieces, looked.findings, strict=False):
-            if piece.again:
+            if piece.drawn:
+                later.update(one.type for one in findings if one.type in _IN_DRAWN)
+            elif piece.again:
                 later.update(one.type for one in findings)
             else:
                 for one in findings:
@@ -122,8 +129,7 @@ class Looker:
 
     async def look(self, texts: Sequence[str]) -> Looked:
         """What is in each of some texts. Never raises for what is in them or in the detectors' hands."""
-        versions = self.versions.encode()
-        digests = [self._digest(text, versions) for text in texts]
+        digests = self._digests(texts)
         fresh: dict[bytes, str] = {}
         for digest, text in zip(digests, texts, strict=True):
             if digest in self._memory:
@@ -149,10 +155,18 @@ class Looker:
         for one in self._detectors:
             await one.aclose()
 
-    def _digest(self, text: str, versions: bytes) -> bytes:
-        digest = blake2b(versions, key=self._secret, digest_size=_DIGEST_BYTES)
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
+    def _digests(self, texts: Sequence[str]) -> list[bytes]:
+        """What names each text, under the versions of now, in the memory."""
+        versions = self.versions
+        if self._hashed[0] != versions:
+            begun = blake2b(versions.encode(), key=self._secret, digest_size=_DIGEST_BYTES)
+            self._hashed = (versions, begun)
+        begin, found = self._hashed[1].copy, []
+        for text in texts:
+            digest = begin()
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            found.append(digest.digest())
+        return found
 
     async def _all(self, texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
         """What the rules and every further detector find in texts, and who of them failed."""
@@ -243,5 +257,5 @@ def _located(piece: Piece, findings: Sequence[Found]) -> list[Located]:
             ),
         )
         for one in findings
-        if one.end > shift
+        if one.end > shift and (not piece.drawn or one.type in _IN_DRAWN)
     ]

@@ -18,14 +18,15 @@ from tierwright.core.instants import to_us
 from tierwright.privacy.sealing import CannotOpen, Envelope, key_of, seal, unseal
 from tierwright.privacy.subjects import subject_in
 from tierwright.store.register import DAY_PREFIX, DAY_US
+from tierwright.store.rows.scalars import to_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tierwright.core.ids import DatasetId, InferenceId
     from tierwright.core.inference import Inference
-    from tierwright.store.register import DataKey, Register
-
+    from tierwright.store.rows.scalars import to_name
+from tierwright.store.register import DataKey, Register
 
 #: The label of the key for what waits for the store, and its place.
 _SPOOL = "spool"
@@ -42,12 +43,12 @@ class Origin(NamedTuple):
     @property
     def label(self) -> str:
         """The label of the key for what was asked and answered."""
-        return self.subject or f"{DAY_PREFIX}{self.at_us // DAY_US}:{self.client_id}"
+        return self.subject or f"{DAY_PREFIX}{self.at_us // DAY_US}:{to_name(self.client_id)}"
 
     @property
     def label_of_words(self) -> str:
         """The label of the key for what people said of it, which outlives the content."""
-        return self.subject or f"words:{self.client_id}"
+        return self.subject or f"words:{to_name(self.client_id)}"
 
 
 def dataset_label(dataset_id: DatasetId) -> str:
@@ -93,13 +94,13 @@ class Seals:
             return Arrivals(list(given), {})
         labels = {one.id: label for one in given if (label := _label(register, one)) is not None}
         people = register.erased_labels(set(labels.values()))
-        requests = register.erased_requests([one.id for one in given])
+        requests = register.erased_requests([to_name(one.id) for one in given])
         if not people and not requests:
             return Arrivals(list(given), labels)
         arrived = []
         for one in given:
             label = labels.get(one.id)
-            if one.id in requests or (label in people and to_us(one.created_at) <= people[label]):
+            if to_name(one.id) in requests or (label in people and to_us(one.created_at) <= people[label]):
                 labels.pop(one.id, None)
                 arrived.append(replace(one, request=None, response=None, content=Content.ERASED))
             else:
@@ -130,7 +131,7 @@ def _label(register: Register, inference: Inference) -> str | None:
     named = inference.subject
     if named is None and inference.request is not None:
         named = subject_in(inference.request)
-    return None if named is None else register.label(inference.client_id, named)
+    return None if named is None else register.label(to_name(inference.client_id), named)
 
 
 def request_place(inference_id: str) -> str:

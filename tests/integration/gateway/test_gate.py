@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import http.client
 import json
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ import openai
 import pytest
 from aiohttp import web
 
-from tests.fakes import a_task
+from tests.fakes import a_key, a_task
 from tests.integration.gateway.conftest import KEY, Running, Sure, eventually
 from tests.integration.gateway.test_specialists import MESSAGES, ask, deploy, last
 from tests.integration.gateway.upstream import Upstream, events, streaming
@@ -163,6 +164,30 @@ def test_an_unknown_class_is_refused(gated: Callable[..., Gated]) -> None:
     status, code, message, _ = found.refused("hello", extra_headers={"x-tierwright-data-class": "secret"})
     assert (status, code) == (400, "invalid_data_class")
     assert "public, internal, confidential, restricted" in message
+    assert found.running.upstream.seen == []
+
+
+def test_a_key_declares_a_class(gated: Callable[..., Gated]) -> None:
+    """All requests of a key have its class; a header may raise it and not lower it."""
+    found = gated(rules={"route_model": "gpt-house"})
+    sha256 = hashlib.sha256(b"tw-confidential").hexdigest()
+    found.running.store.add_key(a_key(sha256=sha256, data_class=DataClass.CONFIDENTIAL))
+    client = openai.OpenAI(base_url=found.running.url, api_key="tw-confidential", max_retries=0)
+    found.running.clients.append(client)
+    create = client.chat.completions.with_raw_response.create
+    messages: Any = [{"role": "user", "content": "hello"}]
+
+    def told(**headers: str) -> str | None:
+        try:
+            answer = create(model="gpt-4o", messages=messages, extra_headers=headers)
+        except openai.AuthenticationError:
+            # The gateway has not seen the key yet.
+            return None
+        return answer.headers["x-tierwright-data-class"]
+
+    eventually(lambda: told() == "confidential")
+    assert told(**{"x-tierwright-data-class": "public"}) == "confidential"
+    assert told(**{"x-tierwright-data-class": "restricted"}) == "restricted"
     assert found.running.upstream.seen == []
 
 
