@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.ids import DatasetId, InferenceId
     from tierwright.core.inference import Inference
-    from tierwright.store.rows.scalars import to_name
-from tierwright.store.register import DataKey, Register
+    from tierwright.store.register import DataKey, Register
 
 #: The label of the key for what waits for the store, and its place.
 _SPOOL = "spool"
