@@ -60,9 +60,22 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-@pytest.fixture
-def store(store_url: str) -> Iterator[SqlStore]:
-    """An empty store of each kind."""
-    opened = open_store(store_url)
+#: What wraps the keys of content in tests.
+CONTENT_KEY = bytes(range(32))
+
+
+@pytest.fixture(params=["sqlite", "postgres", "sealed"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    """An empty store of each kind; the third keeps content sealed, on SQLite."""
+    if request.param == "postgres":
+        opened = open_store(request.getfixturevalue("postgres_url"))
+    elif request.param == "sqlite":
+        opened = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    else:
+        opened = open_store(
+            f"sqlite:///{tmp_path / 'store.db'}",
+            register_url=f"sqlite:///{tmp_path / 'keys.db'}",
+            content_key=CONTENT_KEY,
+        )
     yield opened
     opened.close()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import msgspec
 
 from tierwright.app.detectors import DetectorSection
-from tierwright.app.references import REFERENCES, referred
+from tierwright.app.references import REFERENCES, referred, store_url
 from tierwright.core.errors import SettingsError
 from tierwright.core.privacy import DataClass, PrivacyMode
 from tierwright.gateway.config import Secret
@@ -74,6 +74,8 @@ class PrivacySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     signing_key: str = ""
     #: `env:NAME` or `file:PATH` of base64 of 32 bytes, by which content at rest is encrypted; empty: it is not.
     content_key: str = ""
+    #: URL of the database that keeps the keys of content and what was erased; empty: beside the store.
+    key_store: str = ""
     #: Milliseconds that each further detector has for a request.
     detector_timeout_ms: float = 250.0
     #: Asked where no backend of the model asked for may see a request; empty: nobody is.
@@ -106,6 +108,8 @@ class PrivacySettings:
     signing_key: Secret | None
     #: None: content lies in the store as it is.
     content_key: Secret | None
+    #: None: beside the store.
+    key_store: str | None
     #: What each further detector has for a request, unless it says otherwise.
     detector_timeout_s: float
     detectors: tuple[DetectorSection, ...]
@@ -156,6 +160,7 @@ def privacy_settings(
         checkpoints=folder / section.checkpoints if section.checkpoints else None,
         signing_key=_secret(section.signing_key, where, "signing_key", path, environment),
         content_key=_secret(section.content_key, where, "content_key", path, environment),
+        key_store=store_url(section.key_store, folder) if section.key_store else None,
         detector_timeout_s=section.detector_timeout_ms / 1000,
         detectors=section.detectors,
         export_up_to=_class(section.export_up_to, f"{where}.export_up_to"),

@@ -1,4 +1,4 @@
-"""Values that the settings file does not hold itself: secrets in environment variables and in files of their own."""
+"""Values that the settings file does not hold itself: secrets in variables and files, data in databases."""
 
 from __future__ import annotations
 
@@ -42,3 +42,11 @@ def referred(text: str, where: str, what: str, path: Path, environment: Mapping[
     if not found or not found.isprintable():
         raise SettingsError(f"{where} takes {what} from the file {name}, which must hold one line and nothing else")
     return found
+
+
+def store_url(url: str, folder: Path) -> str:
+    """A database's URL; a relative path of SQLite's is relative to the folder."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(f"{prefix}/") and url != f"{prefix}:memory:":
+        return f"{prefix}{folder / url[len(prefix) :]}"
+    return url

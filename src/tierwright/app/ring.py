@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.privacy import DataClass
     from tierwright.core.task import Task
     from tierwright.curation.labelled import LabelledRows
     from tierwright.curation.labelled_dataset import LabelledDataset
@@ -176,6 +177,7 @@ def import_labelled(
     *,
     kind: ContractKind | None = None,
     seed: int | None = None,
+    data_class: DataClass | None = None,
 ) -> LabelledDataset:
     """A dataset of labelled history and its task, both kept in the store, or neither. Raises as `build_labelled`."""
     built = build_labelled(
@@ -185,6 +187,7 @@ def import_labelled(
         kind=kind,
         seed=parts.settings.file.training.seed if seed is None else seed,
         at=parts.clock(),
+        data_class=data_class,
     )
     parts.store.add_dataset(built.dataset, built.examples, task=built.task)
     return built
@@ -203,8 +206,9 @@ def climb(
 ) -> tuple[list[Rung], ModelVersion | None]:
     """The rungs of the ladder and the version to take; trained versions are kept. Raises as the ladder does.
 
-    `quick` leaves out rungs that take minutes.
+    `quick` leaves out rungs that take minutes. Raises NotEnoughData where examples of the dataset were erased.
     """
+    require_whole(dataset)
     threads = parts.settings.file.training.threads or parts.cores
     rungs = climb_ladder(
         dataset,
@@ -229,6 +233,15 @@ def climb(
         if rung.version is not None:
             parts.store.add_version(rung.version)
     return rungs, choose(rungs)
+
+
+def require_whole(dataset: Dataset) -> None:
+    """Raises NotEnoughData where examples of a dataset were erased: nothing new is made of what is left."""
+    if dataset.erased:
+        raise NotEnoughData(
+            f"{dataset.erased:,} examples of dataset {dataset.id} were erased: it is no longer what its id says; "
+            "build a new one with `tierwright dataset build`, or import the labelled history again without them"
+        )
 
 
 def version_of(parts: Parts, name: str, *, recipe: str | None = None) -> ModelVersion:

@@ -74,6 +74,7 @@ READ_ONCE = (
     "privacy.checkpoints",
     "privacy.signing_key",
     "privacy.content_key",
+    "privacy.key_store",
     "privacy.detectors",
     "privacy.detector_timeout_ms",
 )
@@ -113,6 +114,7 @@ class Service:
             sources=Sources(clock=parts.clock, entropy=lambda: secrets.token_bytes(4000)),
             quota_file=quota_file,
             observers=self._observers(parts.settings),
+            envelope=parts.envelope,
         )
         if self._telemetry is not None:
             self._telemetry.start()

@@ -18,7 +18,7 @@ from tierwright.app.economics_settings import EconomicsSection, stated_assumptio
 from tierwright.app.evidence_settings import EvaluationSection, JudgeSection, MonitorSection
 from tierwright.app.logs import LogSection, check_log
 from tierwright.app.privacy_settings import PrivacySection, PrivacySettings, privacy_settings
-from tierwright.app.references import REFERENCES, header_value, referred
+from tierwright.app.references import REFERENCES, header_value, referred, store_url
 from tierwright.app.road_settings import AuditSection, PromotionSection, ShadowSection, road_rules, second_config
 from tierwright.app.section import Section
 from tierwright.app.telemetry_settings import TelemetrySection, telemetry_config
@@ -271,7 +271,7 @@ def _resolved(text: bytes, path: Path, found: SettingsFile, environment: Mapping
     return Settings(
         path=path,
         text=text,
-        store_url=_store_url(found.store.url, folder),
+        store_url=store_url(found.store.url, folder),
         artifacts=folder / found.store.artifacts,
         weights=folder / found.training.weights,
         server=ServerConfig(**server),
@@ -372,13 +372,6 @@ def _check_workers(found: SettingsFile, path: Path) -> None:
             f"{path}: several workers count the callers' limits in a file of capture.spool, which is empty; "
             "name a folder there, or set server.workers to 1"
         )
-
-
-def _store_url(url: str, folder: Path) -> str:
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(f"{prefix}/") and url != f"{prefix}:memory:":
-        return f"{prefix}{folder / url[len(prefix) :]}"
-    return url
 
 
 def _values(section: msgspec.Struct) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from msgspec.structs import asdict
 
+from tierwright.app.content_settings import content_key_of, register_url
 from tierwright.app.settings import money
 from tierwright.core.chat import Usage, decode_request
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, SettingsError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import BackendConfig
     from tierwright.gateway.local import SpecialistTerms
     from tierwright.gateway.telemetry.exporter import TelemetryExporter
+    from tierwright.privacy.sealing import Envelope
     from tierwright.specialists.encoder import Encoder
 
 #: Frontier answers by which the tokens of a task are estimated.
@@ -56,6 +58,8 @@ class Parts:
     clock: Callable[[], datetime]
     #: 16 random bytes.
     entropy: Callable[[], bytes]
+    #: What seals records that wait for the store; None: content is not sealed.
+    envelope: Envelope | None = None
 
     @property
     def encoder_directory(self) -> Path | None:
@@ -108,7 +112,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
     """The parts; the store is closed at the end."""
     from tierwright.store.connection import open_store  # noqa: PLC0415 - `--help` must not wait for SQLAlchemy
 
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, register_url=register_url(settings), content_key=content_key_of(settings))
     try:
         yield Parts(
             settings=settings,
@@ -120,6 +124,7 @@ def open_parts(settings: Settings) -> Iterator[Parts]:
             ),
             clock=lambda: datetime.now(UTC),
             entropy=lambda: secrets.token_bytes(16),
+            envelope=store.envelope(),
         )
     finally:
         store.close()

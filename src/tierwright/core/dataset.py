@@ -52,6 +52,8 @@ class Example:
     created_at: datetime
     #: How many captured requests, or rows with the same output, had this same input.
     occurrences: int = 1
+    #: All captured requests that had it, `id` among them; empty: as read out of a store, or labelled history.
+    sources: tuple[InferenceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +73,9 @@ class Dataset:
     excluded: Mapping[str, int] = field(default_factory=dict)
     #: The highest class of what its examples come from; None: of some it is not known.
     data_class: DataClass | None = None
+    #: Examples by the class of what they come from, "unknown" among them; None: it was built before they were counted.
+    classes: Mapping[str, int] | None = None
+    #: What detectors found in what they come from, by type; {}: nothing, or nobody looked.
+    findings: Mapping[str, int] = field(default_factory=dict)
+    #: Examples that were erased since it was built: it is no longer what its id says, and nothing is trained on it.
+    erased: int = 0

@@ -6,6 +6,7 @@
     │   └── InputError                   a file, a line, a request body
     ├── GateError                   (1)  a check said no
     │   ├── PermitError                  bytes that nobody has permitted to leave
+    │   ├── ExportRefused                an export of what is more sensitive than it may be
     │   ├── NotEnoughData                too little to decide anything
     │   ├── NotLearnable                 no model beats the trivial answer by more than noise
     │   └── InvalidTransition            a deployment step without its evidence
@@ -59,6 +60,10 @@ class GateError(TierwrightError):
 
 class PermitError(GateError):
     """Bytes were about to leave without a permit that is for them."""
+
+
+class ExportRefused(GateError):  # noqa: N818 - a refusal, named for what it says
+    """What is to be written to a file is more sensitive than the settings allow."""
 
 
 class NotEnoughData(GateError):  # noqa: N818 - a refusal, named for what it says

@@ -46,6 +46,8 @@ class Content(StrEnum):
     DROPPED = "dropped"
     #: It was removed when its time was over.
     EXPIRED = "expired"
+    #: It was removed because somebody had a right to that.
+    ERASED = "erased"
 
 
 class CallRole(StrEnum):
@@ -187,6 +189,9 @@ class Inference:
     findings: Mapping[str, int] = field(default_factory=dict)
     #: The versions of the detectors that looked; None: none did.
     detectors: str | None = None
+    #: Whom it is about, as the header x-tierwright-subject says; out of a store a keyed hash, whether the header or the
+    #: request said it. None: there is no header; out of a store: nobody is named.
+    subject: str | None = None
 
     @property
     def answering_call(self) -> ModelCall | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.edit import TaskEdit
+    from tierwright.core.erasure import Erasure, Subject
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
@@ -273,14 +274,49 @@ class SecondAnswerStore(Protocol):
 class RetentionStore(Protocol):
     """What is kept for a time only; removed where it lies, and never read for it."""
 
-    def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
+    def expire_content(
+        self, before: datetime, *, classes: Collection[DataClass | None] | None = None, batch: int = 1000
+    ) -> int:
         """Removes the content of at most so many inferences made before an instant; returns of how many. 0: none left.
 
         Their ledger stays and says that the content expired; content that examples were built from stays in these.
+        `classes`: only of inferences of these, None among them for those that have none; None: of all.
+        """
+
+    def expire_keys(self, before: datetime) -> int:
+        """Destroys the keys of days that ended before an instant, and of nothing else; returns how many there were.
+
+        The content they sealed is to have expired: it can't be read any more, in backups of the store either.
         """
 
     def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
         """Removes at most so many inferences made before an instant, calls and content with them; returns how many."""
+
+
+class ErasureStore(Protocol):
+    """What somebody has a right to have removed."""
+
+    def clients(self) -> list[str]:
+        """The callers of all inferences, by name."""
+
+    def erase(
+        self, subjects: Sequence[Subject], requests: Sequence[InferenceId], *, at: datetime, dry_run: bool = False
+    ) -> Erasure:
+        """Removes all that people's requests until an instant, and the named requests, have left; for good.
+
+        What comes again of it later, by a journal or a log, is kept without content. Examples go, their datasets stay
+        and say how many are missing. `dry_run`: nothing is changed. Raises UsageError where nothing can be noted.
+        """
+
+    def rotate_content_key(self, content_key: bytes) -> int:
+        """Wraps the keys of content by another content key, 32 bytes; returns how many keys there are.
+
+        Content itself stays as it is. The settings are to name the new key from then on. Raises UsageError where
+        nothing is sealed.
+        """
+
+    def erase_again(self, *, at: datetime, dry_run: bool = False) -> Erasure:
+        """Removes all that was ever erased once more, after the store was restored from a backup."""
 
 
 class FeedbackStore(Protocol):
@@ -521,6 +557,7 @@ class Store(
     TrafficStore,
     SecondAnswerStore,
     RetentionStore,
+    ErasureStore,
     FeedbackStore,
     TaskStore,
     TaskEditStore,
@@ -552,6 +589,7 @@ __all__ = [
     "DatasetStore",
     "DeploymentStore",
     "Encoder",
+    "ErasureStore",
     "EvaluationStore",
     "ExperimentStore",
     "FeedbackStore",

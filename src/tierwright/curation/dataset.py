@@ -18,6 +18,7 @@ from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.ids import DatasetId
 from tierwright.curation.contracts import widen
+from tierwright.curation.lineage import Lineage
 from tierwright.curation.near_duplicates import near_duplicate_groups, normalise
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def build_dataset(
         )
     contract = widen(task.contract, [word.output for word in feedback.values()])
     excluded: Counter[str] = Counter()
-    rows = _merged(_rows(task, contract, inferences, feedback, excluded), excluded)
+    lineage = Lineage()
+    rows = _merged(_rows(task, contract, inferences, feedback, excluded, lineage), excluded)
     if len(rows) < MIN_EXAMPLES:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(excluded.items())) or "nothing was excluded"
         raise NotEnoughData(
@@ -88,6 +90,7 @@ def build_dataset(
         )
     examples = _split(rows, plan or SplitPlan(), seed, excluded)
     sizes = Counter(example.split for example in examples)
+    inherited = lineage.inherited(examples)
     dataset = Dataset(
         id=content_id(contract, examples),
         task_id=task.id,
@@ -96,6 +99,9 @@ def build_dataset(
         seed=seed,
         sizes={split: sizes[split] for split in Split},
         excluded=dict(excluded),
+        data_class=inherited.data_class,
+        classes=inherited.classes,
+        findings=inherited.findings,
     )
     return dataset, examples
 
@@ -126,6 +132,7 @@ def _rows(
     inferences: Iterable[Inference],
     feedback: Mapping[InferenceId, Feedback],
     excluded: Counter[str],
+    lineage: Lineage | None = None,
 ) -> Iterable[_Row]:
     closed = contract.kind in {ContractKind.LABEL, ContractKind.FIELDS}
 
@@ -154,6 +161,8 @@ def _rows(
         if human is None and incumbent is None:
             excluded["answered by a specialist" if own else "answer breaks the contract"] += 1
             continue
+        if lineage is not None:
+            lineage.note(inference)
         yield _Row(id=inference.id, input=found, incumbent=incumbent, human=human, created_at=inference.created_at)
 
 
@@ -182,6 +191,7 @@ def _merged(rows: Iterable[_Row], excluded: Counter[str]) -> list[Example]:
                 group="",
                 created_at=same[0].created_at,
                 occurrences=len(same),
+                sources=tuple(row.id for row in same),
             )
         )
     return examples

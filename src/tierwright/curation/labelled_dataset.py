@@ -24,12 +24,14 @@ from tierwright.core.task import Task, checked_name
 from tierwright.curation.contracts import widen
 from tierwright.curation.dataset import MIN_EXAMPLES, SAME_GROUP, content_id
 from tierwright.curation.labelled_contracts import aligned, fitted, labelled_contract
+from tierwright.curation.lineage import UNKNOWN
 from tierwright.curation.near_duplicates import near_duplicate_groups, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tierwright.core.privacy import DataClass
     from tierwright.curation.labelled import LabelledRow, LabelledRows
 
 #: Kinds of answers for which the case and the spacing of an input do not matter.
@@ -71,8 +73,11 @@ def build_labelled(
     seed: int,
     at: datetime,
     plan: LabelledPlan | None = None,
+    data_class: DataClass | None = None,
 ) -> LabelledDataset:
     """The dataset of a file for the task of that name, which is among the `known` or is made.
+
+    `data_class` is what whoever imports it says of the file; None: nobody said.
 
     What is left out is counted in the table's `excluded`, too. Raises InputError where the name can't be one or an
     output is not of the demanded `kind`, Conflict where the known task's answers are of another kind, NotEnoughData
@@ -112,6 +117,8 @@ def build_labelled(
         seed=seed,
         sizes={split: sizes[split] for split in Split},
         excluded=dict(table.excluded),
+        data_class=data_class,
+        classes={UNKNOWN if data_class is None else data_class.label: len(examples)},
     )
     return LabelledDataset(task=task, dataset=dataset, examples=examples)
 

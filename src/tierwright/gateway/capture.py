@@ -25,6 +25,7 @@ from tierwright.core.errors import StoreError, TierwrightError
 from tierwright.gateway.commit import GroupCommit
 from tierwright.gateway.config import Acknowledge
 from tierwright.gateway.journal import DISK, Journal, recover
+from tierwright.privacy.sealing import CannotOpen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.config import CaptureConfig
     from tierwright.gateway.drafts import Draft
     from tierwright.gateway.journal import Disk, Place
+    from tierwright.privacy.sealing import Envelope
 
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY_S = 0.05
@@ -100,8 +102,9 @@ class Capture:
         restored: Callable[[bytes], Draft],
         seen: Callable[[Inference, str | None], None] | None = None,
         disk: Disk = DISK,
+        envelope: Envelope | None = None,
     ) -> None:
-        """`restored` reads what a journal holds.
+        """`restored` reads what a journal holds, which `envelope` seals and opens; None: it is not sealed.
 
         `seen` is told each inference that was stored and the trace context it came with, in the writer's thread.
         Each process needs a journal of its own: its name is made of the time and the process.
@@ -112,7 +115,12 @@ class Capture:
         self._seen = seen
         durable = config.acknowledge is Acknowledge.COMMIT
         name = f"{os.getpid()}-{time.time_ns()}"
-        self._journal = None if config.spool is None else Journal(config.spool, name=name, disk=disk, durable=durable)
+        self._envelope = envelope
+        self._journal = (
+            None
+            if config.spool is None
+            else Journal(config.spool, name=name, disk=disk, durable=durable, envelope=envelope)
+        )
         self._commit = (
             GroupCommit(self._journal, limit_bytes=config.queue_limit_bytes, take=self._queued)
             if durable and self._journal is not None
@@ -245,7 +253,13 @@ class Capture:
         if self._config.spool is None:
             return
         try:
-            left = recover(self._config.spool, self._store_records)
+            left = recover(self._config.spool, self._store_records, envelope=self._envelope)
+        except CannotOpen:
+            _LOG.error(
+                "what was left of an earlier run is sealed by another content key, and is not stored: start the "
+                "gateway with the register and the privacy.content_key that it was sealed with"
+            )
+            return
         except Exception as error:  # noqa: BLE001 - a worker's loop: what can't be read now stays for the next start
             what = str(error) if isinstance(error, TierwrightError) else "unexpected; please report it"
             _LOG.error("what was left of an earlier run is not stored yet: %s (%s)", what, error.__class__.__name__)

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Draft, Pricing
     from tierwright.privacy.policy import Policy
+    from tierwright.privacy.sealing import Envelope
 
 
 #: Seconds that feedback waits for an answer of another process to be stored: the store's own time, and at most.
@@ -141,12 +142,13 @@ class Composition:
         sources: Sources,
         quota_file: Path | None = None,
         observers: Sequence[Observer] = (),
+        envelope: Envelope | None = None,
     ) -> None:
         """`captured` is written to from one thread, which calls `observers`, and is read from others, like `serving`.
 
         The price is asked for on the event loop, so it must be quick, and in the capture's thread. `quota_file`: what
-        several processes count limits in; None: there is one process. Raises SettingsError where the parts don't fit
-        together, ServiceError where the file can't be used.
+        several processes count limits in; None: there is one process. `envelope`: as `Capture`. Raises SettingsError
+        where the parts don't fit together, ServiceError where the file can't be used.
         """
         config, prepared = offer.config, self.prepare(offer)
         self._sources = sources
@@ -173,6 +175,7 @@ class Composition:
             restored=self._restored,
             seen=self._seen,
             disk=sources.disk,
+            envelope=envelope,
         )
         self._specialists = SpecialistRegistry(
             serving.store,

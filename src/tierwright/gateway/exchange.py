@@ -161,7 +161,7 @@ class Exchange:
 
     def _begin(self, dialect: Dialect, body: bytes, headers: Mapping[bytes, bytes], caller: Caller) -> Trail:
         now = self.sources.clock()
-        workload = headers.get(wire.WORKLOAD)
+        workload, subject = headers.get(wire.WORKLOAD), headers.get(wire.SUBJECT)
         return Trail(
             id=InferenceId(_ID_PREFIXES[dialect.endpoint] + uuid7(now, self.entropy.draw())),
             created_at=now,
@@ -169,6 +169,7 @@ class Exchange:
             key_id=None if caller.key is None else caller.key.id,
             endpoint=dialect.endpoint,
             workload_id=None if workload is None else workload.decode("latin-1"),
+            subject=subject.decode("latin-1") if subject else None,
             traceparent=traceparent_of(headers),
             began=self.sources.timer(),
             request=body,

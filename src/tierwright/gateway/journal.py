@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from tierwright.privacy.sealing import Envelope
+
 _LOG = logging.getLogger(__name__)
 _HEAD = Struct("<II")
 _LOCK, _SUFFIX = "lock", ".segment"
@@ -90,11 +92,13 @@ class Journal:
         limit_bytes: int = 1024 * _MIB,
         disk: Disk = DISK,
         durable: bool = False,
+        envelope: Envelope | None = None,
     ) -> None:
         """`name` is this process's own; beyond `limit_bytes` nothing is appended until something is settled.
 
-        `durable`: whether `sync` will be called.
+        `durable`: whether `sync` will be called. `envelope` seals records; None: they lie there as they are.
         """
+        self._envelope = envelope
         self._folder = folder / name
         self._disk = disk
         self._durable = durable
@@ -136,6 +140,8 @@ class Journal:
 
     def append(self, *parts: bytes) -> Place | None:
         """Keeps a record, given in parts; None: it can't. Takes microseconds, but for one that outgrows a segment."""
+        if self._envelope is not None:
+            parts = (self._envelope.sealed(parts),)
         length = sum(map(len, parts))
         size = _HEAD.size + length
         with self._guard:
@@ -161,7 +167,8 @@ class Journal:
     def read(self, place: Place) -> bytes:
         """The record at a place that is not settled."""
         with self._guard:
-            return self._segments[place.segment].memory[place.start : place.start + place.length]
+            record = self._segments[place.segment].memory[place.start : place.start + place.length]
+        return record if self._envelope is None else self._envelope.opened(record)
 
     def sync(self) -> None:
         """Makes durable all that was appended before, however it got in; not for the event loop.
@@ -296,11 +303,12 @@ class Journal:
         self.error = error.__class__.__name__
 
 
-def recover(folder: Path, store: Callable[[Iterator[bytes]], None]) -> int:
+def recover(folder: Path, store: Callable[[Iterator[bytes]], None], *, envelope: Envelope | None = None) -> int:
     """Hands over the records that processes left which are no more, and removes them when they are stored.
 
     `store` takes the records of one process; where it raises they stay. Records that are damaged are passed over, and
-    what follows them in their segment too. Returns how many processes had left something.
+    what follows them in their segment too. `envelope`: what opens those that are sealed; where it can't CannotOpen is
+    raised and they stay. Returns how many processes had left something.
     """
     found = 0
     for left in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -312,7 +320,8 @@ def recover(folder: Path, store: Callable[[Iterator[bytes]], None]) -> int:
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            store(record for path in sorted(left.glob(f"*{_SUFFIX}")) for record in _records(path))
+            records = (record for path in sorted(left.glob(f"*{_SUFFIX}")) for record in _records(path))
+            store(records if envelope is None else map(envelope.opened, records))
             shutil.rmtree(left, ignore_errors=True)
             found += 1
         except BlockingIOError:

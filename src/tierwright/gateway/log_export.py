@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tierwright.core.ids import TaskId
+    from tierwright.core.inference import Inference
     from tierwright.core.protocols import InferenceStore
 
 #: Inferences between two words on the progress.
@@ -43,13 +44,15 @@ def export_log(
     since: datetime | None = None,
     until: datetime | None = None,
     task_id: TaskId | None = None,
+    admit: Callable[[Inference], None] = lambda _inference: None,
     progress: Callable[[int], None] = lambda _rows: None,
 ) -> ExportReport:
     """Writes the inferences with since <= created_at < until, in order of time, as JSON Lines.
 
     A path that ends in `.gz` becomes gzip, and a file appears under its name when it is whole; a stream is written to
-    as it is. Errors answered to callers are not exported: a log holds answers. Raises InputError where the target
-    can't be written, StoreFull where its disk is full.
+    as it is. Errors answered to callers are not exported: a log holds answers. `admit` raises what it will where
+    something may not be written, and no file appears. Raises InputError where the target can't be written, StoreFull
+    where its disk is full.
     """
     written = without_content = 0
     with _opened(target) as file:
@@ -58,6 +61,7 @@ def export_log(
             if line is None:
                 without_content += 1
                 continue
+            admit(inference)
             file.write(line)
             written += 1
             if written % _STEP == 0:

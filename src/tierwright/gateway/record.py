@@ -18,6 +18,7 @@ import msgspec
 from tierwright.core.errors import InputError
 from tierwright.core.inference import CallRole, Content, Endpoint, Inference, ModelCall, Route, RouteReason
 from tierwright.core.privacy import DataClass
+from tierwright.privacy.sealing import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,10 @@ def encode(record: Record) -> list[bytes]:
 
 def decode(data: bytes) -> Record:
     """The record again; raises InputError where the bytes are none of this version."""
+    if key_of(data) is not None:
+        raise InputError(
+            "a record of the journal is sealed, and the settings name no privacy.content_key; name its key"
+        )
     if data[:1] != _VERSION:
         raise InputError("a record of the journal was written by another version of Tierwright; it is left as it is")
     try:

@@ -103,6 +103,8 @@ class Trail:
     #: None: the caller has no key of its own in the store.
     key_id: CallerKeyId | None = None
     workload_id: str | None
+    #: The person it is about, as a header says; None: no header says it.
+    subject: str | None = None
     #: The trace context that the request came with; None: none that is valid.
     traceparent: str | None = None
     #: Seconds of the timer when the request's last byte had arrived.
@@ -245,6 +247,7 @@ class Trail:
                 data_class=None if assessment is None else assessment.data_class,
                 findings={} if assessment is None else assessment.seen.counts,
                 detectors=None if assessment is None else assessment.detectors,
+                subject=self.subject,
             ),
             self.stream.payloads if self.stream is not None and keep else (),
             self.pricing,

@@ -42,6 +42,8 @@ PATHS = {
     Endpoint.MODERATIONS: "/v1/moderations",
 }
 DATA_CLASS = b"x-tierwright-data-class"
+#: Names the person that a request is about, where the request itself does not.
+SUBJECT = b"x-tierwright-subject"
 RECORDED_AT = b"x-tierwright-recorded-at"
 WORKLOAD = b"x-tierwright-workload-id"
 #: Headers that name a conversation, the most explicit first: its requests share one draw.

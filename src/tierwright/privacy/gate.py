@@ -95,7 +95,8 @@ class ConfiguredGate:
         digest = self._digest(outgoing.body)
         seen = await self._seen_in(outgoing.body, outgoing.headers, digest)
         data_class = max(declared.data_class, seen.data_class)
-        why_not = self.policy.why_not(backend, data_class, self._clock())
+        at = self._clock()
+        why_not = self.policy.why_not(backend, data_class, at)
         facts = {
             **_about(sending),
             "backend": backend,
@@ -104,9 +105,10 @@ class ConfiguredGate:
             "policy_sha256": self.policy.sha256,
             "body_sha256": digest,
             "bytes": len(outgoing.body),
+            "excluded": dict(self.policy.permitted(data_class, at).excluded),
         }
         if why_not is not None:
-            facts |= {"excluded": {backend: why_not}, "reason": CLASS}
+            facts |= {"reason": CLASS}
         entry = await self._written("deny" if why_not else "permit", facts)
         if entry is None:
             return Denial(data_class=data_class, reason=LEDGER, advice=self._ledger_advice())

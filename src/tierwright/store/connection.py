@@ -15,6 +15,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from tierwright.core.errors import SettingsError
 from tierwright.store.database import IMMEDIATE, Database
+from tierwright.store.register import Register
+from tierwright.store.seals import Seals
 from tierwright.store.sql import SqlStore
 from tierwright.store.upgrade import upgrade
 
@@ -34,23 +36,41 @@ _CONNECT_S = 10
 _FORMS = "use sqlite:///PATH or postgresql+psycopg://USER@HOST/DATABASE"
 
 
-def open_store(url: str, *, echo: bool = False) -> SqlStore:
+def open_store(
+    url: str, *, register_url: str | None = None, content_key: bytes | None = None, echo: bool = False
+) -> SqlStore:
     """The store at a URL, its schema brought up to date; close it when done.
+
+    `register_url`: of the database that keeps the keys of content and what was erased; None: nothing is sealed, and
+    nothing can be erased. `content_key`: what wraps these keys, 32 bytes; None: content is kept as it is.
 
     `sqlite:///relative/path`, `sqlite:////absolute/path` or `postgresql+psycopg://user:password@host:port/database`.
     A SQLite file is made where there is none; its directory is not. `echo` logs every statement, values hidden.
     Raises SettingsError where the URL can't be right, StoreError where the database can't be used.
     """
-    parsed = _parse(url)
-    place = parsed.render_as_string(hide_password=True)
-    engine = _sqlite(parsed, echo=echo) if parsed.drivername == "sqlite" else _postgres(parsed, echo=echo)
-    database = Database(engine, place)
+    database = _database(url, echo=echo)
     try:
         upgrade(database)
+        register = None if register_url is None else _register(register_url, content_key, echo=echo)
     except BaseException:
-        engine.dispose()
+        database.dispose()
         raise
-    return SqlStore(database)
+    return SqlStore(database, Seals(register))
+
+
+def _register(url: str, content_key: bytes | None, *, echo: bool) -> Register:
+    database = _database(url, echo=echo)
+    try:
+        return Register(database, content_key)
+    except BaseException:
+        database.dispose()
+        raise
+
+
+def _database(url: str, *, echo: bool) -> Database:
+    parsed = _parse(url)
+    engine = _sqlite(parsed, echo=echo) if parsed.drivername == "sqlite" else _postgres(parsed, echo=echo)
+    return Database(engine, parsed.render_as_string(hide_password=True))
 
 
 def _parse(url: str) -> URL:
@@ -89,6 +109,8 @@ def _set_up_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) 
         # Every commit is on the disk when it returns, also after a power cut; WAL's default gives that up.
         "synchronous = FULL",
         "foreign_keys = ON",
+        # What is deleted is overwritten: content that has expired or was erased is not to be found in the file.
+        "secure_delete = ON",
         f"cache_size = -{_CACHE_KIB}",
     ):
         connection.execute(f"PRAGMA {pragma}").close()

@@ -57,6 +57,17 @@ class Database:
         """An INSERT that can say what to do on a conflict."""
         return postgresql.insert(table) if self.is_postgres else sqlite.insert(table)
 
+    def forget_log(self) -> bool:
+        """Empties SQLite's write-ahead log, in which what was deleted still stands.
+
+        False: others are reading, and it is emptied when they have read; or it is PostgreSQL, whose log is its own.
+        """
+        if self.is_postgres:
+            return False
+        with self._mapped(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        return not busy
+
     def dispose(self) -> None:
         """Closes all connections that are not in use."""
         with self._mapped():

@@ -1,7 +1,7 @@
 """Datasets, model versions, experiments and evaluations, in SQL.
 
-Owns the tables `datasets`, `examples`, `model_versions`, `experiments`, `evaluations` and `outcomes`: written once,
-never changed.
+Owns the tables `datasets`, `examples`, `example_sources`, `model_versions`, `experiments`, `evaluations` and
+`outcomes`: written once, and changed by nothing but an erasure.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import insert, select
 
 from tierwright.core.errors import Conflict, NotFound
+from tierwright.core.instants import to_us
+from tierwright.store.origins import origins_of
 from tierwright.store.rows.evidence import (
     dataset_of,
     dataset_row,
@@ -18,16 +20,26 @@ from tierwright.store.rows.evidence import (
     evaluation_row,
     example_of,
     example_row,
+    source_rows,
     version_of,
     version_row,
 )
 from tierwright.store.rows.experiment import outcome_of, outcome_row, registration_of, registration_row
 from tierwright.store.rows.scalars import to_name
-from tierwright.store.schema import datasets, evaluations, examples, experiments, model_versions, outcomes
+from tierwright.store.schema import (
+    datasets,
+    evaluations,
+    example_sources,
+    examples,
+    experiments,
+    model_versions,
+    outcomes,
+)
+from tierwright.store.seals import dataset_label, example_place
 from tierwright.store.tasks import keep_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Row, Table
 
@@ -38,6 +50,7 @@ if TYPE_CHECKING:
     from tierwright.core.model import ModelVersion
     from tierwright.core.task import Task
     from tierwright.store.database import Database
+    from tierwright.store.seals import Closer, Seals
 
 #: Examples that are rows in memory at a time.
 _BATCH = 5000
@@ -48,19 +61,39 @@ _NAMED = 5
 class SqlDatasets:
     """The `DatasetStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def add_dataset(self, dataset: Dataset, given: Sequence[Example], *, task: Task | None = None) -> None:
-        """As `DatasetStore.add_dataset`: one transaction."""
+        """As `DatasetStore.add_dataset`: one transaction. A Conflict, too, where a source was erased meanwhile."""
+        self._check_sources(given)
         statement = self._database.insert(datasets).on_conflict_do_nothing().returning(datasets.c.id)
+        labels, closer = self._labels(dataset, given)
         with self._database.write() as connection:
             if task is not None:
                 keep_task(self._database, connection, task)
             is_new = connection.execute(statement, dataset_row(dataset)).first() is not None
             for begin in range(0, len(given) if is_new else 0, _BATCH):
-                batch = enumerate(given[begin : begin + _BATCH], begin)
-                connection.execute(insert(examples), [example_row(dataset.id, place, one) for place, one in batch])
+                batch = list(enumerate(given[begin : begin + _BATCH], begin))
+                rows = [_sealed(example_row(dataset.id, place, one), labels, closer) for place, one in batch]
+                connection.execute(insert(examples), rows)
+                if sources := [row for place, one in batch for row in source_rows(dataset.id, place, one)]:
+                    connection.execute(insert(example_sources), sources)
+
+    def _check_sources(self, given: Sequence[Example]) -> None:
+        register = self._seals.register
+        if register is not None and register.erased_requests({to_name(s) for one in given for s in one.sources}):
+            raise Conflict("requests that examples come from were erased while the dataset was built; build it again")
+
+    def _labels(self, dataset: Dataset, given: Sequence[Example]) -> tuple[Mapping[str, str], Closer]:
+        """What each example is sealed under, by its id, and what seals it."""
+        if not self._seals.active:
+            return {}, self._seals.closing((), 0)
+        origins = origins_of(self._database, [to_name(one.id) for one in given])
+        people = {name: origin.subject for name, origin in origins.items() if origin and origin.subject}
+        own = dataset_label(dataset.id)
+        labels = {name: people.get(name, own) for name in (to_name(one.id) for one in given)}
+        return labels, self._seals.closing(set(labels.values()), to_us(dataset.created_at))
 
     def dataset(self, dataset_id: DatasetId) -> Dataset:
         """As `DatasetStore.dataset`."""
@@ -81,7 +114,17 @@ class SqlDatasets:
             statement = statement.where(examples.c.split == split.value)
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
-        return [example_of(row) for row in rows]
+        opener = self._seals.opening(cell for row in rows for cell in (row.input, row.output, row.incumbent_output))
+        return [example_of(row, opener) for row in rows if not opener.erased(row.input)]
+
+
+def _sealed(row: dict[str, Any], labels: Mapping[str, str], closer: Closer) -> dict[str, Any]:
+    """A row of `examples` with its texts sealed."""
+    if closer:
+        for name in ("input", "output", "incumbent_output"):
+            place = example_place(row["dataset_id"], row["place"], name)
+            row[name] = closer.sealed(row[name], labels[row["id"]], place)
+    return row
 
 
 class SqlModels:

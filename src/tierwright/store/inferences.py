@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, null, or_, select, tuple_, update
 
 from tierwright.core.errors import NotFound
+from tierwright.core.inference import Content
 from tierwright.core.instants import to_us
 from tierwright.store.rows.inference import (
     CALL_COLUMNS,
@@ -29,9 +30,10 @@ from tierwright.store.rows.inference import (
 )
 from tierwright.store.rows.scalars import to_name, to_name_or_none
 from tierwright.store.schema import contents, inferences, model_calls
+from tierwright.store.seals import Origin, request_place, response_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.inference import Inference, ModelCall, Wanted
     from tierwright.store.database import Database
+    from tierwright.store.seals import Closer, Opener, Seals
 
 #: A batch's ids go into one statement, and SQLite takes at most 32,766 values in one.
 _MOST_IN_A_BATCH = 10_000
@@ -47,6 +50,8 @@ _MOST_IN_A_BATCH = 10_000
 _ASSIGNED_AT_ONCE = 2_000
 #: On SQLite: which of the ids in a JSON array are in the table.
 _THERE = "SELECT value FROM json_each(?) WHERE value IN (SELECT id FROM inferences)"
+#: Where a row of `INFERENCE_COLUMNS` says what became of the content.
+_CONTENT = INFERENCE_COLUMNS.index(inferences.c.content)
 #: Inferences of a task that tell what is asked for nowadays.
 _NEWEST = 1_000
 
@@ -54,25 +59,44 @@ _NEWEST = 1_000
 class SqlInferences:
     """The `InferenceStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def append(self, given: Sequence[Inference]) -> int:
         """As `InferenceStore.append`: one transaction."""
         # In order of the ids: two writers that bring the same ones then wait for each other, and never both at once.
-        by_id = {to_name(inference.id): inference for inference in reversed(given)}
+        arrived, subjects = self._seals.arriving(given[::-1])
+        by_id = {to_name(inference.id): inference for inference in arrived}
         if not by_id:
             return 0
-        rows = [inference_values(by_id[key]) for key in sorted(by_id)]
+        labels, closer = self._closer(by_id, subjects)
+        rows = [inference_values(by_id[key], subjects.get(by_id[key].id)) for key in sorted(by_id)]
         with self._database.write() as connection:
             # What others wrote in the meantime is passed over, and its calls and contents are left as they are.
             new = self._inserted(connection, rows)
             written = [by_id[key] for key in new]
             _insert_all(connection, CALL_INSERT, [row for one in written for row in call_values(one)])
             _insert_all(
-                connection, CONTENT_INSERT, [row for one in written if (row := content_values(one)) is not None]
+                connection,
+                CONTENT_INSERT,
+                [row for one in written if (row := _content(one, labels, closer)) is not None],
             )
         return len(new)
+
+    def _closer(
+        self, given: Mapping[str, Inference], subjects: Mapping[InferenceId, str]
+    ) -> tuple[Mapping[str, str], Closer]:
+        """What the contents of these are sealed under, and by; keys are durable before anything that they seal."""
+        if not self._seals.active:
+            return {}, self._seals.closing((), 0)
+        origins = {
+            name: Origin(one.client_id, subjects.get(one.id), to_us(one.created_at))
+            for name, one in given.items()
+            if one.request is not None or one.response is not None
+        }
+        labels = {name: origin.label for name, origin in origins.items()}
+        newest = max((origin.at_us for origin in origins.values()), default=0)
+        return labels, self._seals.closing(set(labels.values()), newest)
 
     def _inserted(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> Sequence[str]:
         """Inserts rows of `INFERENCE_INSERT` whose ids are not there; the ids of those that were new."""
@@ -89,7 +113,7 @@ class SqlInferences:
     def get(self, inference_id: InferenceId) -> Inference:
         """As `InferenceStore.get`."""
         with self._database.read() as connection:
-            found = _read(connection, _selected().where(inferences.c.id == to_name(inference_id)))
+            found = self._read(connection, _selected().where(inferences.c.id == to_name(inference_id)))
         if not found:
             raise NotFound(f"there is no inference {inference_id!r} in the store; check the id")
         return found[0]
@@ -101,7 +125,7 @@ class SqlInferences:
         rest = iter(names)
         while some := list(islice(rest, _MOST_IN_A_BATCH)):
             with self._database.read() as connection:
-                read = _read(connection, _selected().where(inferences.c.id.in_(some)))
+                read = self._read(connection, _selected().where(inferences.c.id.in_(some)))
             there.update((names[inference.id], inference) for inference in read)
         return there
 
@@ -154,7 +178,7 @@ class SqlInferences:
         if wanted is not None:
             statement = _narrowed(statement, wanted)
         with self._database.read() as connection:
-            return _read(connection, statement)
+            return self._read(connection, statement)
 
     def assign(self, pairs: Iterable[tuple[InferenceId, TaskId | None]]) -> None:
         """As `InferenceStore.assign`; ids that are not there are passed over."""
@@ -213,12 +237,59 @@ class SqlInferences:
         following = page
         while True:
             with self._database.read() as connection:
-                found = _read(connection, following)
+                found = self._read(connection, following)
             yield from found
             if len(found) < size:
                 return
             last = found[-1]
             following = page.where(place > tuple_(to_us(last.created_at), last.id))
+
+    def _read(self, connection: Connection, statement: Select[Any]) -> list[Inference]:
+        """The inferences of a statement with their calls: two queries, however many they are."""
+        rows = connection.execute(statement).all()
+        if not rows:
+            return []
+        calls: defaultdict[str, list[ModelCall]] = defaultdict(list)
+        of_these = (
+            select(*CALL_COLUMNS)
+            .where(model_calls.c.inference_id.in_([row[0] for row in rows]))
+            .order_by(model_calls.c.inference_id, model_calls.c.place)
+        )
+        for call in connection.execute(of_these):
+            calls[call[0]].append(call_of(call))
+        opener = self._seals.opening(cell for row in rows for cell in row[-2:])
+        if not opener:
+            return [inference_of(row, tuple(calls[row[0]])) for row in rows]
+        return [inference_of(_opened(row, opener), tuple(calls[row[0]])) for row in rows]
+
+
+def _content(inference: Inference, labels: Mapping[str, str], closer: Closer) -> tuple[object, ...] | None:
+    """The row of `contents`, sealed; None where no content is kept."""
+    values = content_values(inference)
+    if values is None or not closer:
+        return values
+    key = str(values[0])
+    label = labels[key]
+    return (
+        key,
+        closer.sealed(inference.request, label, request_place(key)),
+        closer.sealed(inference.response, label, response_place(key)),
+    )
+
+
+def _opened(row: Sequence[Any], opener: Opener) -> tuple[Any, ...]:
+    """A row of `INFERENCE_COLUMNS` with its content opened: by place, since a copy of the noun costs more than that."""
+    ledger: list[Any] = list(row[:-2])
+    request, response = row[-2], row[-1]
+    if opener.erased(request) or opener.erased(response):
+        ledger[_CONTENT] = Content.ERASED.value
+        return (*ledger, None, None)
+    name = row[0]
+    return (
+        *ledger,
+        opener.opened(request, request_place(name)),
+        opener.opened(response, response_place(name)),
+    )
 
 
 def _insert_all(connection: Connection, columns: tuple[Column[Any], ...], rows: list[tuple[object, ...]]) -> None:
@@ -252,19 +323,3 @@ def _narrowed(statement: Select[Any], wanted: Wanted) -> Select[Any]:
     if wanted.errors:
         statement = statement.where(or_(columns.status >= 400, columns.error_code.is_not(None)))
     return statement
-
-
-def _read(connection: Connection, statement: Select[Any]) -> list[Inference]:
-    """The inferences of a statement with their calls: two queries, however many they are."""
-    rows = connection.execute(statement).all()
-    if not rows:
-        return []
-    calls: defaultdict[str, list[ModelCall]] = defaultdict(list)
-    of_these = (
-        select(*CALL_COLUMNS)
-        .where(model_calls.c.inference_id.in_([row[0] for row in rows]))
-        .order_by(model_calls.c.inference_id, model_calls.c.place)
-    )
-    for call in connection.execute(of_these):
-        calls[call[0]].append(call_of(call))
-    return [inference_of(row, tuple(calls[row[0]])) for row in rows]

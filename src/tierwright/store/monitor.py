@@ -29,6 +29,7 @@ from tierwright.store.schema import (
     model_calls,
     second_answers,
 )
+from tierwright.store.seals import feedback_place, response_place, second_place
 from tierwright.store.tasks import next_revision
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tierwright.core.ids import DeploymentId, TaskId
     from tierwright.core.incident import Incident, JudgedOutcome
     from tierwright.store.database import Database
+    from tierwright.store.seals import Opener, Seals
 
 #: Arms by the reasons that requests are drawn into.
 _SPECIALIST = (RouteReason.SPECIALIST, RouteReason.LOW_CONFIDENCE, RouteReason.SPECIALIST_FAILED)
@@ -51,8 +53,8 @@ _PICO = 1e-12
 class SqlMonitor:
     """The `MonitorStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def judged_answers(
         self, deployment_ids: Sequence[DeploymentId], *, unless_entered_for: DeploymentId, since: datetime | None = None
@@ -69,7 +71,8 @@ class SqlMonitor:
         first: dict[tuple[str, str], Any] = {}
         for row in sorted(rows, key=lambda row: (row.said_at_us, row.inference_id)):
             first.setdefault((row.signal, row.inference_id), row)
-        return [_judged(row) for row in first.values()]
+        opener = self._seals.opening(cell for row in first.values() for cell in (row.response, row.wanted))
+        return [_judged(row, opener) for row in first.values() if not opener.erased(row.wanted)]
 
     def enter_judged(self, given: Sequence[JudgedOutcome]) -> bool:
         """As `MonitorStore.enter_judged`: one transaction."""
@@ -142,6 +145,8 @@ def _words(names: Sequence[str], begin: int | None) -> Select[Any]:
             inferences.c.created_at_us,
             contents.c.response,
             feedback.c.output.label("wanted"),
+            feedback.c.id.label("word"),
+            null().label("place"),
             null().label("agrees"),
             literal(1.0).label("propensity"),
             feedback.c.created_at_us.label("said_at_us"),
@@ -167,6 +172,8 @@ def _audits(names: Sequence[str], begin: int | None) -> Select[Any]:
             inferences.c.created_at_us,
             contents.c.response,
             second_answers.c.output.label("wanted"),
+            null().label("word"),
+            second_answers.c.place,
             second_answers.c.agrees,
             second_answers.c.propensity,
             call.started_at_us.label("said_at_us"),
@@ -194,14 +201,16 @@ def _entered(statement: Select[Any], service_id: DeploymentId) -> ColumnElement[
     )
 
 
-def _judged(row: Any) -> JudgedAnswer:
+def _judged(row: Any, opener: Opener) -> JudgedAnswer:
+    said_at = second_place(row.inference_id, row.place) if row.word is None else feedback_place(row.word)
+    wanted = opener.opened(row.wanted, said_at)
     return JudgedAnswer(
         inference_id=InferenceId(row.inference_id),
         signal=Signal(row.signal),
         reason=RouteReason(row.route_reason),
         answered_at=from_us(row.created_at_us),
-        given=_text(row.response),
-        wanted=None if row.wanted is None else from_bytes(row.wanted),
+        given=_text(opener.opened(row.response, response_place(row.inference_id))),
+        wanted=None if wanted is None else from_bytes(wanted),
         agrees=row.agrees,
         propensity=row.propensity,
     )

@@ -82,11 +82,16 @@ inferences = Table(
     # Findings of the privacy gate: type and count, and never a value.
     Column("findings", _JSON),
     Column("detectors", _NAME),
+    # Of the person it is about: a keyed hash.
+    Column("subject", _NAME),
     PrimaryKeyConstraint("id"),
 )
 Index(None, inferences.c.created_at_us, inferences.c.id)
 Index(None, inferences.c.task_id, inferences.c.created_at_us, inferences.c.id)
 Index(None, inferences.c.key_id, inferences.c.created_at_us)
+Index(None, inferences.c.subject)
+# Retention by class would otherwise pass all that is kept longer, batch after batch.
+Index(None, inferences.c.data_class, inferences.c.created_at_us)
 
 # Apart from the ledger, so that content can be dropped and the ledger stays.
 contents = Table(
@@ -226,6 +231,12 @@ datasets = Table(
     Column("sizes", _JSON, nullable=False),
     Column("excluded", _JSON, nullable=False),
     Column("data_class", _NAME),
+    # How many of its examples come from inferences of which class; null: built before it was counted.
+    Column("classes", _JSON),
+    # Findings in what its examples come from: type and count, and never a value.
+    Column("findings", _JSON),
+    # Examples that were erased since.
+    Column("erased", BigInteger, nullable=False, server_default="0"),
     PrimaryKeyConstraint("id"),
 )
 Index(None, datasets.c.task_id)
@@ -246,6 +257,19 @@ examples = Table(
     Column("occurrences", BigInteger, nullable=False),
     PrimaryKeyConstraint("dataset_id", "place"),
 )
+
+# All inferences that an example comes from, the earliest too: equal inputs are one example.
+example_sources = Table(
+    "example_sources",
+    METADATA,
+    Column("dataset_id", _NAME, ForeignKey("datasets.id", ondelete="CASCADE"), nullable=False),
+    # Of the example, which may have been erased since.
+    Column("place", Integer, nullable=False),
+    # No foreign key: the dataset outlives the request's retention.
+    Column("inference_id", _NAME, nullable=False),
+    PrimaryKeyConstraint("dataset_id", "place", "inference_id"),
+)
+Index(None, example_sources.c.inference_id)
 
 model_versions = Table(
     "model_versions",

@@ -18,18 +18,21 @@ from tierwright.core.inference import RouteReason
 from tierwright.core.instants import to_us
 from tierwright.core.second import ComparedAnswer, SecondAnswer
 from tierwright.store.ledger import SECOND_ROLES
+from tierwright.store.origins import origins_of
 from tierwright.store.rows.inference import CALL_COLUMNS, CALL_INSERT, call_of, call_row
 from tierwright.store.rows.scalars import from_bytes, from_us, to_bytes, to_name
 from tierwright.store.schema import contents, deployments, inferences, model_calls, second_answers
+from tierwright.store.seals import response_place, second_place
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from tierwright.core.inference import CallRole
     from tierwright.store.database import Database
+    from tierwright.store.seals import Closer, Opener, Origin, Seals
 
 #: Inferences in one transaction: short enough that capture need not wait long for its turn.
 _MOST_AT_ONCE = 500
@@ -47,23 +50,34 @@ _COLUMNS = (
     second_answers.c.confidence,
     second_answers.c.output,
     second_answers.c.agrees,
+    second_answers.c.place,
 )
 
 
 class SqlSecondAnswers:
     """The `SecondAnswerStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def add_second_answers(self, given: Sequence[SecondAnswer]) -> set[InferenceId]:
         """As `SecondAnswerStore.add_second_answers`: a transaction for every few hundred."""
         unknown: set[InferenceId] = set()
         rest = iter(given)
         while some := list(islice(rest, _MOST_AT_ONCE)):
+            origins, closer = self._origins(some)
             with self._database.write() as connection:
-                unknown |= _add(connection, some)
+                unknown |= _add(connection, some, origins, closer)
         return unknown
+
+    def _origins(self, given: Sequence[SecondAnswer]) -> tuple[Mapping[str, Origin | None], Closer]:
+        """Where the requests come from, and what seals the answers; nothing is looked up where nothing is sealed."""
+        if self._seals.register is None:
+            return {}, self._seals.closing((), 0)
+        origins = origins_of(self._database, [to_name(second.inference_id) for second in given])
+        labels = {origin.label for origin in origins.values() if origin is not None}
+        newest = max((origin.at_us for origin in origins.values() if origin is not None), default=0)
+        return origins, self._seals.closing(labels, newest)
 
     def second_answers(
         self,
@@ -100,11 +114,18 @@ class SqlSecondAnswers:
         if until is not None:
             statement = statement.where(inferences.c.created_at_us < to_us(until))
         with self._database.read() as connection:
-            return [_compared(row) for row in connection.execute(statement)]
+            rows = connection.execute(statement).all()
+        opener = self._seals.opening(cell for row in rows for cell in (row.response, row.output))
+        return [_compared(row, opener) for row in rows]
 
 
-def _add(connection: Connection, given: Sequence[SecondAnswer]) -> set[InferenceId]:
-    """Adds those whose inference is there; returns the inferences that are not."""
+def _add(
+    connection: Connection, given: Sequence[SecondAnswer], origins: Mapping[str, Origin | None], closer: Closer
+) -> set[InferenceId]:
+    """Adds those whose inference is there; returns the inferences that are not.
+
+    Of an answer to a request that was erased only the call is kept.
+    """
     ids = {to_name(second.inference_id) for second in given}
     known = set(connection.execute(select(inferences.c.id).where(inferences.c.id.in_(ids))).scalars())
     call = model_calls.c
@@ -123,7 +144,13 @@ def _add(connection: Connection, given: Sequence[SecondAnswer]) -> set[Inference
         places[key] += 1
         row = call_row(key, places[key], second.call)
         calls.append(dict(zip((column.name for column in CALL_INSERT), row, strict=True)))
-        answers.append(_row(key, places[key], second))
+        answer = _row(key, places[key], second)
+        origin = origins.get(key)
+        if origin is not None:
+            answer["output"] = closer.sealed(_output_of(second), origin.label, second_place(key, places[key]))
+        elif key in origins:
+            answer["output"] = None
+        answers.append(answer)
     if calls:
         connection.execute(model_calls.insert(), calls)
         connection.execute(second_answers.insert(), answers)
@@ -137,12 +164,17 @@ def _row(key: str, place: int, second: SecondAnswer) -> dict[str, object]:
         "deployment_id": to_name(second.deployment_id),
         "propensity": second.propensity,
         "confidence": second.confidence,
-        "output": None if second.output is None else to_bytes(second.output),
+        "output": _output_of(second),
         "agrees": second.agrees,
     }
 
 
-def _compared(row: Any) -> ComparedAnswer:
+def _output_of(second: SecondAnswer) -> bytes | None:
+    """What it says, as it is stored where nothing is sealed."""
+    return None if second.output is None else to_bytes(second.output)
+
+
+def _compared(row: Any, opener: Opener) -> ComparedAnswer:
     (
         created_at_us,
         task_id,
@@ -156,7 +188,10 @@ def _compared(row: Any) -> ComparedAnswer:
         confidence,
         output,
         agrees,
+        place,
     ) = row[len(CALL_COLUMNS) :]
+    response = opener.opened(response, response_place(row[0]))
+    output = opener.opened(output, second_place(row[0], place))
     return ComparedAnswer(
         created_at=from_us(created_at_us),
         task_id=TaskId(task_id),

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from tierwright.store.certificates import SqlCertificates
 from tierwright.store.deployments import SqlDeployments
 from tierwright.store.edits import SqlTaskEdits
+from tierwright.store.erasure import SqlErasure
 from tierwright.store.evidence import SqlDatasets, SqlEvaluations, SqlExperiments, SqlModels
 from tierwright.store.expenses import SqlExpenses
 from tierwright.store.inferences import SqlInferences
@@ -24,7 +25,7 @@ from tierwright.store.tasks import SqlFeedback, SqlTasks
 from tierwright.store.traffic import SqlTraffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Dataset, Example, Split
     from tierwright.core.deployment import Deployment
     from tierwright.core.edit import TaskEdit
+    from tierwright.core.erasure import Erasure, Subject
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.expense import Expense, ExpenseSum
     from tierwright.core.experiment import Outcome, Registration
@@ -51,10 +53,13 @@ if TYPE_CHECKING:
     from tierwright.core.inference import CallRole, Inference, Wanted
     from tierwright.core.ledger import LedgerLine, ModelGap
     from tierwright.core.model import ModelVersion
+    from tierwright.core.privacy import DataClass
     from tierwright.core.second import ComparedAnswer, SecondAnswer
     from tierwright.core.task import Task
     from tierwright.core.traffic import KeptContent, TrafficRow
+    from tierwright.privacy.sealing import Envelope
     from tierwright.store.database import Database
+    from tierwright.store.seals import Seals
 
 
 class SqlStore:
@@ -63,27 +68,32 @@ class SqlStore:
     The promises are those of the protocols in `tierwright.core.protocols`; what a part adds is said there.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._inferences = SqlInferences(database)
-        self._traffic = SqlTraffic(database)
-        self._second = SqlSecondAnswers(database)
-        self._retention = SqlRetention(database)
-        self._feedback = SqlFeedback(database)
-        self._scores = SqlScores(database)
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
+        self._inferences = SqlInferences(database, seals)
+        self._traffic = SqlTraffic(database, seals)
+        self._second = SqlSecondAnswers(database, seals)
+        self._retention = SqlRetention(database, seals)
+        self._erasure = SqlErasure(database, seals)
+        self._feedback = SqlFeedback(database, seals)
+        self._scores = SqlScores(database, seals)
         self._tasks = SqlTasks(database)
         self._edits = SqlTaskEdits(database)
-        self._datasets = SqlDatasets(database)
+        self._datasets = SqlDatasets(database, seals)
         self._models = SqlModels(database)
         self._experiments = SqlExperiments(database)
         self._evaluations = SqlEvaluations(database)
         self._certificates = SqlCertificates(database)
         self._deployments = SqlDeployments(database)
-        self._monitor = SqlMonitor(database)
+        self._monitor = SqlMonitor(database, seals)
         self._ledger = SqlLedger(database)
         self._expenses = SqlExpenses(database)
         self._keys = SqlKeys(database)
         self._pseudonyms = SqlPseudonyms(database)
+
+    def envelope(self) -> Envelope | None:
+        """What seals records that wait for this store; None: content is not sealed."""
+        return self._seals.envelope()
 
     def append(self, inferences: Sequence[Inference]) -> int:
         """As `InferenceStore.append`."""
@@ -164,13 +174,37 @@ class SqlStore:
         """As `SecondAnswerStore.second_answers`."""
         return self._second.second_answers(task_id, role=role, deployment_id=deployment_id, since=since, until=until)
 
-    def expire_content(self, before: datetime, *, batch: int = 1000) -> int:
+    def expire_content(
+        self, before: datetime, *, classes: Collection[DataClass | None] | None = None, batch: int = 1000
+    ) -> int:
         """As `RetentionStore.expire_content`."""
-        return self._retention.expire_content(before, batch=batch)
+        return self._retention.expire_content(before, classes=classes, batch=batch)
+
+    def expire_keys(self, before: datetime) -> int:
+        """As `RetentionStore.expire_keys`."""
+        return self._retention.expire_keys(before)
 
     def expire_inferences(self, before: datetime, *, batch: int = 1000) -> int:
         """As `RetentionStore.expire_inferences`."""
         return self._retention.expire_inferences(before, batch=batch)
+
+    def rotate_content_key(self, content_key: bytes) -> int:
+        """As `ErasureStore.rotate_content_key`."""
+        return self._erasure.rotate_content_key(content_key)
+
+    def clients(self) -> list[str]:
+        """As `ErasureStore.clients`."""
+        return self._erasure.clients()
+
+    def erase(
+        self, subjects: Sequence[Subject], requests: Sequence[InferenceId], *, at: datetime, dry_run: bool = False
+    ) -> Erasure:
+        """As `ErasureStore.erase`."""
+        return self._erasure.erase(subjects, requests, at=at, dry_run=dry_run)
+
+    def erase_again(self, *, at: datetime, dry_run: bool = False) -> Erasure:
+        """As `ErasureStore.erase_again`."""
+        return self._erasure.erase_again(at=at, dry_run=dry_run)
 
     def add_feedback(self, feedback: Sequence[Feedback]) -> int:
         """As `FeedbackStore.add_feedback`."""
@@ -398,3 +432,5 @@ class SqlStore:
     def close(self) -> None:
         """As `Store.close`."""
         self._database.dispose()
+        if self._seals.register is not None:
+            self._seals.register.close()

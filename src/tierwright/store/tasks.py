@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, or_, select, update
 
 from tierwright.core.errors import Conflict, NotFound
+from tierwright.store.origins import arriving
 from tierwright.store.rows.scalars import to_name
 from tierwright.store.rows.task import (
     FEEDBACK_COLUMNS,
@@ -29,6 +30,7 @@ from tierwright.store.schema import (
     revisions,
     tasks,
 )
+from tierwright.store.seals import feedback_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from tierwright.core.ids import InferenceId, TaskId
     from tierwright.core.task import Task
     from tierwright.store.database import Database
+    from tierwright.store.seals import Seals
 
 #: What is built for a task, and what to call it.
 _BUILT = (
@@ -121,16 +124,21 @@ class SqlTasks:
 class SqlFeedback:
     """The demonstrations of the `FeedbackStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def add_feedback(self, given: Sequence[Feedback]) -> int:
-        """As `FeedbackStore.add_feedback`: one transaction."""
-        by_id = {word.id: word for word in reversed(given)}
+        """As `FeedbackStore.add_feedback`: one transaction. Words on a request that was erased are passed over."""
+        words = arriving(self._database, self._seals, given)
+        by_id = {word.id: word for word in reversed(words.kept)}
         if not by_id:
             return 0
         statement = self._database.insert(feedback).on_conflict_do_nothing().returning(feedback.c.id)
         rows = [feedback_row(by_id[key]) for key in sorted(by_id)]
+        if words.closer:
+            for row in rows:
+                label = words.labels[row["inference_id"]]
+                row["output"] = words.closer.sealed(row["output"], label, feedback_place(row["id"]))
         with self._database.write() as connection:
             return len(connection.execute(statement, rows).all())
 
@@ -144,6 +152,7 @@ class SqlFeedback:
         )
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
-        words = [feedback_of(row) for row in rows]
+        opener = self._seals.opening(row.output for row in rows)
+        words = [feedback_of(row, opener) for row in rows if not opener.erased(row.output)]
         # The last one for an inference is the newest and replaces those before it.
         return {word.inference_id: word for word in words}

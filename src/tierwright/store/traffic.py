@@ -18,6 +18,7 @@ from tierwright.store.ledger import SECOND_ROLES
 from tierwright.store.rows.inference import CONTENTS
 from tierwright.store.rows.scalars import from_pico, from_us, to_name
 from tierwright.store.schema import contents, inferences, model_calls
+from tierwright.store.seals import request_place, response_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.ids import InferenceId
     from tierwright.store.database import Database
+    from tierwright.store.seals import Seals
 
 #: Inferences read in one transaction.
 _PAGE = 10_000
@@ -51,8 +53,8 @@ _OWN = len(_COLUMNS)
 class SqlTraffic:
     """The `TrafficStore` part of the store."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, seals: Seals) -> None:
+        self._database, self._seals = database, seals
 
     def traffic(self, *, since: datetime | None = None, until: datetime | None = None) -> Iterator[TrafficRow]:
         """As `TrafficStore.traffic`; each page is read in a transaction of its own: a slow reader blocks nobody."""
@@ -77,9 +79,16 @@ class SqlTraffic:
         while some := {to_name(one): one for one in islice(rest, _CONTENTS_AT_ONCE)}:
             with self._database.read() as connection:
                 found = {name: (request, response) for name, request, response in self._kept(connection, list(some))}
+            opener = self._seals.opening(cell for kept in found.values() for cell in kept)
             for name, inference_id in some.items():
-                if name in found:
-                    yield KeptContent(inference_id, *found[name])
+                if name not in found or any(map(opener.erased, found[name])):
+                    continue
+                request, response = found[name]
+                yield KeptContent(
+                    inference_id,
+                    opener.opened(request, request_place(name)),
+                    opener.opened(response, response_place(name)),
+                )
 
     def _kept(self, connection: Connection, names: Sequence[str]) -> Sequence[Any]:
         # One value for all of them: an IN with a thousand takes longer to write down than to answer.

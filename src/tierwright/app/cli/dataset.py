@@ -16,6 +16,8 @@ from tierwright.app.cli.output import (
     JsonOption,
     QuotesOption,
     Ticker,
+    UpToOption,
+    class_named,
     opened,
     say,
     show,
@@ -88,6 +90,10 @@ def import_(
     contract: Annotated[
         Imported | None, typer.Option(help="What the outputs are; default: found out.", case_sensitive=False)
     ] = None,
+    data_class: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="public, internal, confidential or restricted; default: not known."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the split; default: the settings' training.seed.", min=0, max=MAX_SEED)
     ] = None,
@@ -102,13 +108,14 @@ def import_(
     from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415 - as above
     from tierwright.curation.tables import TableForm  # noqa: PLC0415 - as above
 
+    declared = None if data_class is None else class_named(data_class)
     columns = LabelledColumns(inputs=tuple(input_), outputs=tuple(output), split=split)
     with opened(config) as parts:
         form = TableForm(encoding=encoding, quotes=quotes)
         rows = read_labelled(file, columns, form=form, progress=Ticker("reading bytes"))
         say(f"{len(rows.rows):,} rows read, looking for near-duplicates")
         kind = ContractKind(contract.value) if contract else None
-        built = import_labelled(parts, task, rows, kind=kind, seed=seed)
+        built = import_labelled(parts, task, rows, kind=kind, seed=seed, data_class=declared)
     if built.dataset.contract.kind is ContractKind.OPEN:
         say("the outputs follow no form that a recipe learns; say with --contract what they are, if they do")
     for reason, line in rows.first_lines.items():
@@ -159,23 +166,26 @@ def export(
     base: Annotated[
         str, typer.Option(help="Base weights to tune: a known name, a repository or a path; default: [training] lm.")
     ] = "",
+    up_to: UpToOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Write the examples as JSON Lines, or those to learn from as a bundle for another trainer."""
     from tierwright.app.bundles import write_bundle, write_lines  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.exports import export as exporting  # noqa: PLC0415 - as above
 
-    with opened(config) as parts:
+    limit = None if up_to is None else class_named(up_to)
+    with opened(config) as parts, exporting(parts, f"dataset {dataset}", limit) as out:
         found = parts.store.dataset(DatasetId(dataset))
+        out.admit_dataset(found)
         examples = parts.store.examples(found.id)
-        settings = parts.settings
-    try:
-        if form == "jsonl":
-            files = write_lines(file, examples)
-        else:
-            files = write_bundle(file, found, examples, trainer=form, base=base, settings=settings)
-    except OSError as error:
-        raise unwritable(file, error, then="the dataset itself is kept") from error
+        try:
+            if form == "jsonl":
+                files = write_lines(file, examples)
+            else:
+                files = write_bundle(file, found, examples, trainer=form, base=base, settings=parts.settings)
+        except OSError as error:
+            raise unwritable(file, error, then="the dataset itself is kept") from error
     document = {"written": len(examples), "file": file} if form == "jsonl" else {"directory": file, "files": files}
     said = f"{len(examples):,} examples" if form == "jsonl" else f"a bundle of {len(files)} files for {form}"
     show(document, as_json=as_json, text=lambda console: console.print(f"{said} written to {file}"))
@@ -190,6 +200,10 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
         "seed": dataset.seed,
         "sizes": {split.value: count for split, count in dataset.sizes.items()},
         "excluded": dict(dataset.excluded),
+        "data_class": None if dataset.data_class is None else dataset.data_class.label,
+        "classes": None if dataset.classes is None else dict(dataset.classes),
+        "findings": dict(dataset.findings),
+        "erased": dataset.erased,
     }
 
 
@@ -218,8 +232,18 @@ def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Exampl
 
 
 def _tell(console: Console, dataset: Dataset) -> None:
+    from tierwright.curation.lineage import UNKNOWN  # noqa: PLC0415 - as above
+
     console.print(f"{dataset.id}  {dataset.contract.kind.value}", style="bold")
     for split, count in dataset.sizes.items():
         console.print(f"  {count:>8,} {split.value}")
     for reason, count in dataset.excluded.items():
         console.print(f"  {count:>8,} left out: {reason}")
+    # Where no gate has looked at anything there is nothing to tell.
+    known = dataset.classes if dataset.classes and set(dataset.classes) != {UNKNOWN} else {}
+    for label, count in known.items():
+        console.print(f"  {count:>8,} of a class that is not known" if label == UNKNOWN else f"  {count:>8,} {label}")
+    for kind, count in sorted(dataset.findings.items()):
+        console.print(f"  {count:>8,} findings of {kind} in what they come from")
+    if dataset.erased:
+        console.print(f"  {dataset.erased:>8,} erased since: nothing is trained on it any more")

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, table, usd
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, class_named, opened, show, table, usd
 from tierwright.app.keys import new_key
 from tierwright.core.caller import Limits, Period
 from tierwright.core.errors import InputError
 from tierwright.core.ids import CallerKeyId
-from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -61,7 +60,7 @@ def create(
         budget_usd=None if budget_usd is None else _money(budget_usd),
         budget_period=period,
     )
-    declared = None if data_class is None else _data_class(data_class)
+    declared = None if data_class is None else class_named(data_class)
     with opened(config) as parts:
         at = parts.clock()
         names = tuple(parts.store.task(name).name for name in task or ())
@@ -158,13 +157,6 @@ def _money(text: str) -> Decimal:
     if not amount.is_finite() or not 0 < amount <= 4_000_000:
         raise InputError(f"--budget-usd is {text[:40]!r}; give US dollars above 0 and up to 4000000, such as 12.50")
     return amount
-
-
-def _data_class(label: str) -> DataClass:
-    try:
-        return DataClass.of(label)
-    except ValueError as error:
-        raise InputError(f"--data-class: {error}") from error
 
 
 def _state(key: CallerKey, at: datetime) -> str:

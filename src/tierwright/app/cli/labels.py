@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show, unwritable
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    UpToOption,
+    class_named,
+    opened,
+    show,
+    unwritable,
+)
 from tierwright.core.errors import GateError
 
 if TYPE_CHECKING:
@@ -31,20 +40,24 @@ def labels(
         float, typer.Option(help="Share of the budget for examples on which both give the same answer.")
     ] = 0.2,
     seed: Annotated[int | None, typer.Option(help="Of the draw; default: the settings'.")] = None,
+    up_to: UpToOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Draw the test examples that a person should label next: where candidate and incumbent differ."""
-    from tierwright.app.label_sheets import draw, write_sheet  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.exports import export  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.label_sheets import draw, write_sheet  # noqa: PLC0415 - as above
     from tierwright.app.ring import version_of  # noqa: PLC0415 - as above
 
-    with opened(config) as parts:
+    limit = None if up_to is None else class_named(up_to)
+    with opened(config) as parts, export(parts, f"label sheet of {version}", limit) as out:
         found = version_of(parts, version)
+        out.admit_dataset(parts.store.dataset(found.dataset_id))
         sheet = draw(parts, found, budget=budget, agreement_share=agreement_share, seed=seed, threshold=threshold)
-    try:
-        write_sheet(output, sheet)
-    except OSError as error:
-        raise unwritable(output, error, then="the same command draws the same sheet again") from error
+        try:
+            write_sheet(output, sheet)
+        except OSError as error:
+            raise unwritable(output, error, then="the same command draws the same sheet again") from error
 
     def tell(console: Console) -> None:
         console.print(

@@ -158,15 +158,24 @@ def show_(
     """Show where a model version came from and what its training measured."""
     with opened(config) as parts:
         found = parts.store.version(version)
+        source = parts.store.dataset(found.dataset_id)
+    document = _version_json(found) | {
+        "data_class": None if source.data_class is None else source.data_class.label,
+        "findings": dict(source.findings),
+        "examples_erased": source.erased,
+    }
 
     def tell(console: Console) -> None:
-        for name, value in _version_json(found).items():
+        for name, value in document.items():
             if name != "metrics":
                 console.print(f"{name}: {value}", markup=False)
         for name, estimate in found.metrics.items():
             console.print(f"  {name}: {percent(estimate)}", markup=False)
 
-    show(_version_json(found), as_json=as_json, text=tell)
+        if source.erased:
+            console.print("It was trained on examples that were erased since: train it again without them.")
+
+    show(document, as_json=as_json, text=tell)
 
 
 @app.command()

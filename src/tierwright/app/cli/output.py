@@ -24,6 +24,7 @@ from tierwright.app.settings import FILE_NAME, load_settings
 from tierwright.app.wiring import Parts, open_parts
 from tierwright.core.errors import InputError, ServiceError, TierwrightError
 from tierwright.core.estimate import Estimate, UsdEstimate
+from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 ConfigOption = Annotated[Path, typer.Option("--config", help="The settings file.")]
 DatasetArgument = Annotated[str, typer.Argument(metavar="DATASET", help="Its id.")]
+UpToOption = Annotated[
+    str | None,
+    typer.Option("--up-to", metavar="CLASS", help="Highest class to write; default: the settings' export_up_to."),
+]
 EncodingOption = Annotated[str, typer.Option(help="Of a text file.")]
 QuotesOption = Annotated[bool, typer.Option("--quotes/--no-quotes", help="Whether quotation marks enclose values.")]
 
@@ -116,6 +121,14 @@ def streaming_out() -> Iterator[Callable[[str], None]]:
     except BrokenPipeError:
         # What is left in the buffer must not fail once more when the process ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def class_named(label: str) -> DataClass:
+    """The class that `--data-class` or `--up-to` names; raises InputError where there is none."""
+    try:
+        return DataClass.of(label)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def unwritable(path: Path, error: OSError, *, then: str) -> TierwrightError:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from tierwright.app.cli.breakeven import breakeven
 from tierwright.app.cli.html_option import HtmlOption, write_html
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, percent, show, table, usd
-from tierwright.core.errors import InputError
+from tierwright.app.cli.period import SinceOption, UntilOption, day
+from tierwright.app.cli.privacy_report import privacy
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,12 +23,13 @@ app = typer.Typer(no_args_is_help=True, help="What it all came to.")
 
 
 app.command()(breakeven)
+app.command()(privacy)
 
 
 @app.command()
 def savings(
-    since: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the first request.")] = None,
-    until: Annotated[str | None, typer.Option(help="First day no longer in it; default: after the last one.")] = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
     html: HtmlOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
@@ -38,7 +39,7 @@ def savings(
     from tierwright.app.ring import saved  # noqa: PLC0415 - as above
 
     with opened(config) as parts:
-        found = saved(parts, since=_day(since), until=_day(until))
+        found = saved(parts, since=day(since), until=day(until))
         names = {task.id: task.name for task in parts.store.tasks()}
     document = savings_json(found, names)
     if html is not None:
@@ -157,12 +158,3 @@ def _task_json(task: TaskSavings, names: dict[TaskId, str]) -> dict[str, Any]:
 
 def _range(amount: UsdRange) -> dict[str, Any]:
     return {"value": amount.value, "ci_low": amount.low, "ci_high": amount.high}
-
-
-def _day(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise InputError(f"{text!r} is no day; write it as 2025-09-01") from error

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, opened, say, show, streaming_out
+from tierwright.app.cli.output import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    JsonOption,
+    Ticker,
+    UpToOption,
+    class_named,
+    opened,
+    say,
+    show,
+    streaming_out,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,14 +121,17 @@ def _reservations(report: ImportReport) -> list[str]:
 @app.command("export")
 def export(
     file: Annotated[Path, typer.Argument(help="The file to write; gzip if its name ends in .gz.")],
+    up_to: UpToOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     """Write everything that was captured in the import format."""
+    from tierwright.app.exports import export as exporting  # noqa: PLC0415 - as above
     from tierwright.gateway.log_export import export_log  # noqa: PLC0415 - as above
 
-    with opened(config) as parts:
-        report = export_log(parts.store, file)
+    limit = None if up_to is None else class_named(up_to)
+    with opened(config) as parts, exporting(parts, "the log of all traffic", limit) as out:
+        report = export_log(parts.store, file, admit=out.admit_inference)
     show(
         {"written": report.written, "without_content": report.without_content, "file": file},
         as_json=as_json,
@@ -137,32 +151,30 @@ def prune(
     as_json: JsonOption = False,
 ) -> None:
     """Remove what is older than it may be, as the settings say; the gateway may run meanwhile."""
-    from datetime import timedelta  # noqa: PLC0415 - `--help` must not wait
+    from tierwright.app.retention import prune as run  # noqa: PLC0415 - `--help` must not wait
+
+    tickers: dict[str, Ticker] = {}
+
+    def progress(what: str, done: int, most: int) -> None:
+        tickers.setdefault(what, Ticker(f"removing {what}"))(done, most)
 
     with opened(config) as parts:
-        retention = parts.settings.file.retention
-        now, most = parts.clock(), parts.store.count()
-        counts: dict[str, int] = {}
-        for what, days, expire in (
-            ("contents", retention.content_days if content_days is None else content_days, parts.store.expire_content),
-            (
-                "inferences",
-                retention.ledger_days if ledger_days is None else ledger_days,
-                parts.store.expire_inferences,
-            ),
-        ):
-            ticker = Ticker(f"removing {what}")
-            counts[what] = 0
-            while days and (removed := expire(now - timedelta(days=days))):
-                counts[what] += removed
-                ticker(counts[what], most)
-    show(
-        {f"{what}_removed": count for what, count in counts.items()},
-        as_json=as_json,
-        text=lambda console: console.print(
-            f"removed: the content of {counts['contents']:,} inferences, {counts['inferences']:,} inferences as a whole"
-        ),
-    )
+        pruned = run(parts, content_days=content_days, ledger_days=ledger_days, progress=progress)
+
+    def tell(console: Console) -> None:
+        console.print(
+            f"removed: the content of {pruned.contents:,} inferences, {pruned.inferences:,} inferences as a whole"
+        )
+        for label, count in pruned.by_class.items():
+            console.print(f"  {count:,} of them because they are {label}")
+
+    document = {
+        "contents_removed": pruned.contents,
+        "inferences_removed": pruned.inferences,
+        "removed_by_class": pruned.by_class,
+        "keys_destroyed": pruned.keys,
+    }
+    show(document, as_json=as_json, text=tell)
 
 
 @app.command("tail")

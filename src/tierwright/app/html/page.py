@@ -17,14 +17,15 @@ _WHOLE_FROM, _CENTS_FROM = 1000, 0.1
 
 _STYLE = """
 :root{--ink:#1d2330;--soft:#667085;--rule:#d7dbe2;--fill:#f4f6f9;--a:#2457a6;--b:#b4520a;--c:#2f7d4f;--d:#7a3d96;
-color-scheme:light}
+--bad:#b3261e;color-scheme:light}
 @media screen and (prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#9aa4b5;--rule:#3a4252;--fill:#202632;
---a:#7fb0ff;--b:#f0a060;--c:#7fd0a0;--d:#cf9cec;color-scheme:dark}body{background:#161b24}}
+--a:#7fb0ff;--b:#f0a060;--c:#7fd0a0;--d:#cf9cec;--bad:#ff8a80;color-scheme:dark}body{background:#161b24}}
 *{box-sizing:border-box}body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;
 color:var(--ink)}
 h1{font-size:1.6rem;line-height:1.2;margin:0 0 .2rem}h2{font-size:1.15rem;margin:2rem 0 .4rem;padding-bottom:.2rem;
 border-bottom:1px solid var(--rule)}h3{font-size:1rem;margin:1.4rem 0 .3rem}p{margin:.35rem 0;max-width:46rem}
-.soft{color:var(--soft)}table{border-collapse:collapse;width:100%;font-size:.9em}
+.soft{color:var(--soft)}.bad{color:var(--bad);border-left:4px solid;padding-left:.6rem}
+table{border-collapse:collapse;width:100%;font-size:.9em}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;vertical-align:top;border-bottom:1px solid var(--rule)}
 th{color:var(--soft);font-weight:500}.r{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr));gap:.6rem;margin:.8rem 0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tierwright.core.contract import OutputContract
 from tierwright.core.dataset import Dataset, Example, LabelSource, Split
@@ -25,6 +25,10 @@ from tierwright.core.instants import to_us
 from tierwright.core.model import ModelVersion
 from tierwright.core.privacy import DataClass
 from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
+from tierwright.store.seals import example_place
+
+if TYPE_CHECKING:
+    from tierwright.store.seals import Opener
 
 
 def dataset_row(dataset: Dataset) -> dict[str, Any]:
@@ -38,6 +42,9 @@ def dataset_row(dataset: Dataset) -> dict[str, Any]:
         "sizes": to_json(dict(dataset.sizes)),
         "excluded": to_json(dict(dataset.excluded)),
         "data_class": None if dataset.data_class is None else dataset.data_class.label,
+        "classes": None if dataset.classes is None else to_json(dict(dataset.classes)),
+        "findings": to_json(dict(dataset.findings)) if dataset.findings else None,
+        "erased": dataset.erased,
     }
 
 
@@ -52,6 +59,9 @@ def dataset_of(row: Any) -> Dataset:
         sizes=from_json(row.sizes, dict[Split, int]),
         excluded=from_json(row.excluded, dict[str, int]),
         data_class=None if row.data_class is None else DataClass.of(row.data_class),
+        classes=None if row.classes is None else from_json(row.classes, dict[str, int]),
+        findings={} if row.findings is None else from_json(row.findings, dict[str, int]),
+        erased=row.erased,
     )
 
 
@@ -73,15 +83,28 @@ def example_row(dataset_id: DatasetId, place: int, example: Example) -> dict[str
     }
 
 
-def example_of(row: Any) -> Example:
-    """The example in a row of `examples`."""
-    incumbent = row.incumbent_output
+def source_rows(dataset_id: DatasetId, place: int, example: Example) -> list[dict[str, Any]]:
+    """The rows of `example_sources`; of labelled history there are none."""
+    names = sorted({to_name(source) for source in example.sources})
+    return [{"dataset_id": dataset_id, "place": place, "inference_id": name} for name in names]
+
+
+def example_of(row: Any, opener: Opener) -> Example:
+    """The example in a row of `examples`, which is there."""
+
+    def text(name: str) -> str | None:
+        opened = opener.opened(getattr(row, name), example_place(row.dataset_id, row.place, name))
+        return None if opened is None else from_bytes(opened)
+
+    asked, answer = text("input"), text("output")
+    assert asked is not None
+    assert answer is not None
     return Example(
         id=InferenceId(row.id),
-        input=from_bytes(row.input),
-        output=from_bytes(row.output),
+        input=asked,
+        output=answer,
         source=LabelSource(row.source),
-        incumbent_output=None if incumbent is None else from_bytes(incumbent),
+        incumbent_output=text("incumbent_output"),
         split=Split(row.split),
         group=row.group_name,
         created_at=from_us(row.created_at_us),

@@ -52,6 +52,7 @@ INFERENCE_COLUMNS = (
     inferences.c.data_class,
     inferences.c.findings,
     inferences.c.detectors,
+    inferences.c.subject,
     contents.c.request,
     contents.c.response,
 )
@@ -85,8 +86,8 @@ CONTENT_INSERT = (contents.c.inference_id, contents.c.request, contents.c.respon
 CALL_INSERT = (CALL_COLUMNS[0], model_calls.c.place, *CALL_COLUMNS[1:])
 
 
-def inference_values(inference: Inference) -> tuple[object, ...]:
-    """The row of `inferences`, in the order of `INFERENCE_INSERT`."""
+def inference_values(inference: Inference, subject: str | None) -> tuple[object, ...]:
+    """The row of `inferences`, in the order of `INFERENCE_INSERT`; `subject` labels the person it is about."""
     route = inference.route
     return (
         to_name(inference.id),
@@ -111,6 +112,7 @@ def inference_values(inference: Inference) -> tuple[object, ...]:
         None if inference.data_class is None else inference.data_class.label,
         to_json(dict(inference.findings)) if inference.findings else None,
         inference.detectors,
+        subject,
         next((place for place, call in enumerate(inference.calls) if call.answered), None),
     )
 
@@ -224,6 +226,7 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         data_class,
         findings,
         detectors,
+        subject,
         request,
         response,
     ) = row
@@ -255,4 +258,5 @@ def inference_of(row: Sequence[Any], calls: tuple[ModelCall, ...]) -> Inference:
         data_class=None if data_class is None else DataClass.of(data_class),
         findings={} if findings is None else from_json(findings, dict[str, int]),
         detectors=detectors,
+        subject=subject,
     )

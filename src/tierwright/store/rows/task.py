@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,6 +15,10 @@ from tierwright.core.instants import to_us
 from tierwright.core.task import Frame, Task, Template
 from tierwright.store.rows.scalars import from_bytes, from_json, from_us, to_bytes, to_json, to_name, to_name_or_none
 from tierwright.store.schema import feedback, tasks
+from tierwright.store.seals import feedback_place
+
+if TYPE_CHECKING:
+    from tierwright.store.seals import Opener
 
 #: The columns `task_of` wants, in its order.
 TASK_COLUMNS = tuple(tasks.c)
@@ -88,12 +92,14 @@ def feedback_row(word: Feedback) -> dict[str, Any]:
     }
 
 
-def feedback_of(row: Any) -> Feedback:
-    """The feedback in a row of `FEEDBACK_COLUMNS`."""
+def feedback_of(row: Any, opener: Opener) -> Feedback:
+    """The feedback in a row of `FEEDBACK_COLUMNS`, which is there."""
+    output = opener.opened(row.output, feedback_place(row.id))
+    assert output is not None
     return Feedback(
         id=FeedbackId(row.id),
         inference_id=InferenceId(row.inference_id),
-        output=from_bytes(row.output),
+        output=from_bytes(output),
         author=row.author,
         created_at=from_us(row.created_at_us),
     )

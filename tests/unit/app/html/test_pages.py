@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.unit.app.html.documents import a_breakeven_document, a_savings_document, an_audit, an_audited_task
+from tests.unit.app.privacy_evidence import some_evidence
 from tierwright.app.html.audit_page import audit_page
 from tierwright.app.html.charts import Bar, Line, bars, columns, lines
 from tierwright.app.html.money_pages import breakeven_page, savings_page
+from tierwright.app.html.privacy_page import privacy_page
+from tierwright.app.privacy_report import privacy_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,7 @@ PAGES = [
     pytest.param(audit_page(an_audit()), id="audit"),
     pytest.param(savings_page(a_savings_document()), id="savings"),
     pytest.param(breakeven_page(a_breakeven_document()), id="breakeven"),
+    pytest.param(privacy_page(privacy_document(some_evidence())), id="privacy"),
 ]
 #: Elements that have no end.
 _VOID = frozenset({"meta", "br", "hr", "img", "link"})
@@ -102,6 +106,17 @@ def test_words_of_people_are_no_markup() -> None:
     ):
         assert "<b onclick" not in text
         assert "&lt;b onclick=&quot;x&quot;&gt;&amp;" in text
+
+
+def test_privacy_says_where_what_went_and_draws_it() -> None:
+    """A chart by class and backend, one by reason, and a name with brackets that stays a name."""
+    document = privacy_document(some_evidence(warnings=["<b>broken</b>"], task_names={"task_1": "<i>triage"}))
+    text = privacy_page(document)
+    assert "&lt;b&gt;broken" in text
+    assert "&lt;i&gt;triage" in text
+    for said in ("restricted → frontier", "baa expired 2026-03-11", "models to retrain", "mv_2"):
+        assert said in text
+    assert text.count("<svg") == 2
 
 
 def test_breakeven_that_never_comes() -> None:
