@@ -5,10 +5,11 @@ Owns what is missing or wrong and how it is said; refuses to add anything up (`p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tierwright.app.privacy_register import Keeping
 from tierwright.app.privacy_report import BROKEN, NO_GATE, NO_LEDGER, Evidence
+from tierwright.app.verdict_document import verdict_document
 from tierwright.core.errors import LedgerError
 from tierwright.privacy.detector import VERSION
 from tierwright.privacy.ledger.entries import entries
@@ -64,32 +65,6 @@ def gathered(parts: Parts, *, since: datetime | None, until: datetime | None, pr
         callers=settings.callers,
         keeping=_keeping(settings),
     )
-
-
-def verdict_document(found: Verdict) -> dict[str, Any]:
-    """A ledger's verdict as the report has it."""
-    return {
-        "sound": found.sound,
-        "entries": found.entries,
-        "chains": [
-            {
-                "chain": chain.chain,
-                "entries": chain.entries,
-                "first_at": chain.first_at,
-                "last_at": chain.last_at,
-                "end": chain.end.value,
-                "checkpoints": chain.checkpoints,
-                "signed_seq": chain.signed_seq,
-                "second_seq": chain.second_seq,
-            }
-            for chain in found.chains
-        ],
-        "breaks": [
-            {"file": one.file, "line": one.line, "seq": one.seq, "what": one.what.value, "why": one.why}
-            for one in found.breaks
-        ],
-        "keys": list(found.keys),
-    }
 
 
 def _read(folder: Path, until: datetime | None, warnings: list[str]) -> Iterator[Entry]:

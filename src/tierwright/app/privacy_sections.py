@@ -313,7 +313,7 @@ def _ledger(document: _Document) -> Section:
         ),
         columns=("chain", ">entries", "first", "last", "how it ends"),
         rows=tuple(
-            (one["chain"], f"{one['entries']:,}", _instant(one["first_at"]), _instant(one["last_at"]), one["end"])
+            (one["file"], f"{one['entries']:,}", _instant(one["first"]), _instant(one["last"]), one["end"])
             for one in found["chains"]
         ),
     )

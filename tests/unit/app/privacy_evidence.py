@@ -108,10 +108,10 @@ def a_key(**changes: Any) -> CallerKey:
 def some_evidence(**changes: Any) -> Evidence:
     """All of the month, with a sound ledger."""
     chain = {
-        "chain": "20260301T000000-7-ab",
+        "file": "20260301T000000-7-ab.jsonl",
         "entries": 13,
-        "first_at": "2026-03-01T00:00:00.000000Z",
-        "last_at": "2026-03-19T00:00:00.000000Z",
+        "first": "2026-03-01T00:00:00.000000Z",
+        "last": "2026-03-19T00:00:00.000000Z",
         "end": "ended",
         "break": None,
     }
