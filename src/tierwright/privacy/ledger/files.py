@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUFFIX: Final = ".jsonl"
-_NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z-[0-9]+-[0-9a-f]{8})(?:-([0-9]{1,6}))?\.jsonl")
+_NAME = re.compile(r"([0-9]{8}T[0-9]{12}Z-[0-9]+-[0-9a-f]{8})(?:-([0-9]{1,6}))?\.jsonl")
 #: How much is read at once to find a file's last line.
 _BLOCK_BYTES: Final = 64 * 1024
 
@@ -59,7 +59,7 @@ class Head(NamedTuple):
 
 def chain_name(at: datetime, pid: int, entropy: bytes) -> str:
     """A new chain's name; `at` is in UTC, and 4 bytes of entropy tell processes with the same id apart."""
-    return f"{at:%Y%m%dT%H%M%SZ}-{pid}-{entropy[:4].hex()}"
+    return f"{at:%Y%m%dT%H%M%S%fZ}-{pid}-{entropy[:4].hex()}"
 
 
 def file_name(chain: str, number: int) -> str:

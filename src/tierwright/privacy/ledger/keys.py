@@ -97,6 +97,7 @@ class SigningKey:
         Raises InputError where it is damaged or others may read it, and OSError where the folder can't be used.
         """
         path = folder / KEY_NAME
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make(path)
         mode = stat.S_IMODE(path.stat().st_mode)

@@ -62,7 +62,6 @@ class Bounds:
 
 
 class _Waiting(NamedTuple):
-    at: bytes
     said: bytes
     #: By the monotonic clock.
     since: float
@@ -149,7 +148,7 @@ class Ledger:
             self._file = self._made()
             said = members("start", {"chain": self.chain, **self._about, "heads": heads})
             self._checkpoints.start()
-            self._write([(instant(self._clock()), said)])
+            self._write([said])
         except OSError as error:
             if self._file is not None:
                 self._file.close()
@@ -209,7 +208,7 @@ class Ledger:
         said = members(kind, facts)
         if len(said) > _MOST_FACTS_BYTES:
             raise ValueError(f"the facts of {kind!r} take {len(said):,} bytes, more than an entry may have")
-        waiting = _Waiting(instant(self._clock()), said, monotonic(), kept)
+        waiting = _Waiting(said, monotonic(), kept)
         with self._changed:
             if self._error is not None or self._closing or self._waiting_bytes > self._bounds.waiting_bytes:
                 return False
@@ -240,7 +239,7 @@ class Ledger:
                 self._waiting_bytes -= sum(len(one.said) for one in group)
             _tell(group, entries)
         if self._error is None:
-            self._kept([_Waiting(instant(self._clock()), members("end", {}), monotonic(), ThreadFuture())])
+            self._kept([_Waiting(members("end", {}), monotonic(), ThreadFuture())])
         with self._changed:
             self._error = self._error or CLOSED
         if self._file is not None:
@@ -260,9 +259,9 @@ class Ledger:
         """Writes a group; its entries' names once they are durable. None: they may not be."""
         if self._error is not None:
             return None
-        lines = [(one.at, one.said) for one in group]
+        lines = [one.said for one in group]
         if self._denied:
-            lines.insert(0, (instant(self._clock()), members("full", {"denied": self._denied})))
+            lines.insert(0, members("full", {"denied": self._denied}))
         try:
             first = self._write(lines)
         except OSError as error:
@@ -279,7 +278,7 @@ class Ledger:
             first += 1
         return [f"{self.chain}:{seq}" for seq in range(first, first + len(group))]
 
-    def _write(self, lines: Sequence[tuple[bytes, bytes]]) -> int:
+    def _write(self, lines: Sequence[bytes]) -> int:
         """Appends lines and makes them durable; returns the number of the first."""
         assert self._file is not None
         if self._file.size_bytes >= self._bounds.file_bytes:
@@ -288,9 +287,10 @@ class Ledger:
         self._put(self._file, lines)
         return first
 
-    def _put(self, file: Appended, lines: Sequence[tuple[bytes, bytes]]) -> None:
+    def _put(self, file: Appended, lines: Sequence[bytes]) -> None:
+        at = instant(self._clock())
         written, seq, prev = [], self._seq, self._prev
-        for at, said in lines:
+        for said in lines:
             seq += 1
             raw, prev = line(seq, at, said, prev)
             written.append(raw)
@@ -309,7 +309,7 @@ class Ledger:
         self._number += 1
         following = self._made()
         try:
-            self._put(full, [(instant(self._clock()), members("roll", {"next": following.path.name}))])
+            self._put(full, [members("roll", {"next": following.path.name})])
         except OSError:
             following.close()
             following.path.unlink(missing_ok=True)

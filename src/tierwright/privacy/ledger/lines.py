@@ -6,6 +6,7 @@ Owns the bytes; refuses to know files, and what any kind of entry means.
 from __future__ import annotations
 
 import re
+from datetime import UTC
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -47,8 +48,8 @@ class Line(NamedTuple):
 
 
 def instant(at: datetime) -> bytes:
-    """An aware UTC instant as lines spell it, always 27 bytes, which compare as the instants do."""
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+    """An aware instant as lines spell it, in UTC, always 27 bytes, which compare as the instants do."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
 
 
 def members(kind: str, facts: Mapping[str, object]) -> bytes:

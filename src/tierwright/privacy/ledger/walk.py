@@ -124,7 +124,8 @@ class Walk:
         return (
             not raw.endswith(b"\n")
             and (written.startswith(begins) or begins.startswith(written))
-            and b'"}' not in written[-3:]
+            # A whole line whose newline became something else.
+            and taken_apart(written[:-1] + b"\n") is None
         )
 
     def _hold_against_others(self, name: str, number: int, read: Line) -> None:
