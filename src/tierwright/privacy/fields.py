@@ -12,11 +12,11 @@ import binascii
 import json
 import re
 from functools import lru_cache
-from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from tierwright.privacy.seams import seams
 from tierwright.privacy.vocabulary import (
     ADDRESSES,
     BLOBS,
@@ -24,6 +24,7 @@ from tierwright.privacy.vocabulary import (
     DATA,
     ELSEWHERE,
     GENERIC,
+    HANDLES,
     KNOWN,
     NAMING,
     PAIRED,
@@ -36,7 +37,9 @@ from tierwright.privacy.vocabulary import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from tierwright.privacy.seams import Seam
 
 #: Levels of nesting, JSON in texts included, and values, that are read at most.
 _DEEPEST, _MOST_VALUES = 64, 200_000
@@ -48,8 +51,6 @@ _LONGEST_JSON = 1024 * 1024
 _SHORTEST_FILE = 512
 #: Characters of the lines in which base64 is written, at least.
 _SHORTEST_LINE = 40
-#: Characters before and after the end of a part that are read together.
-_SEAM = 64
 #: Characters of a name that may be a label.
 _LONGEST_LABEL = 64
 #: Between texts that are looked at together and have nothing to do with each other: no number and no label crosses it.
@@ -60,10 +61,15 @@ _GROUPED = range(12, 20)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+={0,2}\s*")
 _DATA_URI = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),(.*)", re.DOTALL | re.IGNORECASE)
 _FETCHED = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
-#: What a number, an address or most keys have somewhere.
-_TELLING = re.compile("[\\d@\uff20]")
 #: Where words meet in a name such as patientId, MRNNumber or card-number.
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.\-]+")
+#: What programs draw: a UUID, a trace, or 16 letters and digits and more after a prefix. A long row of digits, and a
+#: name without both kinds, may be somebody's.
+_DRAWN = re.compile(
+    r"(?=[^a-z]*[a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"|(?=[^a-f]*[a-f])[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+    r"|(?:[A-Za-z]+[_-]){0,4}(?!.*[0-9]{9})(?=(?:[0-9]*[A-Za-z]){4})(?=(?:[A-Za-z]*[0-9]){4})[0-9A-Za-z]{16,128}"
+)
 #: Files that are written in ASCII and say something else than they show.
 _NOT_TEXT = (b"%PDF", b"{\\rtf", b"%!PS")
 
@@ -81,17 +87,8 @@ class Piece(NamedTuple):
     shift: int | None
     #: Whether it is another reading of what is a piece already.
     again: bool = False
-
-
-class Seam(NamedTuple):
-    """The ends and beginnings of parts that follow one another, as one text."""
-
-    text: str
-    #: Where in it parts meet.
-    bounds: tuple[int, ...]
-    #: What reaches down to here, or up to there, may have been cut off.
-    low: int
-    high: int
+    #: Whether a program drew it: digits in it are those of no number, whatever they look like.
+    drawn: bool = False
 
 
 class Fields(NamedTuple):
@@ -136,6 +133,17 @@ def path(trail: Trail) -> str:
     return found
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; raises ValueError where it says a member twice: whoever reads it may take either."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a member is there twice")
+    return found
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_once)
+
+
 class _Reader:
     """Reads one request."""
 
@@ -150,12 +158,12 @@ class _Reader:
         """What was read."""
         if self._names:
             self._pieces.append(Piece(_APART.join(self._names), None, None))
-        return Fields(tuple(self._pieces), tuple(_seams(self._spoken)), tuple(self._unread))
+        return Fields(tuple(self._pieces), tuple(seams(self._spoken)), tuple(self._unread))
 
     def body(self, body: bytes) -> None:
         """Reads the JSON in a body."""
         try:
-            payload = json.loads(body.decode("utf-8"), object_pairs_hook=self._once)
+            payload = _JSON.decode(body.decode("utf-8"))
         except (ValueError, RecursionError):
             self._unreadable(None)
             return
@@ -163,7 +171,9 @@ class _Reader:
 
     def header(self, name: str, value: str) -> None:
         """Reads a header."""
-        self._add(value, _label(name), ((None, "headers"), name))
+        trail: Trail = ((None, "headers"), name)
+        if not self._drawn(name, value, trail, own=True):
+            self._add(value, _label(name), trail)
 
     def whole(self, payload: object) -> None:
         """Reads all of a request."""
@@ -171,13 +181,6 @@ class _Reader:
             self._value(payload, "", "", None, 0, own=True)
         except RecursionError:
             self._unreadable(None)
-
-    def _once(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        """An object; one that says a member twice can be taken for either."""
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            self._unreadable(None)
-        return found
 
     def _unreadable(self, trail: Trail) -> None:
         if len(self._unread) < _MOST_UNREAD:
@@ -202,33 +205,30 @@ class _Reader:
             self._unreadable(trail)
 
     def _object(self, value: Mapping[str, Any], name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
-        paired = next((value[one] for one in NAMING if isinstance(value.get(one), str)), "")
+        fractions: list[float] = []
         if name == "prompt" and own and "id" in value:
             self._unreadable(trail)
         # What a model calls a tool with is data, whatever its members are called.
-        called = value.get("type") in CALLS
+        kind = value.get("type")
+        called = isinstance(kind, str) and kind in CALLS
         for key, member in value.items():
             if type(key) is not str:
                 self._unreadable(trail)
                 continue
             self._names[key] = None
-            if key in PAIRED and paired and len(paired) <= _LONGEST_LABEL and "role" not in value:
-                known = _label(paired)
-            elif key in SPOKEN and own:
-                known = ""
-            elif key in GENERIC:
-                known = label
-            else:
-                known = _label(key)
+            if isinstance(member, float):
+                fractions.append(member)
+            known = _label_of(key, value, label, own=own)
             here: Trail = (trail, key)
             if own and self._lies_elsewhere(key, member, name):
                 self._unreadable(here)
             if own and isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
-                self._file(member, here, encoded=value.get("type") != "text")
+                self._file(member, here, encoded=kind != "text")
             else:
                 data = key in DATA or (called and key == "input")
                 self._value(member, key, known, here, depth + 1, own=own and not data)
-        self._pair(value, trail)
+        if len(fractions) == 2:  # a place on earth
+            self._pieces.append(Piece(f"{fractions[0]!r}, {fractions[1]!r}", trail, None, again=True))
 
     def _lies_elsewhere(self, key: str, member: object, name: str) -> bool:
         """Whether a member names content that is not in the request."""
@@ -240,12 +240,6 @@ class _Reader:
             return True
         address = key in ADDRESSES or (key == "url" and name in SOURCES)
         return address and isinstance(member, str) and _FETCHED.match(member) is not None
-
-    def _pair(self, value: Mapping[str, Any], trail: Trail) -> None:
-        """Reads two fractions beside each other as a place on earth."""
-        fractions = [member for member in value.values() if isinstance(member, float)]
-        if len(fractions) == 2:
-            self._pieces.append(Piece(f"{fractions[0]!r}, {fractions[1]!r}", trail, None, again=True))
 
     def _list(self, value: Any, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
         numbers = [member for member in value if isinstance(member, int | float) and not isinstance(member, bool)]
@@ -275,9 +269,9 @@ class _Reader:
         if value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
             self._data(found[1], found[2], found[3], trail)
             return
-        if name in SEALED:
-            own = False
-        elif len(value) >= _SHORTEST_FILE and _is_file(value):
+        if self._drawn(name, value, trail, own=own):
+            return
+        if len(value) >= _SHORTEST_FILE and _is_file(value):
             self._file(value, trail, encoded=True)
             return
         self._add(value, label, trail)
@@ -293,6 +287,14 @@ class _Reader:
             self._pieces[before:] = [
                 Piece(piece.text, piece.trail, None, again=True) for piece in self._pieces[before:]
             ]
+
+    def _drawn(self, name: str, value: str, trail: Trail, *, own: bool) -> bool:
+        """Reads a name that a program drew, or what a server sealed; False: it is neither."""
+        handle = name in HANDLES and (own or name != "id") and _DRAWN.fullmatch(value) is not None
+        if not handle and not (own and name in SEALED):
+            return False
+        self._pieces.append(Piece(value, trail, 0, drawn=True))
+        return True
 
     def _data(self, kind: str, options: str, content: str, trail: Trail) -> None:
         """Reads a data: URI."""
@@ -323,6 +325,20 @@ class _Reader:
             self._pieces.append(Piece(f"{label}: {text}", trail, len(label) + 2 if shifted else None))
         else:
             self._pieces.append(Piece(text, trail, 0 if shifted else None))
+
+
+def _label_of(key: str, value: Mapping[str, Any], label: str, *, own: bool) -> str:
+    """The label of a member of an object, whose own label is given."""
+    if key in PAIRED and "role" not in value and (paired := _paired(value)):
+        return _label(paired)
+    if key in SPOKEN and own:
+        return ""
+    return label if key in GENERIC else _label(key)
+
+
+def _paired(value: Mapping[str, Any]) -> str:
+    """What an object calls itself, where that may be the label of what is in it."""
+    return next((said for one in NAMING if isinstance(said := value.get(one), str) and len(said) <= _LONGEST_LABEL), "")
 
 
 @lru_cache(maxsize=4096)
@@ -358,35 +374,3 @@ def _decoded(content: str) -> str | None:
     except (binascii.Error, UnicodeDecodeError):
         return None
     return None if "\0" in text or data.startswith(_NOT_TEXT) else text
-
-
-def _seams(spoken: list[str]) -> Iterator[Seam]:
-    """What stands around the places where one part ends and the next begins."""
-    parts = [part for text in spoken if (part := text.strip())]
-    bounds = list(accumulate(map(len, parts)))[:-1]
-    if not bounds:
-        return
-    joined = "".join(parts)
-    low, high, within = 0, 0, list[int]()
-    for bound in [*bounds, len(joined) + 2 * _SEAM]:
-        if within and bound - _SEAM > high:
-            cut = (low > 0, high < len(joined))
-            yield from _seam(joined[low:high], [one - low for one in within], cut)
-            within = []
-        if not within:
-            low = max(0, bound - _SEAM)
-        high = min(len(joined), bound + _SEAM)
-        within.append(bound)
-
-
-def _seam(text: str, bounds: list[int], cut: tuple[bool, bool]) -> Iterator[Seam]:
-    """A seam, and the same with the parts kept apart. `cut`: whether there is more before and after the text."""
-    if _TELLING.search(text) is None:
-        return
-    joined = [text]
-    if any(text[bound - 1].isalnum() and text[bound].isalnum() for bound in bounds):
-        # A label and its number are one word without anything between them.
-        joined.append("-".join(text[low:high] for low, high in pairwise([0, *bounds, len(text)])))
-    for at, whole in enumerate(joined):
-        places = tuple(bound + at * before for before, bound in enumerate(bounds))
-        yield Seam(whole, places, 0 if cut[0] else -1, len(whole) + (not cut[1]))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tierwright.core.protocols import Detector
-    from tierwright.privacy.fields import Fields, Piece, Seam
+    from tierwright.privacy.fields import Fields, Piece
+    from tierwright.privacy.seams import Seam
 
 _LOG = logging.getLogger(__name__)
 #: The rules' name beside those of further detectors.
@@ -40,6 +41,8 @@ _REMEMBERED = 32_768
 #: Findings in one text that are remembered; one with more is looked at again.
 _MOST_FINDINGS = 64
 _DIGEST_BYTES = 16
+#: What can be found in a name that a program drew: the rest is chance, once in some dozen of them.
+_IN_DRAWN: Final = frozenset({"card", "email", "iban", "secret"})
 
 
 class Looked(NamedTuple):
@@ -95,7 +98,9 @@ class Looker:
         counts: dict[str, int] = {}
         later: set[str] = set()
         for piece, findings in zip(fields.pieces, looked.findings, strict=False):
-            if piece.again:
+            if piece.drawn:
+                later.update(one.type for one in findings if one.type in _IN_DRAWN)
+            elif piece.again:
                 later.update(one.type for one in findings)
             else:
                 for one in findings:
@@ -243,5 +248,5 @@ def _located(piece: Piece, findings: Sequence[Found]) -> list[Located]:
             ),
         )
         for one in findings
-        if one.end > shift
+        if one.end > shift and (not piece.drawn or one.type in _IN_DRAWN)
     ]

@@ -59,6 +59,11 @@ SEALED: Final = frozenset({"encrypted_content", "signature", "thought_signature"
 DATA: Final = frozenset({"parameters", "input_schema", "json_schema", "schema", "metadata", "variables"})
 #: Kinds of parts with which a model calls a tool: their "input" is of the tool's form.
 CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "custom_tool_call"})
+#: Members that hold names which programs made up: of requests, calls and conversations.
+HANDLES: Final = _words(
+    """approval_request_id call_id conversation_id id idempotency-key item_id prompt_cache_key request_id response_id
+    run_id session_id thread_id tool_call_id tool_use_id traceparent user_id x-request-id"""
+)
 #: Members whose lists of whole numbers are tokens.
 TOKENS: Final = frozenset({"input", "prompt"})
 #: Names that may stand in the ledger; any other may be part of what a caller wrote.
