@@ -2,11 +2,11 @@
 
     python benchmarks/safe_harbor.py [--count N] [--seed S] [--json] [--write]
 
-A hit is a value of which 90 % of the characters are covered by findings of any type; for pictures and sound, a request
-that is known to be unread, and hence restricted. Intervals are Wilson's. What is not looked for (names, addresses, dates,
-…) is measured all the same, so that the table says how little that is. Notes are in English and made up: this measures
-forms and labels, not documents of real patients. `--write` keeps the figures in the package, for the report, and rewrites
-the table of docs/privacy-evidence.md.
+A hit is a value of which 90 % of the characters are covered by findings of any type; for pictures and sound, a
+request that is known to be unread, and hence restricted. Intervals are Wilson's. What is not looked for (names,
+addresses, dates, …) is measured all the same, so that the table says how little that is. Notes are in English and made
+up: this measures forms and labels, not documents of real patients. `--write` keeps the figures in the package, for the
+report, and rewrites the table of docs/privacy-evidence.md.
 """
 
 from __future__ import annotations

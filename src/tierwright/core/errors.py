@@ -20,7 +20,8 @@
     │   │   ├── NotFound            (2)  no such row
     │   │   └── Conflict            (2)  the row is there already, and is different
     │   ├── LedgerError                  what was decided about privacy can't be written down, or read
-    │   └── WeightsUnavailable           no source has the base weights
+    │   ├── WeightsUnavailable           no source has the base weights
+    │   └── DetectorError                a detector of personal data that can't tell what is in a text
     └── ArtifactError               (1)  a model or encoder directory that is damaged or does not fit
 
 An adapter maps what its library raises to this tree once. A message says what is wrong, where, and what to do;
@@ -124,6 +125,10 @@ class LedgerError(ServiceError):
 
 class WeightsUnavailable(ServiceError):  # noqa: N818 - a state, as in HTTP
     """None of the permitted sources has the base weights."""
+
+
+class DetectorError(ServiceError):
+    """A detector of personal data is not there, too slow, or wrong in form: nobody knows what a text holds."""
 
 
 class ArtifactError(TierwrightError):

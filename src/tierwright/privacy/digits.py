@@ -6,10 +6,11 @@ Owns where a number begins and ends; refuses to know what it is.
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 #: Digits of a number at most and at least.
 MOST, LEAST = 19, 6
@@ -29,13 +30,21 @@ FORMS: Final = frozenset(
 )
 #: Digits of most cards.
 _CARD = 16
+#: First digits of cards of that length (ISO/IEC 7812).
+_CARDS_BEGIN = "23456"
 #: Groups from which a run is a table rather than a few numbers: short ones are not looked for in it.
 _TABLE = 16
-_LONG_FORMS = frozenset(form for form in FORMS if sum(form) > 9)
-_MOST_GROUPS = max(map(len, FORMS))
-_GROUP = re.compile(rb"[0-9]+")
+#: Digits from which a number is no short one.
+_LONG = 10
+#: Digits that stand one by one and are taken for a number at least.
+_ALONE = 9
 #: What may stand between two groups of one number.
-_BETWEEN = re.compile(rb"[ \t]?[()./_ -][ \t]?|[ \t]?\r?\n[ \t]?|[ \t]{2}|\) ?[-./]? ?|\][ ]?|\\n|\|")
+_BETWEEN = rb"(?:[ \t]?[()./_ -][ \t]?|[ \t]?\r?\n[ \t]?|[ \t]{2}|\) ?[-./]? ?|\][ ]?|\\n|\|)"
+#: Groups with nothing but a separator between each and the next. What was matched is never given back: no text makes
+#: this take longer than its length.
+_RUN = re.compile(rb"[0-9]+(?:" + _BETWEEN + rb"[0-9]+)*+")
+_GROUP = re.compile(rb"[0-9]+")
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class Number(NamedTuple):
@@ -53,73 +62,94 @@ def numbers(raw: bytes) -> Iterator[Number]:
 
     A bounded number for each group, so that a text of nothing but digits takes time proportional to its length.
     """
-    for run in _runs(raw):
-        if len(run) > 1:
-            yield from _whole(run)
-            yield from _lines(raw, run)
-            yield from _single_digits(run)
-            yield from _formed(run)
-        for group in run:
-            if len(group.digits) >= LEAST:
-                yield group
+    for match in _RUN.finditer(raw):
+        start, end = match.span()
+        if end - start < LEAST:
+            continue
+        digits = match[0].translate(None, _NO_DIGITS).decode("ascii")
+        if len(digits) == end - start:
+            yield Number(digits, start, end, (end - start,))
+        elif len(digits) >= LEAST:
+            yield from _Run(raw, digits, start, end).numbers()
 
 
-def _runs(raw: bytes) -> Iterator[list[Number]]:
-    """Groups with nothing but a separator between each and the next."""
-    run: list[Number] = []
-    for match in _GROUP.finditer(raw):
-        text = match[0].decode("ascii")
-        group = Number(text, match.start(), match.end(), (len(text),))
-        if run and not (
-            match.start() - run[-1].end <= 3 and _BETWEEN.fullmatch(raw, run[-1].end, match.start()) is not None
-        ):
-            yield run
-            run = []
-        run.append(group)
-    if run:
-        yield run
+class _Run:
+    """Several groups with nothing but a separator between each and the next."""
+
+    def __init__(self, raw: bytes, digits: str, start: int, end: int) -> None:
+        spans = [group.span() for group in _GROUP.finditer(raw, start, end)]
+        self._raw = raw
+        self._digits = digits
+        self._spans = spans
+        self._sizes = tuple([after - first for first, after in spans])
+        #: Digits before each group, and of all.
+        self._before = [0, *accumulate(self._sizes)]
+
+    def numbers(self) -> Iterator[Number]:
+        """As `numbers`."""
+        yield from self._whole(0, len(self._spans))
+        yield from self._lines()
+        yield from self._single_digits()
+        yield from self._formed()
+        for at, size in enumerate(self._sizes):
+            if size >= LEAST:
+                yield self._part(at, at + 1)
+
+    def _part(self, first: int, after: int) -> Number:
+        return Number(
+            self._digits[self._before[first] : self._before[after]],
+            self._spans[first][0],
+            self._spans[after - 1][1],
+            self._sizes[first:after],
+        )
+
+    def _whole(self, first: int, after: int) -> Iterator[Number]:
+        if after - first <= MOST and LEAST <= self._before[after] - self._before[first] <= MOST:
+            yield self._part(first, after)
+
+    def _lines(self) -> Iterator[Number]:
+        """The parts that stand on lines of their own."""
+        spans = self._spans
+        if b"\n" not in self._raw[spans[0][1] : spans[-1][0]]:
+            return
+        ends = [at for at in range(1, len(spans)) if b"\n" in self._raw[spans[at - 1][1] : spans[at][0]]]
+        for first, after in zip([0, *ends], [*ends, len(spans)], strict=True):
+            if after - first > 1:
+                yield from self._whole(first, after)
+
+    def _single_digits(self) -> Iterator[Number]:
+        """Digits one by one, where other groups stand around; of too many of them what may be a card."""
+        if self._sizes.count(1) < _ALONE:
+            return
+        first = 0
+        for at in range(len(self._sizes) + 1):
+            if at == len(self._sizes) or self._sizes[at] > 1:
+                if _ALONE <= at - first < len(self._sizes):
+                    yield from self._whole(first, at)
+                if at - first > MOST:
+                    for start in range(first, at - _CARD + 1):
+                        if self._digits[self._before[start]] in _CARDS_BEGIN:
+                            yield self._part(start, start + _CARD)
+                first = at + 1
+
+    def _formed(self) -> Iterator[Number]:
+        """Parts that are grouped as a known kind of number, the longer ones at a place first."""
+        sizes, many = self._sizes, len(self._sizes)
+        begun = _BEGUN if many <= _TABLE else _LONG_BEGUN
+        for first in range(many - 1):
+            for form in begun.get(sizes[first : first + 2], ()):
+                after = first + len(form)
+                if sizes[first:after] == form and len(form) < many:
+                    yield self._part(first, after)
 
 
-def _whole(run: list[Number]) -> Iterator[Number]:
-    if len(run) <= MOST and LEAST <= sum(len(group.digits) for group in run) <= MOST:
-        yield _joined(run)
+def _by_beginning(least: int) -> Mapping[tuple[int, ...], tuple[tuple[int, ...], ...]]:
+    """The forms of so many digits or more by their first two groups, those of many groups first."""
+    table: dict[tuple[int, ...], tuple[tuple[int, ...], ...]] = {}
+    for form in sorted(FORMS, key=len, reverse=True):
+        if sum(form) >= least:
+            table[form[:2]] = (*table.get(form[:2], ()), form)
+    return table
 
 
-def _lines(raw: bytes, run: list[Number]) -> Iterator[Number]:
-    """The parts of a run that stand on lines of their own."""
-    ends = [at for at in range(1, len(run)) if b"\n" in raw[run[at - 1].end : run[at].start]]
-    for first, last in zip([0, *ends], [*ends, len(run)], strict=True):
-        if ends and last - first > 1:
-            yield from _whole(run[first:last])
-
-
-def _single_digits(run: list[Number]) -> Iterator[Number]:
-    """Digits one by one, where other groups stand around; of too many of them what may be a card."""
-    first = 0
-    for at in range(len(run) + 1):
-        if at == len(run) or len(run[at].digits) > 1:
-            alone = run[first:at]
-            if 9 <= len(alone) < len(run):
-                yield from _whole(alone)
-            if len(alone) > MOST:
-                yield from (_joined(alone[start : start + _CARD]) for start in range(len(alone) - _CARD + 1))
-            first = at + 1
-
-
-def _formed(run: list[Number]) -> Iterator[Number]:
-    """Parts of a run that are grouped as a known kind of number, the longer ones at a place first."""
-    sizes = tuple(len(group.digits) for group in run)
-    forms = FORMS if len(run) <= _TABLE else _LONG_FORMS
-    for first in range(len(run)):
-        for count in range(min(_MOST_GROUPS, len(run) - first), 1, -1):
-            if sizes[first : first + count] in forms and count < len(run):
-                yield _joined(run[first : first + count])
-
-
-def _joined(groups: list[Number]) -> Number:
-    return Number(
-        "".join(group.digits for group in groups),
-        groups[0].start,
-        groups[-1].end,
-        tuple(len(group.digits) for group in groups),
-    )
+_BEGUN, _LONG_BEGUN = _by_beginning(LEAST), _by_beginning(_LONG)

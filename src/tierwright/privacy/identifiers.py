@@ -31,9 +31,10 @@ class Identifier:
 
 def unlabelled(digits: str, sizes: tuple[int, ...]) -> Identifier | None:
     """The kind that a number of digits is by itself, if it is grouped as its country does or not at all."""
-    if len(sizes) > 1 and sizes not in _GROUPED and set(sizes) != {1}:
+    kinds = _ALONE.get(len(digits))
+    if not kinds or (len(sizes) > 1 and sizes not in _GROUPED and sizes.count(1) != len(sizes)):
         return None
-    return next((kind for kind in _ALONE.get(len(digits), ()) if kind.check(digits)), None)
+    return next((kind for kind in kinds if kind.check(digits)), None)
 
 
 def labelled(digits: str) -> list[Identifier]:
@@ -64,14 +65,13 @@ def _stdnum(name: str) -> _Check:
 
 
 def luhn(digits: str) -> bool:
-    """Whether the check digit is right (ISO/IEC 7812-1, annex B); a third of stdnum's time, asked often."""
-    total = 0
-    for place, character in enumerate(reversed(digits)):
-        value = ord(character) - 48
-        if place % 2:
-            value = value * 2 - 9 if value > 4 else value * 2
-        total += value
-    return total % 10 == 0
+    """Whether the check digit is right (ISO/IEC 7812-1, annex B); a tenth of stdnum's time, asked often."""
+    raw = digits.encode("ascii")
+    return (sum(raw[-1::-2]) + sum(raw[-2::-2].translate(_DOUBLED)) - 48 * len(raw)) % 10 == 0
+
+
+#: For a digit the one that twice it comes to, with the digits of that added.
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 
 
 def _npi(digits: str) -> bool:
@@ -136,7 +136,7 @@ def _by_length() -> dict[int, tuple[Identifier, ...]]:
 _BY_LENGTH: Final = _by_length()
 #: Lengths of the kinds that need no label.
 ALONE_LENGTHS: Final = frozenset(length for length, kinds in _BY_LENGTH.items() if any(kind.alone for kind in kinds))
-_ALONE: Final = {length: [kind for kind in kinds if kind.alone] for length, kinds in _BY_LENGTH.items()}
+_ALONE: Final = {length: tuple(kind for kind in _BY_LENGTH[length] if kind.alone) for length in ALONE_LENGTHS}
 #: Groups in which the kinds that need no label are written.
 _GROUPED: Final = frozenset(
     {

@@ -31,7 +31,9 @@ _CARDS: Final = (
     (re.compile(r"6"), frozenset({13, 16, 17, 18, 19})),
     (re.compile(r"50|5[6-9]"), frozenset(range(12, 20))),
 )
-_CARD_LENGTHS = range(12, 20)
+_CARD_LENGTHS: Final = range(12, 20)
+#: Digits that tell the scheme of a card.
+_SCHEME = 4
 #: Digits of the numbers that a checksum tells without a label.
 CHECKED_LENGTHS: Final = frozenset(_CARD_LENGTHS) | ALONE_LENGTHS
 #: E.164: digits of a telephone number at most; what people write is six at least.
@@ -77,6 +79,9 @@ _LABELS: Final = (
     (Topic.ACCOUNT, "account"),
     (Topic.FILE, "file_number"),
 )
+_PERSONAL: Final = frozenset(topic for topic, _ in _LABELS)
+#: Groups of a social security number.
+_SSN: Final = (3, 2, 4)
 #: Kinds of numbers that a label of health speaks of.
 _HEALTH: Final = frozenset({"us.npi", "gb.nhs", "nz.nhi"})
 
@@ -89,28 +94,32 @@ def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) ->
     digits, start, end, sizes = number
     if len(digits) > MOST or not digits.strip("0"):
         return
+    topics = labels.near(start, end)
     if len(digits) in _CARD_LENGTHS:
-        yield from _card(number, labels)
-    if not settled:
-        yield from _phone(text, number, labels)
-    if _AMOUNT.search(text, max(0, start - 2), start):
-        return
+        yield from _card(number, labelled=Topic.CARD in topics)
+    if not settled and len(digits) in _PHONE_LENGTHS:
+        yield from _phone(text, number, labelled=Topic.PHONE in topics)
     kind = unlabelled(digits, sizes)
+    telling = sizes == _SSN and digits[:3] not in {"000", "666"} and digits[0] != "9"
+    if (kind is None and not telling and topics.isdisjoint(_PERSONAL)) or _AMOUNT.search(
+        text, max(0, start - 2), start
+    ):
+        return
     if kind is not None:
         yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
     if settled:
         return
     # A social security number's hyphens are as telling as a label.
-    if sizes == (3, 2, 4) and digits[:3] not in {"000", "666"} and digits[0] != "9":
+    if telling:
         yield Found(type="us_ssn", start=start, end=end, detector="us.ssn", validated=False)
-    yield from _labelled(text, number, labels)
+    yield from _labelled(text, number, topics)
 
 
-def _labelled(text: str, number: Number, labels: Labels) -> Iterator[Found]:
+def _labelled(text: str, number: Number, topics: frozenset[Topic]) -> Iterator[Found]:
     """A number that a label says is somebody's, whatever its checksum says, if it is no date."""
     digits, start, end, sizes = number
     for topic, kind_type in _LABELS:
-        if labels.near(start, end, topic):
+        if topic in topics:
             if is_date(text[start:end], sizes):
                 return
             kinds = [kind.name for kind in labelled(digits) if (kind.name in _HEALTH) == (topic is Topic.HEALTH)]
@@ -126,30 +135,31 @@ def is_date(written: str, sizes: tuple[int, ...]) -> bool:
     return _DATE.match(written) is not None or _YEARS.match(written) is not None
 
 
-def _card(number: Number, labels: Labels) -> Iterator[Found]:
+@lru_cache(maxsize=10_000)
+def _scheme_lengths(beginning: str) -> frozenset[int]:
+    """Digits that the cards which begin so have."""
+    return frozenset().union(*(lengths for begin, lengths in _CARDS if begin.match(beginning)))
+
+
+def _card(number: Number, *, labelled: bool) -> Iterator[Found]:
     digits = number.digits
-    known = any(begin.match(digits) and len(digits) in lengths for begin, lengths in _CARDS)
-    if known and luhn(digits) and len(set(digits)) > 1:
+    if len(digits) in _scheme_lengths(digits[:_SCHEME]) and luhn(digits) and len(set(digits)) > 1:
         yield Found(type="card", start=number.start, end=number.end, detector="luhn", validated=True)
-    elif labels.near(number.start, number.end, Topic.CARD):
+    elif labelled:
         yield Found(type="card", start=number.start, end=number.end, detector="label", validated=False)
 
 
-def _phone(text: str, number: Number, labels: Labels) -> Iterator[Found]:
+def _phone(text: str, number: Number, *, labelled: bool) -> Iterator[Found]:
     digits, start, end, sizes = number
-    if len(digits) not in _PHONE_LENGTHS:
-        return
     opening = text[max(0, start - 2) : start]
     start -= len(opening) - len(opening.rstrip("(+"))
     if "+" in opening or (digits.startswith("00") and len(digits) >= 10):
         known = _possible(f"+{digits.removeprefix('00')}")
         yield Found(type="phone", start=start, end=_extended(text, end), detector="e164", validated=known)
         return
-    alone = _PART_OF_MORE.search(opening) is None and _GOES_ON.match(text, end) is None
-    written = text[number.start : end]
     if (
-        (_looks_like_phone(sizes, digits, opening, written, alone=alone) or labels.near(start, end, Topic.PHONE))
-        and not is_date(written, sizes)
+        (labelled or (len(sizes) > 1 and _looks_like_phone(text, number, opening)))
+        and not is_date(text[number.start : end], sizes)
         and _AMOUNT.search(opening) is None
     ):
         yield Found(type="phone", start=start, end=_extended(text, end), detector="form", validated=False)
@@ -161,17 +171,16 @@ def _extended(text: str, end: int) -> int:
     return end if found is None else found.end()
 
 
-def _looks_like_phone(sizes: tuple[int, ...], digits: str, before: str, written: str, *, alone: bool) -> bool:
+def _looks_like_phone(text: str, number: Number, before: str) -> bool:
     """Whether the groups are those of a telephone number as it is written in its country."""
-    if len(sizes) == 1:
-        return False
-    if "(" in before or "(" in written:
+    digits, start, end, sizes = number
+    if "(" in before or "(" in text[start:end]:
         return 8 <= len(digits) <= 13 and max(sizes) <= 8
     if sizes in {(3, 3, 4), (1, 3, 3, 4)}:
         return digits[-10] not in "01" or digits[0] == "0" or sizes == (3, 3, 4)
     if sizes in _SHORT:
-        return alone
-    return digits[0] == "0" and 9 <= len(digits) <= 12 and sizes[0] >= 2 and len(set(written)) > 3
+        return _PART_OF_MORE.search(before) is None and _GOES_ON.match(text, end) is None
+    return digits[0] == "0" and 9 <= len(digits) <= 12 and sizes[0] >= 2 and len(set(text[start:end])) > 3
 
 
 @lru_cache(maxsize=1024)
@@ -193,8 +202,9 @@ def mixed_rules(text: str, start: int, end: int, labels: Labels) -> Iterator[Fou
         return
     digits = sum(map(str.isdigit, token))
     if (digits >= 5 and len(token) <= 24) or (digits >= 2 and token.isupper() and 6 <= len(token) <= 12):
+        topics = labels.near(start, end)
         for topic, kind_type in _LABELS:
-            if labels.near(start, end, topic):
+            if topic in topics:
                 yield Found(type=kind_type, start=start, end=end, detector="label", validated=False)
                 return
 
@@ -212,7 +222,7 @@ def iban(text: str, start: int, end: int, labels: Labels) -> Iterator[Found]:
             reach = start + _extent(written, length)
             yield Found(type="iban", start=start, end=reach, detector="iban", validated=True)
             return
-    if labels.near(start, end, Topic.ACCOUNT):
+    if Topic.ACCOUNT in labels.near(start, end):
         yield Found(type="iban", start=start, end=end, detector="label", validated=False)
 
 

@@ -172,6 +172,11 @@ def read_manifest(directory: Path) -> Manifest:
     return _read_manifest(directory)[0]
 
 
+def artifact_id(directory: Path) -> str:
+    """The id of an artifact, wherever its directory lies; raises ArtifactError as `read_manifest`."""
+    return hashlib.sha256(_read_manifest(directory)[1]).hexdigest()
+
+
 def read_artifact(directory: Path, config: type[C], *, files: Collection[str] = ()) -> Artifact[C]:
     """An artifact whose `config.json` is of a type and which has these further files, no more and no fewer.
 

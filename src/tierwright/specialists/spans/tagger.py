@@ -76,9 +76,12 @@ class Judge:
             return np.zeros(0)
         return logistic(describe(tokens, candidates, self.gazetteer, len(self.many)), self.ranker)
 
-    def answer(self, candidates: Sequence[Candidate], likely: NDArray[np.float64]) -> list[int]:
-        """The places of the chosen candidates."""
-        return choose(candidates, likely, self.many, self.chain_of, threshold=self.threshold)
+    def answer(
+        self, candidates: Sequence[Candidate], likely: NDArray[np.float64], *, threshold: float | None = None
+    ) -> list[int]:
+        """The places of the chosen candidates; None: of those above the threshold that was fitted."""
+        least = self.threshold if threshold is None else threshold
+        return choose(candidates, likely, self.many, self.chain_of, threshold=least)
 
     def sure(self, features: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
         """How likely whole answers are right, before calibration: shape (n,).
@@ -137,13 +140,25 @@ class SpanTagger:
 
     def predict(self, inputs: Sequence[str]) -> list[Prediction]:
         """One prediction for each input, in order; any string is an answerable input."""
-        return [self._predict(text)[0] for text in inputs]
+        return [self._predict(text) for text in inputs]
 
-    def locate(self, text: str) -> list[list[FoundString]]:
-        """What it answers for each field of the contract, with the characters of the input that say so."""
-        return self._predict(text)[1]
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of what it looks for."""
+        return tuple(habit.name for habit in self._habits)
 
-    def _predict(self, text: str) -> tuple[Prediction, list[list[FoundString]]]:
+    def locate(self, text: str, *, threshold: float | None = None) -> list[list[FoundString]]:
+        """What it finds for each of its fields, with the characters of the input that say so.
+
+        `threshold` is the probability from which a string counts; None: the one that its answers are made with.
+        """
+        tokens = tokenize(text)
+        candidates, _ = self._reader.read(tokens)
+        likely = self._judge.probabilities(tokens, candidates)
+        chosen = self._judge.answer(candidates, likely, threshold=threshold)
+        return located(candidates, chosen, len(self._habits))
+
+    def _predict(self, text: str) -> Prediction:
         tokens = tokenize(text)
         candidates, new = self._reader.read(tokens)
         likely = self._judge.probabilities(tokens, candidates)
@@ -151,7 +166,7 @@ class SpanTagger:
         features = np.array([answer_features(likely, chosen, new, len(tokens))])
         sure = self._confidence.calibrated(self._judge.sure(features, np.array([new])))
         found = located(candidates, chosen, len(self._habits))
-        return Prediction(output=render(self._contract, self._habits, found), confidence=float(sure[0])), found
+        return Prediction(output=render(self._contract, self._habits, found), confidence=float(sure[0]))
 
 
 def arrays_of(reader: Reader, judge: Judge) -> dict[str, NDArray[np.generic]]:
