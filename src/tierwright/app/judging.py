@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion, Prediction
-    from tierwright.core.protocols import Gate
     from tierwright.evals.compare import Experiment
     from tierwright.evals.judge import Question
     from tierwright.gateway.config import BackendConfig
@@ -225,8 +224,7 @@ def rule(
     asked_all = questions(chosen)
     path = verdicts or parts.settings.path.resolve().parent / f"verdicts-{digest(config.name, model, length=8)}.jsonl"
     try:
-        with opened_gate(parts.settings, parts.clock) as gate:
-            judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, gate=gate, progress=progress))
+        judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, progress=progress))
     finally:
         # Also what was paid before a failure; what an earlier run has told of is passed over.
         keys = {
@@ -295,22 +293,24 @@ async def _asked(
     path: Path,
     asked_all: Sequence[Question],
     *,
-    gate: Gate,
     progress: Callable[[int, int], None],
 ) -> tuple[Judge, Asked]:
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - an event loop is needed for it
 
     config, model = who
-    backend = HttpBackend(config, gate)
-    judge = Judge(backend=backend, gate=gate, kind=config.kind, model=model, instructions=options.instructions)
 
     def price(of: str, usage: Usage) -> Decimal | None:
         return parts.price(of, usage, parts.clock())
 
-    try:
-        found = await ask_all(judge, asked_all, path, concurrency=options.concurrency, price=price, progress=progress)
-    finally:
-        await backend.aclose()
+    async with opened_gate(parts) as gate:
+        backend = HttpBackend(config, gate)
+        judge = Judge(backend=backend, gate=gate, kind=config.kind, model=model, instructions=options.instructions)
+        try:
+            found = await ask_all(
+                judge, asked_all, path, concurrency=options.concurrency, price=price, progress=progress
+            )
+        finally:
+            await backend.aclose()
     return judge, found
 
 

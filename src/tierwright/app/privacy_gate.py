@@ -1,4 +1,4 @@
-"""Makes the gate that the settings describe, with its ledger; one of each for a process.
+"""Makes the gate that the settings describe, with its ledger and detectors; one of each for a process.
 
 Owns their beginning and end, and what of them a change of the settings replaces. Refuses to decide anything.
 """
@@ -7,46 +7,63 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
+import os
 import secrets
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from tierwright.app.detectors import plugin_detectors
 from tierwright.core.errors import InputError, SettingsError
 from tierwright.privacy.ungated import Ungated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tierwright.app.privacy_settings import PrivacySettings
-    from tierwright.app.settings import Settings
+    from tierwright.app.wiring import Parts
     from tierwright.core.protocols import Gate
     from tierwright.privacy.gate import ConfiguredGate
     from tierwright.privacy.ledger.keys import SigningKey
     from tierwright.privacy.ledger.ledger import Ledger
     from tierwright.privacy.looking import Looker
 
+_LOG = logging.getLogger(__name__)
+#: The recipe of specialists that find stretches of a text.
+_SPAN_TAGGER: Final = "span-tagger"
+#: Seconds beyond their own deadlines that detectors are waited for: they say themselves why they can't tell.
+_GRACE_S: Final = 0.05
 #: What is signed for a key that only this ledger's owner can have: digests of bodies are made with it.
 _DIGESTS: Final = b"tierwright: digests of what leaves"
 _SECRET_BYTES: Final = 32
 
 
 class GateKeeper:
-    """Holds the ledger of one process, and makes its gates: another one whenever the rules change."""
+    """Holds the ledger and the detectors of one process, and makes its gates: another one when the rules change."""
 
-    def __init__(self, privacy: PrivacySettings, path: Path, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, privacy: PrivacySettings, parts: Parts) -> None:
         """Begins a chain in the ledger. Blocking.
 
-        Raises SettingsError where the signing key is none, LedgerError where the ledger can't be kept.
+        Raises SettingsError where a key or a detector is none, LedgerError where the ledger can't be kept.
         """
         from tierwright.privacy.ledger.ledger import Ledger  # noqa: PLC0415 - commands that send nothing need none
 
+        path = parts.settings.path
         key = signing_key(privacy, path)
-        self._clock = clock
+        self._clock = parts.clock
         self._digest_key = hashlib.sha256(key.sign(_DIGESTS)).digest()
         self._secret = secrets.token_bytes(_SECRET_BYTES)
+        self._detectors = plugin_detectors(
+            privacy.detectors,
+            settings_path=path,
+            environment=os.environ,
+            timeout_ms=privacy.detector_timeout_s * 1000,
+            artifact_of=lambda named: _artifact(parts, named),
+        )
+        own = [one.timeout_ms / 1000 for one in privacy.detectors if one.timeout_ms is not None]
+        self._timeout_s = max([privacy.detector_timeout_s, *own]) + _GRACE_S
         self._lookers: list[Looker] = []
         looker = self._looker(privacy)
         self.ledger: Ledger = Ledger(
@@ -58,7 +75,7 @@ class GateKeeper:
                 "detectors": looker.versions,
             },
             checkpoints=privacy.checkpoints,
-            clock=clock,
+            clock=parts.clock,
         )
         self.ledger.start()
         self._gate = self._made(privacy, looker)
@@ -74,16 +91,27 @@ class GateKeeper:
         refusal = self.ledger.refusal
         return {"gate": "on" if refusal is None else "refusing", "why": refusal}
 
-    def close(self) -> None:
-        """Ends the detectors and the chain. Blocking, and on no event loop."""
+    async def start(self) -> None:
+        """Starts the detectors; until one that can't be started does, every request is restricted."""
+        for outcome in await asyncio.gather(*(one.start() for one in self._detectors), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                _LOG.error("%s; until it does look, every request is restricted", outcome)
+
+    async def aclose(self) -> None:
+        """Ends the detectors."""
         for looker in self._lookers:
-            asyncio.run(looker.aclose())
+            await looker.aclose()
+
+    def close(self) -> None:
+        """Ends the chain. Blocking."""
         self.ledger.close()
 
     def _looker(self, privacy: PrivacySettings) -> Looker:
         from tierwright.privacy.looking import Looker  # noqa: PLC0415 - as above
 
-        looker = Looker(class_of=privacy.policy.class_of, timeout_s=privacy.detector_timeout_s, secret=self._secret)
+        looker = Looker(
+            self._detectors, class_of=privacy.policy.class_of, timeout_s=self._timeout_s, secret=self._secret
+        )
         self._lookers.append(looker)
         return looker
 
@@ -93,22 +121,41 @@ class GateKeeper:
         return ConfiguredGate(privacy.policy, looker, self.ledger, clock=self._clock, digest_key=self._digest_key)
 
 
-def keeper_of(settings: Settings, clock: Callable[[], datetime]) -> GateKeeper | None:
+def keeper_of(parts: Parts) -> GateKeeper | None:
     """The keeper of the gate that the settings describe; None: they describe none. Raises as `GateKeeper`."""
-    return None if settings.privacy is None else GateKeeper(settings.privacy, settings.path, clock=clock)
+    privacy = parts.settings.privacy
+    return None if privacy is None else GateKeeper(privacy, parts)
 
 
-@contextmanager
-def opened_gate(settings: Settings, clock: Callable[[], datetime]) -> Iterator[Gate]:
+@asynccontextmanager
+async def opened_gate(parts: Parts) -> AsyncIterator[Gate]:
     """The gate for a command that sends something, with a chain of its own in the ledger. Raises as `GateKeeper`."""
-    keeper = keeper_of(settings, clock)
-    if keeper is None or settings.privacy is None:
-        yield Ungated(config.name for config in settings.backends)
+    keeper, privacy = keeper_of(parts), parts.settings.privacy
+    if keeper is None or privacy is None:
+        yield Ungated(config.name for config in parts.settings.backends)
         return
     try:
-        yield keeper.gate(settings.privacy)
+        await keeper.start()
+        yield keeper.gate(privacy)
     finally:
-        keeper.close()
+        await keeper.aclose()
+        await asyncio.to_thread(keeper.close)
+
+
+def _artifact(parts: Parts, named: str) -> tuple[Path, Path | None]:
+    """The directory of a task's newest span-tagger, or an artifact's, and that of the encoder where it may need one."""
+    encoder = parts.encoder_directory
+    given = parts.settings.path.resolve().parent / named
+    if given.is_dir():
+        return given, encoder
+    versions = parts.store.versions(parts.store.task(named).id)
+    newest = next((one for one in versions if one.recipe == _SPAN_TAGGER), None)
+    if newest is None:
+        raise SettingsError(
+            f"{parts.settings.path}: privacy.detectors names the task {named!r}, which has no {_SPAN_TAGGER}; train "
+            f"one with `tierwright model train {named} --recipe {_SPAN_TAGGER}`, or name an artifact's directory"
+        )
+    return newest.path, encoder if newest.encoder is not None else None
 
 
 def signing_key(privacy: PrivacySettings, path: Path) -> SigningKey:

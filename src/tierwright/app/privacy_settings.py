@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
+from tierwright.app.detectors import DetectorSection
 from tierwright.app.references import REFERENCES, referred
 from tierwright.core.errors import SettingsError
 from tierwright.core.privacy import DataClass, PrivacyMode
@@ -89,6 +90,8 @@ class PrivacySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     requires: dict[str, tuple[str, ...]] = {}
     #: By class: days that content is kept.
     retention_days: dict[str, int] = {}
+    #: Those beside the rules; they only add.
+    detectors: tuple[DetectorSection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +106,9 @@ class PrivacySettings:
     signing_key: Secret | None
     #: None: content lies in the store as it is.
     content_key: Secret | None
+    #: What each further detector has for a request, unless it says otherwise.
     detector_timeout_s: float
+    detectors: tuple[DetectorSection, ...]
     export_up_to: DataClass
     #: Classes that are not here are kept as long as [retention] says.
     retention_days: Mapping[DataClass, int]
@@ -163,6 +168,7 @@ def privacy_settings(
         signing_key=_secret(section.signing_key, where, "signing_key", path, environment),
         content_key=_secret(section.content_key, where, "content_key", path, environment),
         detector_timeout_s=section.detector_timeout_ms / 1000,
+        detectors=section.detectors,
         export_up_to=_class(section.export_up_to, f"{where}.export_up_to"),
         retention_days={
             _class(label, f"{where}.retention_days"): days for label, days in section.retention_days.items()

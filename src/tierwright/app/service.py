@@ -72,6 +72,7 @@ READ_ONCE = (
     "privacy.checkpoints",
     "privacy.signing_key",
     "privacy.content_key",
+    "privacy.detectors",
     "privacy.detector_timeout_ms",
 )
 
@@ -96,7 +97,7 @@ class Service:
         self._counter = TokenCounter()
         self._backends: dict[str, tuple[BackendConfig, Gate, Backend]] = {}
         self._ungated = Ungated()
-        self._keeper = keeper_of(parts.settings, parts.clock)
+        self._keeper = keeper_of(parts)
         offer = self._offer(parts)
         self._remember(parts, offer)
         self._telemetry = telemetry_exporter(parts.settings, self._config_of)
@@ -114,7 +115,7 @@ class Service:
             self._telemetry.start()
             self.app.metrics.watch_telemetry(self._telemetry.state)
         if self._keeper is not None:
-            self.app.gated_by(self._keeper.said)
+            self.app.gated_by(self._keeper)
         self._preload(parts, self._composition.models)
 
     @property

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -24,7 +24,7 @@ from tierwright.gateway.health import ALIVE, LIVELINESS, READINESS, readiness_st
 from tierwright.gateway.problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tierwright.core.protocols import Backend
     from tierwright.gateway.asgi import Message, Receive, Scope, Send
@@ -87,6 +87,19 @@ class Fittings:
     unused: asyncio.Event | None = None
 
 
+class Gated(Protocol):
+    """What the server knows of its privacy gate."""
+
+    def said(self) -> Mapping[str, object]:
+        """For readiness: "gate", on or refusing, and "why" it permits nothing; None: it permits what its rules do."""
+
+    async def start(self) -> None:
+        """Begins with what looks; before the first request."""
+
+    async def aclose(self) -> None:
+        """Ends what looks; after the last request."""
+
+
 class GatewayApp:
     """The ASGI application; starts and stops its parts with the server's lifespan."""
 
@@ -106,8 +119,7 @@ class GatewayApp:
         self.settings_error: str | None = None
         #: How looking after the specialists is doing; None: it is not done here.
         self.monitor: MonitorState | None = None
-        #: What the privacy gate says of itself; None: there is none.
-        self._gate_says: Callable[[], Mapping[str, object]] | None = None
+        self._gate: Gated | None = None
         #: What was replaced and may still have requests under way.
         self._outgoing: list[Fittings] = []
         #: Those that close what replaced fittings leave behind.
@@ -126,15 +138,17 @@ class GatewayApp:
         self.monitor = state
         self.metrics.watch_monitor(state)
 
-    def gated_by(self, says: Callable[[], Mapping[str, object]]) -> None:
-        """Told that there is a privacy gate, and whom to ask whether it permits anything: "gate", and "why" not."""
-        self._gate_says = says
+    def gated_by(self, gate: Gated) -> None:
+        """Told that there is a privacy gate; it begins and ends with the server."""
+        self._gate = gate
 
     async def start(self) -> None:
         """Loads what is deployed and starts the capture; called by the server's lifespan."""
         exchange = self._fittings.exchange
         self._life.started_at_s = int(exchange.sources.clock().timestamp())
         exchange.capture.start()
+        if self._gate is not None:
+            await self._gate.start()
         await exchange.specialists.start()
         exchange.second.start()
         self._life.ready = True
@@ -148,6 +162,8 @@ class GatewayApp:
             await asyncio.sleep(0.02)
         exchange = self._fittings.exchange
         await exchange.second.aclose()
+        if self._gate is not None:
+            await self._gate.aclose()
         await exchange.specialists.aclose()
         await exchange.catalogue.aclose()
         for closing in self._closing:
@@ -274,7 +290,7 @@ class GatewayApp:
             or refused
             or (self.monitor is not None and self.monitor.trouble)
         )
-        gate = {"gate": "off", "why": None} if self._gate_says is None else self._gate_says()
+        gate = {"gate": "off", "why": None} if self._gate is None else self._gate.said()
         serving = self._life.ready and capture.refusal is None and gate["why"] is None
         status = "not_ready" if not serving else "degraded" if trouble else "ready"
         return {

@@ -31,7 +31,8 @@ TYPES: Final[Mapping[str, DataClass]] = MappingProxyType(
         ),
         # What detectors beside the rules find.
         **dict.fromkeys(
-            ("address", "age", "date", "licence_plate", "location", "person", "postcode"), DataClass.CONFIDENTIAL
+            ("address", "age", "date", "licence_plate", "location", "name", "person", "postcode"),
+            DataClass.CONFIDENTIAL,
         ),
         **dict.fromkeys(("organisation", "url"), DataClass.INTERNAL),
     }
