@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from tierwright.app.privacy_settings import PrivacySettings
     from tierwright.app.settings import Settings
     from tierwright.app.wiring import Parts
     from tierwright.privacy.ledger.entries import Entry
@@ -59,12 +60,18 @@ def gathered(parts: Parts, *, since: datetime | None, until: datetime | None, pr
         warnings=warnings,
         verdict=None if verdict is None else verdict_document(verdict),
         policy=None if privacy is None else privacy.policy,
-        detectors="" if privacy is None else f"{RULES}/{VERSION} fields/{FIELDS_VERSION}",
+        detectors="" if privacy is None else _detectors(privacy),
         task_names={task.id: task.name for task in parts.store.tasks()},
         keys=parts.store.keys(),
         callers=settings.callers,
         keeping=_keeping(settings),
     )
+
+
+def _detectors(privacy: PrivacySettings) -> str:
+    """What the settings have look; of plug-ins the names, since only one that runs tells its version."""
+    plugins = (section.name or section.kind for section in privacy.detectors)
+    return " ".join((f"{RULES}/{VERSION}", f"fields/{FIELDS_VERSION}", *plugins))
 
 
 def _read(folder: Path, until: datetime | None, warnings: list[str]) -> Iterator[Entry]:
