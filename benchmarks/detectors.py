@@ -1,6 +1,6 @@
 """What the detectors of personal data find, miss and flag wrongly, and how long they take.
 
-    python benchmarks/detectors.py [--json] [--write]
+    python benchmarks/detectors.py [--json]
 
 - `presidio_synth` by type: a hit is a span of which 90 % of the characters are covered by findings of any type. The
   larger file was looked at while the rules were written; `synth_dataset_v2`, whose templates differ, was only scored.
@@ -12,8 +12,6 @@
 - Numbers of states: random ones that python-stdnum calls valid, 100 of each kind, after a label in the country's
   language; recall with its interval (Wilson).
 - Milliseconds of processor time per 1,000 characters, median of repeats; and of texts up to a megabyte.
-
-`--write` keeps the recall of every type and country in the package, where `tierwright report privacy` has it from.
 """
 
 from __future__ import annotations
@@ -34,10 +32,6 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.rig.measured import figure, keep
 
 from tierwright.privacy.detector import scan
 from tierwright.stats.intervals import wilson
@@ -243,27 +237,10 @@ def speed() -> dict[str, float]:
     return result
 
 
-def keep_recall(found: dict[str, Any]) -> None:
-    """Keeps the recall of every type and country in the package."""
-    command = "python benchmarks/detectors.py"
-    marks = found["scored: synth_dataset_v2"]["recall"]
-    keep(
-        [
-            *(
-                figure(kind, "presidio_synth, synth_dataset_v2", part["hits"], part["spans"], command)
-                for kind, part in marks.items()
-            ),
-            *(figure(kind, "made-up numbers", hits, made, command) for kind, (hits, made) in found["states"].items()),
-        ],
-        command,
-    )
-
-
 def main() -> None:
     """The benchmark."""
     parser = argparse.ArgumentParser(description="What the detectors find, miss and take.")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="keep the recall in the package")
     given = parser.parse_args()
     if not (DATA / "presidio_synth").exists():
         sys.exit(f"skipped: {DATA / 'presidio_synth'} is not there; set TIERWRIGHT_DATA")
@@ -275,8 +252,6 @@ def main() -> None:
         "states": states(),
         "ms per 1,000 characters": speed(),
     }
-    if given.write:
-        keep_recall(found)
     if given.json:
         print(json.dumps(found, indent=2))
         return
