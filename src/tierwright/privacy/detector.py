@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tierwright.core.privacy import Found
 from tierwright.privacy.digits import numbers
-from tierwright.privacy.rules import CHECKED_LENGTHS, address, iban, mixed_rules, number_rules
+from tierwright.privacy.rules import CHECKED_LENGTHS, address, iban, mixed_rules, number_rules, parted_cards
 from tierwright.privacy.secrets import SECRETS
 from tierwright.privacy.views import DIGIT_WORDS, ENCODINGS, View, decoded, normalised
 from tierwright.privacy.words import Labels
@@ -32,10 +32,15 @@ _FOREIGN = "\x01"
 _EMAIL = (
     rf"[A-Za-z0-9.!#$&'*+/=?^_{{|}}~{_FOREIGN}-]{{1,64}}@(?:[A-Za-z0-9{_FOREIGN}-]{{1,63}}\.){{1,8}}"
     rf"(?:xn--[A-Za-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|{_FOREIGN}{{2,24}})"
+    # With "(at)", and perhaps "(dot)", in brackets of any kind.
+    r"|(?i:[A-Z0-9._+-]{1,64}\s?[\[({<]\s?(?:at|@)\s?[\])}>]\s?[A-Z0-9-]{1,63}"
+    r"(?:(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?)[A-Z0-9-]{1,63}){1,8})"
 )
 _IPV4 = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
 _IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?"
 _NUMBER = r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){4}"
+#: Groups of a card with something between them that does not stand between groups of other numbers.
+_PARTED = r"[0-9]{4}[^0-9A-Za-z]{1,6}[0-9]{4,6}[^0-9A-Za-z]{1,6}[0-9]{4,5}"
 _MIXED = r"\b(?:[A-Za-z]{1,8}[0-9]|[0-9]+[A-Za-z])[A-Za-z0-9]*(?:[./-]?[A-Za-z0-9]+){0,5}"
 _SPACED_MIXED = r"\b(?:[A-Za-z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Da-d]|[0-9]{6}[+-][0-9]{3}[0-9A-Za-z])\b"
 #: Where one may begin; how far it goes is found later, since the next one may begin inside of what follows.
@@ -63,6 +68,7 @@ class _Pattern(NamedTuple):
 
 _PATTERNS: Final = (
     _Pattern("number", _NUMBER),
+    _Pattern("parted", _PARTED),
     _Pattern("mixed", _MIXED),
     _Pattern("spaced mixed", _SPACED_MIXED),
     _Pattern("email", _EMAIL),
@@ -73,7 +79,7 @@ _PATTERNS: Final = (
     _Pattern("mac", _MAC),
     # Names of views, with the marks without which there is nothing to undo.
     _Pattern("percent", r"%[0-9A-Fa-f]{2}"),
-    _Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|[nrt/])"),
+    _Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|u\{|[nrt/])"),
     _Pattern("entity", r"&(?:#[0-9xX]|[A-Za-z]{2,31};)"),
     _Pattern("base64", r"[A-Za-z0-9+/_-]{14}"),
     _Pattern("hex", r"(?:[0-9A-Fa-f]{2}[ :]?){8}"),
@@ -136,6 +142,8 @@ def _direct(text: str, names: frozenset[str]) -> Iterator[Found]:
             yield from rule(text, match.start(), match.end(), labels)
     if "number" in names:
         yield from _numbers(text, raw, labels)
+    if "parted" in names:
+        yield from parted_cards(raw)
 
 
 def _numbers(text: str, raw: bytes, labels: Labels) -> Iterator[Found]:

@@ -44,7 +44,8 @@ _BETWEEN = rb"(?:[ \t]?[()./_ -][ \t]?|[ \t]?\r?\n[ \t]?|[ \t]{2}|\) ?[-./]? ?|\
 #: this take longer than its length.
 _RUN = re.compile(rb"[0-9]+(?:" + _BETWEEN + rb"[0-9]+)*+")
 _GROUP = re.compile(rb"[0-9]+")
-_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+#: Every byte that is no digit.
+NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class Number(NamedTuple):
@@ -66,7 +67,7 @@ def numbers(raw: bytes) -> Iterator[Number]:
         start, end = match.span()
         if end - start < LEAST:
             continue
-        digits = match[0].translate(None, _NO_DIGITS).decode("ascii")
+        digits = match[0].translate(None, NO_DIGITS).decode("ascii")
         if len(digits) == end - start:
             yield Number(digits, start, end, (end - start,))
         elif len(digits) >= LEAST:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from tierwright.core.privacy import Found
-from tierwright.privacy.digits import LEAST, MOST, SHORT
+from tierwright.privacy.digits import LEAST, MOST, NO_DIGITS, SHORT
 from tierwright.privacy.identifiers import ALONE_LENGTHS, labelled, luhn, matching_mixed, unlabelled
 from tierwright.privacy.words import Topic
 
@@ -33,6 +33,11 @@ _CARDS: Final = (
     (re.compile(r"50|5[6-9]|6(?:304|7)"), frozenset(range(12, 20))),
 )
 _CARD_LENGTHS: Final = range(12, 20)
+#: Groups of a card with the same few marks between all of them.
+_PARTED = re.compile(
+    rb"(?<![0-9])(?:[0-9]{4}([^0-9A-Za-z]{1,6})[0-9]{4}\1[0-9]{4}\1[0-9]{4}"
+    rb"|[0-9]{4}([^0-9A-Za-z]{1,6})[0-9]{6}\2[0-9]{4,5})(?![0-9])"
+)
 #: Digits that tell the scheme of a card.
 _SCHEME = 4
 #: Digits of the numbers that a checksum tells without a label.
@@ -168,6 +173,14 @@ def _card(number: Number, *, labelled: bool) -> Iterator[Found]:
         yield Found(type="card", start=number.start, end=number.end, detector="luhn", validated=True)
     elif labelled:
         yield Found(type="card", start=number.start, end=number.end, detector="label", validated=False)
+
+
+def parted_cards(raw: bytes) -> Iterator[Found]:
+    """Cards between whose groups the same marks stand, whatever they are: commas, stars, quotation marks."""
+    for match in _PARTED.finditer(raw):
+        digits = match[0].translate(None, NO_DIGITS).decode("ascii")
+        if len(digits) in _scheme_lengths(digits[:_SCHEME]) and luhn(digits):
+            yield Found(type="card", start=match.start(), end=match.end(), detector="luhn", validated=True)
 
 
 def _phone(text: str, number: Number, *, labelled: bool) -> Iterator[Found]:
