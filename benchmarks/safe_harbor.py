@@ -5,8 +5,9 @@
 A hit is a value of which 90 % of the characters are covered by findings of any type; for pictures and sound, a
 request that is known to be unread, and hence restricted. Intervals are Wilson's. What is not looked for (names,
 addresses, dates, …) is measured all the same, so that the table says how little that is. Notes are in English and made
-up: this measures forms and labels, not documents of real patients. `--write` keeps the figures in the package, for the
-report, and rewrites the table of docs/privacy-evidence.md.
+up: this measures forms and labels, not documents of real patients; and it is a development set, whose misses were
+looked at while the rules were mended. `--write` keeps the figures in the package, for the report, and rewrites the
+table of docs/privacy-evidence.md.
 """
 
 from __future__ import annotations

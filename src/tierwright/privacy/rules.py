@@ -53,7 +53,9 @@ _DATE = re.compile(
 #: What a telephone number of six digits looks like, too.
 _SHORT_DATE = re.compile(r"\d\d([ .])\d\d\1\d\d")
 _YEARS = re.compile(r"(?:19|20)\d\d ?[-/ ] ?(?:19|20)\d\d")
-_AMOUNT = re.compile(r"[$\u20ac\u00a3\u00a5\u20b9\u20a9#%] ?\Z|\d[.,]\Z")
+_AMOUNT = re.compile(r"[$\u20ac\u00a3\u00a5\u20b9\u20a9%] ?\Z|\d[.,]\Z")
+#: What stands before the number of a thing, and between a label and the number of a person.
+_NUMBERED = re.compile(r"# ?\Z")
 #: What stands before the later groups of a date or of another number.
 _PART_OF_MORE = re.compile(r"\d[./: -]?\Z|\d, ?\Z")
 _GOES_ON = re.compile(r"[./: -]?\d")
@@ -124,17 +126,17 @@ def number_rules(text: str, number: Number, labels: Labels, *, settled: bool) ->
     if not settled and len(digits) in _PHONE_LENGTHS:
         yield from _phone(text, number, labelled=Topic.PHONE in topics)
     kind = unlabelled(digits, sizes)
-    telling = sizes == _SSN and digits[:3] not in {"000", "666"} and digits[0] != "9"
-    if (kind is None and not telling and topics.isdisjoint(_PERSONAL)) or _AMOUNT.search(
-        text, max(0, start - 2), start
-    ):
+    # A social security number's hyphens are as telling as a label.
+    grouped = sizes == _SSN and digits[:3] not in {"000", "666"} and digits[0] != "9"
+    told = grouped or not topics.isdisjoint(_PERSONAL)
+    before = text[max(0, start - 2) : start]
+    if _AMOUNT.search(before) or (not told and (kind is None or _NUMBERED.search(before))):
         return
     if kind is not None:
         yield Found(type="national_id", start=start, end=end, detector=kind.name, validated=True)
     if settled:
         return
-    # A social security number's hyphens are as telling as a label.
-    if telling:
+    if grouped:
         yield Found(type="us_ssn", start=start, end=end, detector="us.ssn", validated=False)
     yield from _labelled(text, number, topics)
 
@@ -147,6 +149,9 @@ def _labelled(text: str, number: Number, topics: frozenset[Topic]) -> Iterator[F
             if is_date(text[start:end], sizes):
                 return
             kinds = [kind.name for kind in labelled(digits) if (kind.name in _HEALTH) == (topic is Topic.HEALTH)]
+            if topic is Topic.PERSON and sizes == _SSN and "us.ssn" in kinds:
+                yield Found(type="us_ssn", start=start, end=end, detector="us.ssn", validated=True)
+                return
             known = bool(kinds) and topic in {Topic.HEALTH, Topic.PERSON}
             yield Found(type=kind_type, start=start, end=end, detector=kinds[0] if known else "label", validated=known)
             return
@@ -195,6 +200,7 @@ def _phone(text: str, number: Number, *, labelled: bool) -> Iterator[Found]:
         (labelled or (len(sizes) > 1 and _looks_like_phone(text, number, opening)))
         and not is_date(text[number.start : end], sizes, short=not labelled)
         and _AMOUNT.search(opening) is None
+        and (labelled or _NUMBERED.search(opening) is None)
     ):
         yield Found(type="phone", start=start, end=_extended(text, end), detector="form", validated=False)
 

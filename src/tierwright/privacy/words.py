@@ -60,7 +60,8 @@ _WORDS: Final[dict[Topic, str]] = {
         |bankrekening|rachunek|rachunku|compte bancaire|cuenta bancaria|conto corrente|conta bancária|银行账户
         |口座番号|계좌번호
         |رقم الحساب|banka hesabı|счета""",
-    Topic.PERSON: """ssn|social security|social insurance|sin|itin|ein|tin|tax id|tax number|tax file|taxpayer|tfn|abn
+    Topic.PERSON: """ssn|ss#|ss #|ss no|social security|social insurance|sin|itin|ein|tin|tax id|tax number|tax file
+        |taxpayer|tfn|abn
         |national id|national insurance|nino|identity number|identity card|id number|id no|id card|identification
         |passport|driver's license|driver license|driver's licence|driving licence|driving license|licence number
         |license number|green card|visa number|alien number|voter|utr|steuer-id|steueridentifikationsnummer
@@ -81,7 +82,8 @@ _WORDS: Final[dict[Topic, str]] = {
         |税号|社保号|社会保障|驾驶证|納税者番号|運転免許証|免許証|الضريبي|الرقم الضريبي|جواز السفر|الهوية
         |رخصة القيادة|운전면허|паспорта
         |удостоверение""",
-    Topic.HEALTH: """mrn|medical record|patient|chart|npi|dea|mbi|medicare|medicaid|health plan|health insurance|nhs
+    Topic.HEALTH: """mrn|medical record|med rec|patient|chart|npi|dea|mbi|medicare|medicaid|health plan
+        |health insurance|nhs
         |beneficiary|prescription|rx|patientennummer|krankenversicherung|versichertennummer|krankenkasse
         |dossier médical
         |carte vitale|mutuelle|historia clínica|paciente|tarjeta sanitaria|tessera sanitaria|paziente|prontuário
