@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spans import conll
-
 from tierwright.app.span_detector import load
 from tierwright.stats.intervals import wilson
 

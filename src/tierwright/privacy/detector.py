@@ -44,7 +44,7 @@ _PARTED = r"[0-9]{4}[^0-9A-Za-z]{1,6}[0-9]{4,6}[^0-9A-Za-z]{1,6}[0-9]{4,5}"
 _MIXED = r"\b(?:[A-Za-z]{1,8}[0-9]|[0-9]+[A-Za-z])[A-Za-z0-9]*(?:[./-]?[A-Za-z0-9]+){0,5}"
 _SPACED_MIXED = r"\b(?:[A-Za-z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Da-d]|[0-9]{6}[+-][0-9]{3}[0-9A-Za-z])\b"
 #: Where one may begin; how far it goes is found later, since the next one may begin inside of what follows.
-_IBAN = r"\b[A-Za-z]{2}[0-9]{2}[ .-]?[A-Za-z0-9]"
+_IBAN = r"\b[A-Za-z]{2}[0-9]{2}"
 #: Degrees with a point and three places; with minutes, and perhaps seconds. Signs outside of ASCII are question marks.
 _DEGREES = (
     r"(?:[0-9]{1,3}\.[0-9]{3,}\s?\??"
