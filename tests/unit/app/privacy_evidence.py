@@ -88,7 +88,11 @@ def a_month() -> list[Line]:
             at=START + timedelta(days=17),
             facts={"subject_hmac": "9f2c", "inferences": 7, "datasets": ["ds_1"], "models": ["mv_1", "mv_2"]},
         ),
-        Line(kind="read", at=START + timedelta(days=18), facts={"who": "ops", "what": "dataset ds_1, restricted"}),
+        Line(
+            kind="read",
+            at=START + timedelta(days=18),
+            facts={"who": "ops", "what": "dataset ds_1", "class": "restricted", "up_to": "restricted"},
+        ),
     ]
 
 
