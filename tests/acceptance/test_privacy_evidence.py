@@ -123,6 +123,7 @@ def test_each_line_of_a_file_has_an_object(cli: Cli) -> None:
     said = cli("privacy", "check", "lines.jsonl")
     assert "4 lines, 2 with findings" in said.out
     assert SSN not in said.out
+    assert "there is no file other.jsonl" in cli("privacy", "check", "other.jsonl").err
 
 
 def test_the_settings_say_who_may_see_a_text(cli: Cli) -> None:
