@@ -38,13 +38,16 @@ _LOOKALIKES = dict(
         strict=True,
     )
 )
-_MIXED = re.compile(r"[A-Za-z0-9@._-]*[\u0391-\u03c9\u0400-\u051f][A-Za-z0-9@._\u0391-\u03c9\u0400-\u051f-]*")
+#: Here and below: nothing begins inside of a word, so that a long one is gone through once.
+_MIXED = re.compile(
+    r"(?<![A-Za-z0-9@._-])[A-Za-z0-9@._-]*+[\u0391-\u03c9\u0400-\u051f][A-Za-z0-9@._\u0391-\u03c9\u0400-\u051f-]*"
+)
 _ASCII_LETTER = re.compile("[A-Za-z]")
 
-_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\w.~+-])*%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[\w.~+-])*")
+_PERCENT = re.compile(r"(?<![\w.~+-])(?:%[0-9A-Fa-f]{2}|[\w.~+-])*%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[\w.~+-])*")
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{0{0,6}([0-9A-Fa-f]{1,5})\}|x([0-9A-Fa-f]{2})|([nrt/\"\\]))")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});")
-_BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{14,}={0,2}(?![\w+/=])")
+_BASE64 = re.compile(r"(?<![\w+/=-])(?=[a-z_-]*[A-Z0-9+/])[A-Za-z0-9+/_-]{14,}={0,2}(?![\w+/=])")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[0-9A-Fa-f]{2}[ :]?){7,}[0-9A-Fa-f]{2})(?![0-9A-Za-z])")
 #: Digits in words, in eight languages.
 DIGIT_WORDS = {
