@@ -23,6 +23,7 @@ from rig.wire import BODY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
@@ -37,6 +38,14 @@ function done(summary, latency)
     local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout
     io.write(string.format('\\n{"answered": %d, "duration_us": %d, "p50_us": %d, "p99_us": %d, "failed": %d}\\n',
         summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), failed))
+end
+"""
+_IN_TURN = """
+local bodies, at = {}, 0
+for line in io.lines(%s) do bodies[#bodies + 1] = line end
+function request()
+    at = at %% #bodies + 1
+    return wrk.format(nil, nil, nil, bodies[at])
 end
 """
 
@@ -210,13 +219,18 @@ async def in_pairs(
     return found
 
 
-def hammer(target: Target, connections: int, seconds: int) -> Hammered:
-    """Keeps every connection busy; raises RuntimeError where an answer is no 200."""
-    if shutil.which("wrk") is None:
+def hammer(target: Target, connections: int, seconds: int, *, bodies: Path | None = None) -> Hammered:
+    """Keeps every connection busy; raises RuntimeError where an answer is no 200.
+
+    `bodies`: a file with one body a line, which are sent in turn, by wrk alone; None: always the same.
+    """
+    if bodies is None and shutil.which("wrk") is None:
         return uvloop.run(_own_hammer(target, connections, seconds))
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(f"wrk.method = 'POST'\nwrk.body = {json.dumps(BODY)}\n")
         script.writelines(f"wrk.headers['{name}'] = '{value}'\n" for name, value in target.all_headers.items())
+        if bodies is not None:
+            script.write(_IN_TURN % json.dumps(str(bodies)))
         script.write(_DONE)
         script.flush()
         url = f"http://127.0.0.1:{target.port}/v1/chat/completions"

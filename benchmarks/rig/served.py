@@ -45,6 +45,7 @@ base_url = "http://127.0.0.1:{upstream}/v1"
 api_key = "env:BENCH_UPSTREAM_KEY"
 models = ["gpt-4o"]
 max_connections = {connections}
+{tables}
 """
 _UPSTREAM_KEY = {"BENCH_UPSTREAM_KEY": "sk-bench-upstream"}
 
@@ -60,11 +61,13 @@ class Served:
         cores: set[int],
         server: str = "",
         connections: int = 512,
+        tables: str = "",
         profile: Path | None = None,
     ) -> None:
         """Starts it in front of the model server on a port, and waits until it takes requests.
 
-        `server` is more of the settings' table of that name. `connections` are held to the model server at most.
+        `server` is more of the settings' table of that name, `tables` are further ones. `connections` are
+        held to the model server at most.
         `profile` is where cProfile writes what it found, which slows everything.
         """
         folder.mkdir(parents=True)
@@ -74,6 +77,7 @@ class Served:
             server=server,
             upstream=upstream,
             connections=connections,
+            tables=tables,
             admin=free_port(),
         )
         (folder / "tierwright.toml").write_text(settings, encoding="utf-8")

@@ -33,7 +33,7 @@ def test_every_option_is_kept(cli: Cli) -> None:
     made = cli(
         *("key", "create", "--client", "shop", "--model", "gpt-4o*", "--model", "o3", "--rpm", "60", "--tpm", "9000"),
         *("--concurrent", "3", "--budget-usd", "12.50", "--period", "week", "--expires-days", "30", "--no-content"),
-        "--json",
+        *("--data-class", "confidential", "--json"),
     )
     assert made.code == 0, made.err
     document = json.loads(made.out)
@@ -42,6 +42,7 @@ def test_every_option_is_kept(cli: Cli) -> None:
     assert document["models"] == ["gpt-4o*", "o3"]
     assert document["tasks"] is None
     assert document["keep_content"] is False
+    assert document["data_class"] == "confidential"
     assert document["expires_at"] > document["created_at"]
     assert document["limits"] == {
         "requests_per_minute": 60,
@@ -68,6 +69,7 @@ def test_wrong_words_are_explained(cli: Cli) -> None:
         (("create", "--client", "shop", "--budget-usd", "NaN"), "US dollars above 0"),
         (("create", "--client", "shop", "--task", "nothing"), "no task 'nothing'"),
         (("create", "--client", " "), "name the application"),
+        (("create", "--client", "shop", "--data-class", "secret"), "there is no data class 'secret'; there is public"),
         (("revoke", "abcd"), "no key 'abcd'"),
     ):
         ran = cli("key", *words)

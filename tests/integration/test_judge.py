@@ -12,12 +12,15 @@ import pytest
 from aiohttp import web
 
 from tests.integration.gateway.upstream import Upstream, completion
+from tests.unit.privacy.gates import MemoryBook
+from tests.unit.privacy.gates import gate as privacy_gate
 from tierwright.app.judge_calls import Asked, Judge, ask_all, read_verdicts
 from tierwright.app.judging import Bout, JudgeOptions, Ruling, bout_of_files, rule
 from tierwright.app.settings import parse_settings
 from tierwright.app.wiring import open_parts
 from tierwright.core.errors import BackendBroken, InputError, NotEnoughData, SettingsError
 from tierwright.core.expense import ExpenseKind
+from tierwright.core.privacy import DataClass
 from tierwright.evals.judge import questions
 from tierwright.evals.judged import Basis
 from tierwright.gateway.backends.http import HttpBackend
@@ -256,3 +259,27 @@ def test_people_may_say_which_text_they_prefer(tmp_path: Path) -> None:
     words = ("candidate", "tie", "baseline")
     gold = write(tmp_path / "g.jsonl", [{"id": f"i{n}", "output": "", "prefers": word} for n, word in enumerate(words)])
     assert bout_of_files(one, other, gold=gold).human == {"i0": 1.0, "i1": 0.0, "i2": -1.0}
+
+
+def test_what_a_judge_is_shown_has_the_class_of_its_dataset(server: Upstream, tmp_path: Path) -> None:
+    """Examples of restricted requests are no less so in a judge's question: none of them leaves."""
+    book = MemoryBook()
+
+    async def run(data_class: DataClass | None) -> Asked:
+        gate = privacy_gate(book)
+        backend = HttpBackend(BackendConfig(name="third", base_url=server.url), gate)
+        judge = Judge(backend=backend, gate=gate, kind="openai", model="m", data_class=data_class)
+        pairs = questions(bout(tmp_path).pairs[:1])
+        path = tmp_path / f"{data_class}.jsonl"
+        try:
+            return await ask_all(judge, pairs, path, concurrency=1, price=lambda *_: None)
+        finally:
+            await backend.aclose()
+
+    server.script = knowing
+    assert len(asyncio.run(run(None)).said) == 2
+    asked = len(server.seen)
+    shown = asyncio.run(run(DataClass.RESTRICTED))
+    assert (shown.failed, len(server.seen)) == (2, asked)
+    assert "restricted (declared by dataset)" in (shown.failure or "")
+    assert {entry["declared_by"] for entry in book.of("deny")} == {"dataset"}

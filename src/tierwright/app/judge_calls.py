@@ -21,7 +21,7 @@ import msgspec
 
 from tierwright.core.chat import read_answer
 from tierwright.core.errors import BackendBroken, BackendError, InputError, PermitError
-from tierwright.core.privacy import Denial, Outgoing, Sending
+from tierwright.core.privacy import Assessment, Declared, Denial, Outgoing, Seen, Sending
 from tierwright.evals.judge import Said
 from tierwright.gateway.anthropic.answers import chat_answer
 from tierwright.gateway.anthropic.requests import messages_request
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from tierwright.core.chat import ChatAnswer, Usage
+    from tierwright.core.privacy import DataClass
     from tierwright.core.protocols import Backend, Gate
     from tierwright.evals.judge import Question
 
@@ -59,6 +60,8 @@ class Judge:
     #: What the task is, for the judge; empty: the input says it.
     instructions: str = ""
     timeout_s: float = 120.0
+    #: Of what it is shown; None: nobody knows, and the gate's default holds.
+    data_class: DataClass | None = None
 
     def key(self, question: Question) -> str:
         """Of a question to this judge."""
@@ -203,12 +206,15 @@ async def _ask(
     price: Callable[[str, Usage], Decimal | None],
     pause: Callable[[float], Any],
 ) -> Line:
-    """The verdict on one question. Raises _GaveUp, or BackendError where asking again would not help."""
+    """The verdict on one question. Raises _GaveUp, or BackendError where asking other questions would not help."""
     path, body = _request(judge, question)
     why = ""
     for attempt in range(_TRIES):
         try:
             status, raw, wait = await _exchange(judge, path, body)
+        except PermitError as error:
+            # Other questions may hold nothing that has to stay here.
+            raise _GaveUp(str(error)) from error
         except BackendError as error:
             why, wait = str(error), None
         else:
@@ -231,7 +237,11 @@ async def _exchange(judge: Judge, path: str, body: bytes) -> tuple[int, bytes, f
     """Status, body and the seconds to wait that the server asks for."""
     outgoing, name = Outgoing(path, body), judge.backend.name
     sending = Sending(request_id="", attempt=1, role="judge", client_id="")
-    permit = await judge.gate.permit(outgoing, backend=name, assessment=None, sending=sending)
+    assessment = None
+    if judge.data_class is not None:
+        declared = Declared(data_class=judge.data_class, by="dataset")
+        assessment = Assessment(declared=declared, seen=Seen(), detectors="")
+    permit = await judge.gate.permit(outgoing, backend=name, assessment=assessment, sending=sending)
     if isinstance(permit, Denial):
         raise PermitError(permit.advice)
     reply = await judge.backend.send(outgoing, permit=permit, timeout_s=judge.timeout_s)

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from tierwright.app.judge_calls import Asked
     from tierwright.app.label_sheets import FilledSheet
     from tierwright.app.wiring import Parts
-    from tierwright.core.chat import Usage
     from tierwright.core.dataset import Example
     from tierwright.core.evaluation import Evaluation
     from tierwright.core.ids import TaskId
     from tierwright.core.model import ModelVersion, Prediction
+    from tierwright.core.privacy import DataClass
     from tierwright.evals.compare import Experiment
     from tierwright.evals.judge import Question
     from tierwright.gateway.config import BackendConfig
@@ -76,6 +76,8 @@ class Bout:
     by_people: Evaluation | None = None
     #: None: of files.
     task_id: TaskId | None = None
+    #: Of the dataset that the examples are of; None: not known.
+    data_class: DataClass | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ def bout_of_version(
         unscored=len(examples) - len(known_pairs),
         by_people=_by_people(parts, filled, experiment, examples, predictions),
         task_id=version.task_id,
+        data_class=experiment.dataset.data_class,
     )
 
 
@@ -224,7 +227,7 @@ def rule(
     asked_all = questions(chosen)
     path = verdicts or parts.settings.path.resolve().parent / f"verdicts-{digest(config.name, model, length=8)}.jsonl"
     try:
-        judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, progress=progress))
+        judge, asked = asyncio.run(_asked(parts, who, options, path, asked_all, bout.data_class, progress=progress))
     finally:
         # Also what was paid before a failure; what an earlier run has told of is passed over.
         keys = {
@@ -292,22 +295,26 @@ async def _asked(
     options: JudgeOptions,
     path: Path,
     asked_all: Sequence[Question],
+    data_class: DataClass | None,
     *,
     progress: Callable[[int, int], None],
 ) -> tuple[Judge, Asked]:
     from tierwright.gateway.backends.http import HttpBackend  # noqa: PLC0415 - an event loop is needed for it
 
     config, model = who
-
-    def price(of: str, usage: Usage) -> Decimal | None:
-        return parts.price(of, usage, parts.clock())
-
     async with opened_gate(parts) as gate:
         backend = HttpBackend(config, gate)
-        judge = Judge(backend=backend, gate=gate, kind=config.kind, model=model, instructions=options.instructions)
+        judge = Judge(
+            backend=backend,
+            gate=gate,
+            kind=config.kind,
+            model=model,
+            instructions=options.instructions,
+            data_class=data_class,
+        )
         try:
             found = await ask_all(
-                judge, asked_all, path, concurrency=options.concurrency, price=price, progress=progress
+                judge, asked_all, path, concurrency=options.concurrency, price=parts.price_now, progress=progress
             )
         finally:
             await backend.aclose()

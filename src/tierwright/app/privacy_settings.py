@@ -15,7 +15,7 @@ from tierwright.app.detectors import DetectorSection
 from tierwright.app.references import REFERENCES, referred
 from tierwright.core.errors import SettingsError
 from tierwright.core.privacy import DataClass, PrivacyMode
-from tierwright.gateway.config import PrivacyConfig, Secret
+from tierwright.gateway.config import Secret
 from tierwright.privacy.policy import Policy
 from tierwright.privacy.promises import NEEDS, REGION, Promise, Promises
 
@@ -112,17 +112,6 @@ class PrivacySettings:
     export_up_to: DataClass
     #: Classes that are not here are kept as long as [retention] says.
     retention_days: Mapping[DataClass, int]
-
-    @property
-    def gateway(self) -> PrivacyConfig:
-        """What the gateway needs to know of it."""
-        return PrivacyConfig(
-            default_class=self.policy.default_class,
-            tasks=self.policy.tasks,
-            modes=self.policy.modes,
-            backend_modes={name: promises.modes for name, promises in self.policy.backends.items()},
-            route_model=self.policy.route_model or "",
-        )
 
 
 def privacy_settings(

@@ -186,7 +186,7 @@ class Service:
                 callers=settings.callers,
                 upstreams=shared_out(settings.upstreams, workers),
                 second=second_shared_out(settings.second, workers),
-                privacy=None if settings.privacy is None else settings.privacy.gateway,
+                privacy=None if settings.privacy is None else settings.privacy.policy,
             ),
             backends=[
                 ServedBackend(backend=self._backend(config, gate), kind=KINDS[config.kind], models=config.models)

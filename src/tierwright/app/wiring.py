@@ -98,6 +98,10 @@ class Parts:
         """US dollars of a call; None: no price is known."""
         return self.prices.cost(model, usage, at)
 
+    def price_now(self, model: str, usage: Usage) -> Decimal | None:
+        """The same of a call that is made now."""
+        return self.price(model, usage, self.clock())
+
 
 @contextmanager
 def open_parts(settings: Settings) -> Iterator[Parts]:

@@ -112,8 +112,11 @@ class Detector(Protocol):
 class Gate(Protocol):
     """Decides what may leave, and makes the permits without which nothing does. Fails closed."""
 
-    async def assess(self, payload: object, *, declared: Declared) -> Assessment:
-        """The class of a request, given as decoded JSON. Never raises for what is in it or in its detectors' hands."""
+    async def assess(self, payload: object, *, declared: Declared, body: bytes | None = None) -> Assessment:
+        """The class of a request, given as decoded JSON. Never raises for what is in it or in its detectors' hands.
+
+        `body`: the bytes it was decoded from, which `permit` need not look at again where they leave as they came.
+        """
 
     def permitted(self, data_class: DataClass) -> Permitted:
         """Which backends may see such data at this moment."""

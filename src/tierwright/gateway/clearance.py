@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tierwright.core.protocols import Gate
-    from tierwright.gateway.config import PrivacyConfig
     from tierwright.gateway.dialects.dialect import Asked
     from tierwright.gateway.tenancy.caller import Caller
     from tierwright.gateway.trail import Trail
     from tierwright.gateway.upstreams.upstreams import Upstreams
+    from tierwright.privacy.policy import Policy
 
 #: What a request says of itself while nobody has looked at it yet.
 _UNSEEN = Seen(data_class=DataClass.RESTRICTED, failed=("nobody yet",))
@@ -75,11 +75,11 @@ class PrivacyState:
 class Clearance:
     """Who may see what, by one version of the settings."""
 
-    def __init__(self, gate: Gate, config: PrivacyConfig | None, upstreams: Upstreams, *, state: PrivacyState) -> None:
-        """`config`: None: no gate is configured, and everybody may see everything."""
+    def __init__(self, gate: Gate, policy: Policy | None, upstreams: Upstreams, *, state: PrivacyState) -> None:
+        """`policy`: None: no gate is configured, and everybody may see everything."""
         self.gate = gate
         self.state = state
-        self._config = config
+        self._policy = policy
         self._upstreams = upstreams
         self._servers = lru_cache(maxsize=_REMEMBERED)(self._who_serves)
 
@@ -97,41 +97,41 @@ class Clearance:
             if found is not None
         ]
         highest = max(declarations, key=lambda one: one.data_class, default=None)
-        if self._config is not None:
-            return highest or Declared(data_class=self._config.default_class)
+        if self._policy is not None:
+            return highest or Declared(data_class=self._policy.default_class)
         if highest is not None and highest.data_class > _UNGATED:
             return privacy_problems.no_gate(highest.data_class)
         return None
 
     async def look(self, trail: Trail, asked: Asked, *, task_name: str | None) -> None:
         """Finds out the class of a request whose declaration is known; the trail then tells it."""
-        if self._config is None or trail.assessment is None:
+        if self._policy is None or trail.assessment is None:
             return
         declared = trail.assessment.declared
-        of_task = None if task_name is None else self._config.tasks.get(task_name)
+        of_task = None if task_name is None else self._policy.tasks.get(task_name)
         if of_task is not None and (declared.by == "default" or of_task > declared.data_class):
             declared = Declared(data_class=of_task, by="task")
-        trail.assessment = await self.gate.assess(asked.payload, declared=declared)
+        trail.assessment = await self.gate.assess(asked.payload, declared=declared, body=asked.body)
 
     def ways(self, model: str, trail: Trail, *, without: frozenset[str] = frozenset()) -> Ways | Closed:
         """Whom a request for a model may be sent to; `without` those backends, whatever they may see."""
-        config, assessment = self._config, trail.assessment
-        if config is None or assessment is None:
+        policy, assessment = self._policy, trail.assessment
+        if policy is None or assessment is None:
             return Ways(model, None)
         data_class = assessment.data_class
         permitted = self.gate.permitted(data_class)
         open_to = permitted.backends - without
         own, every = self._servers(model)
-        if any(config.mode(backend, data_class) is PrivacyMode.BLOCK for backend in own - open_to):
+        if any(policy.mode(data_class, backend) is PrivacyMode.BLOCK for backend in own - open_to):
             return Closed(_why(own - open_to, permitted.excluded), by_mode=True)
         if every <= open_to:
             return Ways(model, None)
+        if not every & open_to and policy.route_model is not None:
+            model = policy.route_model
+            every |= self._servers(model).all
         if every & open_to:
             return Ways(model, every & open_to)
-        other = self._servers(config.route_model).all if config.route_model else frozenset()
-        if other & open_to:
-            return Ways(config.route_model, other & open_to)
-        return Closed(_why(every | other, permitted.excluded), by_mode=False)
+        return Closed(_why(every, permitted.excluded), by_mode=False)
 
     def may_see(self, model: str, trail: Trail) -> bool:
         """Whether anybody may be asked for that very model, or a fallback of it."""

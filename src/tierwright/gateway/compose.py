@@ -18,7 +18,6 @@ from tierwright.gateway.clearance import Clearance, PrivacyState
 from tierwright.gateway.config import (
     CallerConfig,
     CaptureConfig,
-    PrivacyConfig,
     RoutingConfig,
     SecondConfig,
     ServerConfig,
@@ -59,6 +58,7 @@ if TYPE_CHECKING:
     from tierwright.gateway.sources import Sources
     from tierwright.gateway.specialists import Snapshot
     from tierwright.gateway.trail import Draft, Pricing
+    from tierwright.privacy.policy import Policy
 
 
 #: Seconds that feedback waits for an answer of another process to be stored: the store's own time, and at most.
@@ -89,7 +89,7 @@ class GatewayConfig:
     upstreams: UpstreamSettings = field(default_factory=UpstreamSettings)
     second: SecondConfig = field(default_factory=SecondConfig)
     #: None: no gate is configured.
-    privacy: PrivacyConfig | None = None
+    privacy: Policy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
 from tierwright.core.errors import SettingsError
-from tierwright.core.privacy import DataClass, PrivacyMode
 from tierwright.gateway.backends.kinds import KINDS
 from tierwright.gateway.lanes import Allowance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from tierwright.core.privacy import DataClass
 
 _MIB = 1024 * 1024
 #: What may stand in a response header and in a ledger line.
@@ -144,27 +145,6 @@ class RoutingConfig:
             raise SettingsError(f"{where}: holdout_share must lie between 0 and 1")
         positive(where, poll_interval_s=self.poll_interval_s, specialist_timeout_s=self.specialist_timeout_s)
         positive(where, predict_threads=self.predict_threads, predict_batch_limit=self.predict_batch_limit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrivacyConfig:
-    """What becomes of requests by their class; who may see which class is the gate's to say."""
-
-    #: Of requests whose class nobody declares.
-    default_class: DataClass = DataClass.INTERNAL
-    #: By the name of a task: what its requests are declared to be.
-    tasks: Mapping[str, DataClass] = field(default_factory=dict)
-    #: By class: what becomes of a request that a backend may not see; a class that is not named is routed.
-    modes: Mapping[DataClass, PrivacyMode] = field(default_factory=dict)
-    #: By the name of a backend: the same, before the above.
-    backend_modes: Mapping[str, Mapping[DataClass, PrivacyMode]] = field(default_factory=dict)
-    #: The model asked where nobody who serves the one asked for may see a request; empty: none.
-    route_model: str = ""
-
-    def mode(self, backend: str, data_class: DataClass) -> PrivacyMode:
-        """What becomes of a request of a class that this backend may not see."""
-        own = self.backend_modes.get(backend, {}).get(data_class)
-        return own or self.modes.get(data_class, PrivacyMode.ROUTE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tierwright.core.privacy import Assessment, DataClass, Declared, Denial, Seen
@@ -30,6 +31,8 @@ _LOG = logging.getLogger(__name__)
 CLASS, LEDGER = "class", "ledger"
 #: Who could not tell where it was no detector.
 _GATE: Final = "gate"
+#: Bodies whose findings are remembered: those of requests that are under way.
+_BODIES: Final = 4096
 #: Nobody could look: what that makes of a request.
 _BLIND: Final = Seen(data_class=DataClass.RESTRICTED, failed=(_GATE,))
 
@@ -62,17 +65,22 @@ class ConfiguredGate:
         self._mac = hmac.new(digest_key, digestmod=hashlib.sha256)
         self._permits = Permits()
         self._policy: asyncio.Future[str | None] | None = None
+        #: What was seen in bodies of late, by who looked and their digests.
+        self._bodies: OrderedDict[tuple[str, str], Seen] = OrderedDict()
 
     @property
     def refusal(self) -> str | None:
         """Why nothing is permitted at all; None: what the policy allows is."""
         return self._book.refusal
 
-    async def assess(self, payload: object, *, declared: Declared) -> Assessment:
+    async def assess(self, payload: object, *, declared: Declared, body: bytes | None = None) -> Assessment:
         """As `Gate.assess`. What nobody declared has the policy's default class, whatever `declared` says then."""
         if declared.by == "default":
             declared = self._default()
-        seen = await self._seen(lambda: read(payload))
+        if body is None:
+            seen = await self._seen(lambda: read(payload))
+        else:
+            seen = await self._seen_in(body, {}, self._digest(body))
         return Assessment(declared=declared, seen=seen, detectors=self.looker.versions)
 
     def permitted(self, data_class: DataClass) -> Permitted:
@@ -84,7 +92,8 @@ class ConfiguredGate:
     ) -> Permit | Denial:
         """As `Gate.permit`."""
         declared = self._default() if assessment is None else assessment.declared
-        seen = await self._seen(lambda: read_bytes(outgoing.body, outgoing.headers))
+        digest = self._digest(outgoing.body)
+        seen = await self._seen_in(outgoing.body, outgoing.headers, digest)
         data_class = max(declared.data_class, seen.data_class)
         at = self._clock()
         why_not = self.policy.why_not(backend, data_class, at)
@@ -94,7 +103,7 @@ class ConfiguredGate:
             **_findings(declared, seen, data_class),
             "detectors": self.looker.versions,
             "policy_sha256": self.policy.sha256,
-            "body_sha256": self._digest(outgoing.body),
+            "body_sha256": digest,
             "bytes": len(outgoing.body),
             "excluded": dict(self.policy.permitted(data_class, at).excluded),
         }
@@ -136,6 +145,20 @@ class ConfiguredGate:
     def _default(self) -> Declared:
         return Declared(data_class=self.policy.default_class)
 
+    async def _seen_in(self, body: bytes, headers: Mapping[str, str], digest: str) -> Seen:
+        """What is in bytes; those of a body that goes out as it came, or once more, are looked at once."""
+        key = (self.looker.versions, digest)
+        known = None if headers else self._bodies.get(key)
+        if known is not None:
+            return known
+        seen = await self._seen(lambda: read_bytes(body, headers))
+        # Whoever failed may be able to tell the next time.
+        if not headers and not seen.failed and self.looker.versions == key[0]:
+            self._bodies[key] = seen
+            if len(self._bodies) > _BODIES:
+                self._bodies.popitem(last=False)
+        return seen
+
     async def _seen(self, fields: Callable[[], Fields]) -> Seen:
         """What is in a request, or that nobody could look."""
         try:
@@ -150,7 +173,7 @@ class ConfiguredGate:
             return None
         try:
             policy, entry = self._policy_entry(), self._book.append(kind, facts)
-            if await asyncio.shield(policy) is None:
+            if (policy.result() if policy.done() else await asyncio.shield(policy)) is None:
                 self._policy = None
                 return None
             return await entry

@@ -82,14 +82,16 @@ class Looker:
         self._class_of = class_of
         self._timeout_s = timeout_s
         self._secret = secret
+        self._rules = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
+        #: The versions that are hashed before each text, and the state of the hash after them.
+        self._hashed = ("", blake2b(key=secret, digest_size=_DIGEST_BYTES))
         self._memory: OrderedDict[bytes, tuple[Found, ...]] = OrderedDict()
         self._threads: ThreadPoolExecutor | None = None
 
     @property
     def versions(self) -> str:
         """The versions of everything that looks, as one line."""
-        further = (f"{one.name}/{one.version}" for one in self._detectors)
-        return " ".join((f"{RULES}/{rules.VERSION}", f"fields/{FIELDS_VERSION}", *further))
+        return " ".join((self._rules, *(f"{one.name}/{one.version}" for one in self._detectors)))
 
     async def see(self, fields: Fields) -> Seen:
         """What is in the fields of a request: types and counts. Never raises."""
@@ -127,8 +129,7 @@ class Looker:
 
     async def look(self, texts: Sequence[str]) -> Looked:
         """What is in each of some texts. Never raises for what is in them or in the detectors' hands."""
-        versions = self.versions.encode()
-        digests = [self._digest(text, versions) for text in texts]
+        digests = self._digests(texts)
         fresh: dict[bytes, str] = {}
         for digest, text in zip(digests, texts, strict=True):
             if digest in self._memory:
@@ -154,10 +155,18 @@ class Looker:
         for one in self._detectors:
             await one.aclose()
 
-    def _digest(self, text: str, versions: bytes) -> bytes:
-        digest = blake2b(versions, key=self._secret, digest_size=_DIGEST_BYTES)
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
+    def _digests(self, texts: Sequence[str]) -> list[bytes]:
+        """What names each text, under the versions of now, in the memory."""
+        versions = self.versions
+        if self._hashed[0] != versions:
+            begun = blake2b(versions.encode(), key=self._secret, digest_size=_DIGEST_BYTES)
+            self._hashed = (versions, begun)
+        begin, found = self._hashed[1].copy, []
+        for text in texts:
+            digest = begin()
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            found.append(digest.digest())
+        return found
 
     async def _all(self, texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
         """What the rules and every further detector find in texts, and who of them failed."""

@@ -33,9 +33,12 @@ class Seam(NamedTuple):
 def seams(spoken: Sequence[str]) -> Iterator[Seam]:
     """What stands around the places where one part ends and the next begins."""
     parts = [part for text in spoken if (part := text.strip())]
-    bounds = list(accumulate(map(len, parts)))[:-1]
-    if not bounds:
+    if all(len(part) >= 2 * _SEAM for part in parts[1:-1]):  # no seam reaches into another one
+        for one, two in pairwise(parts):
+            end, begin = one[-_SEAM:], two[:_SEAM]
+            yield from _seam(end + begin, [len(end)], (len(one) > _SEAM, len(two) > _SEAM))
         return
+    bounds = list(accumulate(map(len, parts)))[:-1]
     joined = "".join(parts)
     low, high, within = 0, 0, list[int]()
     for bound in [*bounds, len(joined) + 2 * _SEAM]:

@@ -23,7 +23,13 @@ class Ungated:
         self._backends = frozenset(backends)
         self._permits = Permits()
 
-    async def assess(self, payload: object, *, declared: Declared) -> Assessment:  # noqa: ARG002 - nobody looks
+    async def assess(
+        self,
+        payload: object,  # noqa: ARG002 - nobody looks
+        *,
+        declared: Declared,
+        body: bytes | None = None,  # noqa: ARG002 - as above
+    ) -> Assessment:
         """As `Gate.assess`: what was declared."""
         return Assessment(declared=declared, seen=Seen(), detectors="")
 

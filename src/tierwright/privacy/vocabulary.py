@@ -57,6 +57,16 @@ BLOBS: Final = frozenset({"file_data"})
 SEALED: Final = frozenset({"encrypted_content", "signature", "thought_signature", "thoughtSignature", "obfuscation"})
 #: Members below which names are a caller's own: forms of answers and of tools, notes.
 DATA: Final = frozenset({"parameters", "input_schema", "json_schema", "schema", "metadata", "variables"})
+#: Words of the APIs themselves: there is nothing to look for in them.
+WORDS: Final = READABLE_KINDS | _words(
+    """user assistant system developer tool function auto none required json_object json_schema object string number
+    integer boolean array null ephemeral custom"""
+)
+#: Members whose numbers say how an answer is to be made, as long as they are small.
+TUNING: Final = _words(
+    """temperature top_p top_k n max_tokens max_completion_tokens max_output_tokens presence_penalty frequency_penalty
+    top_logprobs budget_tokens"""
+)
 #: Kinds of parts with which a model calls a tool: their "input" is of the tool's form.
 CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use", "custom_tool_call"})
 #: Members that hold names which programs made up: of requests, calls and conversations.

@@ -50,10 +50,11 @@ if TYPE_CHECKING:
 
     from tierwright.core.chat import Usage
     from tierwright.core.inference import Inference
-    from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.core.protocols import Gate, InferenceStore, Predictor
     from tierwright.gateway.journal import Disk
     from tierwright.gateway.second import SecondDesk
     from tierwright.gateway.server import GatewayApp
+    from tierwright.privacy.policy import Policy
     from tierwright.store.sql import SqlStore
 
 KEY = "tw-test-key"
@@ -221,6 +222,8 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             server: dict[str, Any] | None = None,
             disk: Disk = DISK,
             second: SecondConfig | None = None,
+            gate: Gate | None = None,
+            privacy: Policy | None = None,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -242,10 +245,11 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 callers=(CallerConfig(client_id="desk", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
                 upstreams=UpstreamSettings(**more),
                 second=second or SecondConfig(),
+                privacy=privacy,
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
-            gate = Ungated()
+            gate = gate or Ungated()
             offer = Offer(
                 config=config,
                 backends=[

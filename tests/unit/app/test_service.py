@@ -90,3 +90,23 @@ def test_fewer_places_than_workers_are_refused(tmp_path: Path) -> None:
     text = BACKEND.format(name="one", model="m") + "max_connections = 2\n"
     with pytest.raises(SettingsError, match=r"'one'.*is 2.*3 workers.*raise it, or lower server\.workers"):
         shared_out(parsed(tmp_path, text).upstreams, 3)
+
+
+def test_rules_that_change_make_another_gate_and_connections_of_its_own(tmp_path: Path) -> None:
+    """Requests under way end by the gate that permitted them; rules that stay keep gate and connections."""
+    gated = f"[privacy]\n{BOTH}"
+    with open_parts(parsed(tmp_path, gated)) as parts:
+        service = Service(parts)
+        first = service.prepare(parsed(tmp_path, gated)).prepared.offer
+        changed = service.prepare(parsed(tmp_path, f'{gated}[backends.privacy]\nregion = "eu"\n')).prepared.offer
+        service.close()
+    assert first.gate is not changed.gate
+    assert not {id(one.backend) for one in first.backends} & {id(one.backend) for one in changed.backends}
+    assert service.app.readiness()["privacy"] == {"gate": "refusing", "why": "closed"}
+
+
+def test_the_gate_does_not_come_or_go_while_a_gateway_answers(service: Service, tmp_path: Path) -> None:
+    """Taking the table out would open what was closed; the file is refused as a whole."""
+    with pytest.raises(SettingsError, match="comes and goes with a start only"):
+        service.prepare(parsed(tmp_path, f"[privacy]\n{BOTH}"))
+    assert service.app.readiness()["privacy"] == {"gate": "off", "why": None}

@@ -66,6 +66,10 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         ('[capture]\nacknowledge = "commit"\nspool = ""\n', "needs a journal"),
         ('[capture]\nacknowledge = "sometimes"\n', "Invalid enum value 'sometimes' .*capture.acknowledge"),
         ('[[callers]]\nclient_id = "a"\nkey_sha256 = "xyz"\n', "64 lower-case hex digits"),
+        (
+            '[[callers]]\nclient_id = "a"\nkey_sha256 = "x"\ndata_class = "high"\n',
+            "of caller 'a': there is no data class",
+        ),
         (BACKEND + 'api_key = "file:nowhere"\n', "its key from the file nowhere, which can't be read: No such file"),
         ("[server]\nworkers = 0\n", "server.workers must lie between 1 and 32"),
         ("[server]\nworkers = 33\n", "server.workers must lie between 1 and 32"),

@@ -245,3 +245,20 @@ def test_permitted_names_who_may_see_a_class_and_why_the_others_may_not() -> Non
     found = gate(MemoryBook(), policy=policy).permitted(DataClass.RESTRICTED)
     assert found.backends == {"ours", "more"}
     assert found.excluded == {"third": "not allowed"}
+
+
+def test_a_body_that_was_assessed_is_looked_at_again_by_other_detectors_only() -> None:
+    """A detector of another version may see what the one before did not."""
+    detector, outgoing = Fixed(), _outgoing("Jo wrote")
+
+    async def ask() -> list[bool]:
+        one, decided = gate(MemoryBook(), detector), []
+        assessment = await one.assess({}, declared=INTERNAL, body=outgoing.body)
+        for version in ("1", "1", "2"):
+            detector.version = version
+            before = detector.asked
+            await one.permit(outgoing, backend="third", assessment=assessment, sending=SENDING)
+            decided.append(detector.asked > before)
+        return decided
+
+    assert asyncio.run(ask()) == [False, False, True]

@@ -36,6 +36,8 @@ ERROR_TYPE = "error.type"
 
 #: What answers at this gateway, and our own models.
 OURS = "tierwright"
+#: What a model is called that neither the settings nor a server know.
+OTHER = "other"
 #: Characters of a name that a caller chose.
 _LONGEST_NAME = 256
 #: Well-known names of operations; for the last two the conventions have none.

@@ -73,6 +73,7 @@ class TelemetryExporter:
         )
         self._meters = Meters(self._servers, since_ns=time.time_ns()) if config.metrics else None
         self._otlp = OtlpSender(config)
+        self._models: frozenset[str] = frozenset()
         self._changed = threading.Condition()
         # All below are guarded by `_changed`.
         self._waiting: deque[Seen] = deque()
@@ -103,6 +104,7 @@ class TelemetryExporter:
 
     def tell_apart(self, models: Collection[str]) -> None:
         """As `Observer.tell_apart`."""
+        self._models = frozenset(models)
         if self._meters is not None:
             self._meters.tell_apart(models)
 
@@ -185,7 +187,7 @@ class TelemetryExporter:
 
     def _spans_of(self, seen: Seen) -> list[Span]:
         try:
-            return spans_of(seen, self._servers)
+            return spans_of(seen, self._servers, models=self._models)
         except Exception as error:  # noqa: BLE001 - a worker's loop: what one request looks like costs the others nothing
             # Without a traceback, which could hold a caller's text.
             _LOG.error("a request has no spans (%s); please report it", error.__class__.__name__)

@@ -24,7 +24,6 @@ _DURATION_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24
 _FIRST_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _PER_TOKEN_S = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 _TOKENS = tuple(4.0**power for power in range(14))
-_OTHER = "other"
 
 
 class Meters:
@@ -121,4 +120,4 @@ class Meters:
                 self._tokens.record(tokens, {**labels, said.TOKEN_TYPE: kind})
 
     def _named(self, model: str) -> str:
-        return model if model in self._models else _OTHER
+        return model if model in self._models else said.OTHER

@@ -13,6 +13,7 @@ from tierwright.gateway.tracing import span_id
 from tierwright.gateway.wire import PATHS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from tierwright.core.inference import Inference, ModelCall
@@ -32,11 +33,17 @@ def sampled(seen: Seen, ratio: float) -> bool:
     return int(seen.trace.id, 16) % _DRAW < ratio * _DRAW
 
 
-def spans_of(seen: Seen, servers: Servers) -> list[Span]:
-    """The span of the request first, then those of its calls in the order made."""
+def spans_of(seen: Seen, servers: Servers, *, models: Collection[str] = ()) -> list[Span]:
+    """The span of the request first, then those of its calls in the order made.
+
+    `models`: those that the settings name. A name that is none of them, and that nobody was asked for, is what a caller
+    wrote and nobody has looked at: it is not told.
+    """
     inference = seen.inference
     own = span_id(inference.id)
-    operation, model = said.operation_of(inference), said.clipped(inference.model)
+    operation = said.operation_of(inference)
+    told = bool(inference.calls) or inference.model in models
+    model = said.clipped(inference.model) if told else said.OTHER
     failed = inference.status >= 500 or (inference.status < 400 and inference.error_code is not None)
     begin_ns, end_ns = _times(inference.created_at, inference.latency_ms)
     spans = [

@@ -225,6 +225,15 @@ def test_a_refused_request_has_no_calls() -> None:
     assert span.start_time_unix_nano == span.end_time_unix_nano
 
 
+def test_a_name_that_nobody_was_asked_for_is_not_told() -> None:
+    """A model that the settings don't name is what a caller wrote: it leaves only where it was asked for."""
+    refused = an_inference(model="4111 1111 1111 1111", calls=(), status=404)
+    (span,) = spans_of(seen(refused), SERVERS, models={"gpt-4o"})
+    assert (span.name, values(span)["gen_ai.request.model"]) == ("chat other", "other")
+    (span,) = spans_of(seen(an_inference(calls=(), status=403)), SERVERS, models={"gpt-4o"})
+    assert span.name == "chat gpt-4o"
+
+
 def drawn(ratio: float, traces: Sequence[Trace]) -> list[bool]:
     """Which of the traces are sent."""
     return [sampled(Seen(an_inference(), None, trace), ratio) for trace in traces]
