@@ -123,6 +123,7 @@ def test_each_line_of_a_file_has_an_object(cli: Cli) -> None:
     said = cli("privacy", "check", "lines.jsonl")
     assert "4 lines, 2 with findings" in said.out
     assert SSN not in said.out
+    assert "there is no file other.jsonl" in cli("privacy", "check", "other.jsonl").err
 
 
 def test_the_settings_say_who_may_see_a_text(cli: Cli) -> None:
@@ -140,6 +141,22 @@ def test_the_settings_say_who_may_see_a_text(cli: Cli) -> None:
     assert wrong.code == 2
     assert "public, internal, confidential, restricted" in wrong.err
     assert not (cli.folder / "ledger").exists()
+
+
+def test_a_plug_in_detector_looks_too(cli: Cli) -> None:
+    """A detector of the settings raises the class of a text; one that can't be started makes everything restricted."""
+    (cli.folder / "names.py").write_text(
+        "def find(text):\n    at = text.find('Maria')\n    return [] if at < 0 else [('person', at, at + 5)]\n",
+        encoding="utf-8",
+    )
+    plain = privacy_settings("http://127.0.0.1:9/v1", "http://127.0.0.1:9/v1")
+    for call, expected in (("names:find", "confidential"), ("names:nothing", "restricted")):
+        detector = f'[[privacy.detectors]]\nkind = "python"\ncall = "{call}"\ntypes = ["person"]\ntimeout_ms = 20000\n'
+        (cli.folder / "tierwright.toml").write_text(plain + detector, encoding="utf-8")
+        ran = cli("privacy", "check", "ask Maria", "--json")
+        assert ran.code == 0, ran.err
+        assert ran.document["class"] == expected
+        assert bool(ran.document["failed"]) is (expected == "restricted")
 
 
 def test_without_a_gate_check_and_report_say_so(cli: Cli) -> None:

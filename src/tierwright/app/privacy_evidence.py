@@ -5,10 +5,11 @@ Owns what is missing or wrong and how it is said; refuses to add anything up (`p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tierwright.app.privacy_register import Keeping
 from tierwright.app.privacy_report import BROKEN, NO_GATE, NO_LEDGER, Evidence
+from tierwright.app.verdict_document import verdict_document
 from tierwright.core.errors import LedgerError
 from tierwright.privacy.detector import VERSION
 from tierwright.privacy.ledger.entries import entries
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from tierwright.app.privacy_settings import PrivacySettings
     from tierwright.app.settings import Settings
     from tierwright.app.wiring import Parts
     from tierwright.privacy.ledger.entries import Entry
@@ -58,7 +60,7 @@ def gathered(parts: Parts, *, since: datetime | None, until: datetime | None, pr
         warnings=warnings,
         verdict=None if verdict is None else verdict_document(verdict),
         policy=None if privacy is None else privacy.policy,
-        detectors="" if privacy is None else f"{RULES}/{VERSION} fields/{FIELDS_VERSION}",
+        detectors="" if privacy is None else _detectors(privacy),
         task_names={task.id: task.name for task in parts.store.tasks()},
         keys=parts.store.keys(),
         callers=settings.callers,
@@ -66,30 +68,10 @@ def gathered(parts: Parts, *, since: datetime | None, until: datetime | None, pr
     )
 
 
-def verdict_document(found: Verdict) -> dict[str, Any]:
-    """A ledger's verdict as the report has it."""
-    return {
-        "sound": found.sound,
-        "entries": found.entries,
-        "chains": [
-            {
-                "chain": chain.chain,
-                "entries": chain.entries,
-                "first_at": chain.first_at,
-                "last_at": chain.last_at,
-                "end": chain.end.value,
-                "checkpoints": chain.checkpoints,
-                "signed_seq": chain.signed_seq,
-                "second_seq": chain.second_seq,
-            }
-            for chain in found.chains
-        ],
-        "breaks": [
-            {"file": one.file, "line": one.line, "seq": one.seq, "what": one.what.value, "why": one.why}
-            for one in found.breaks
-        ],
-        "keys": list(found.keys),
-    }
+def _detectors(privacy: PrivacySettings) -> str:
+    """What the settings have look; of plug-ins the names, since only one that runs tells its version."""
+    plugins = (section.name or section.kind for section in privacy.detectors)
+    return " ".join((f"{RULES}/{VERSION}", f"fields/{FIELDS_VERSION}", *plugins))
 
 
 def _read(folder: Path, until: datetime | None, warnings: list[str]) -> Iterator[Entry]:

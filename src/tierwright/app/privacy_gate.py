@@ -19,7 +19,7 @@ from tierwright.core.errors import InputError, SettingsError
 from tierwright.privacy.ungated import Ungated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from tierwright.app.privacy_settings import PrivacySettings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tierwright.privacy.ledger.keys import SigningKey
     from tierwright.privacy.ledger.ledger import Ledger
     from tierwright.privacy.looking import Looker
+    from tierwright.privacy.plugins.host import PluginDetector
 
 _LOG = logging.getLogger(__name__)
 #: The recipe of specialists that find stretches of a text.
@@ -55,15 +56,7 @@ class GateKeeper:
         self._clock = parts.clock
         self._digest_key = hashlib.sha256(key.sign(_DIGESTS)).digest()
         self._secret = secrets.token_bytes(_SECRET_BYTES)
-        self._detectors = plugin_detectors(
-            privacy.detectors,
-            settings_path=path,
-            environment=os.environ,
-            timeout_ms=privacy.detector_timeout_s * 1000,
-            artifact_of=lambda named: _artifact(parts, named),
-        )
-        own = [one.timeout_ms / 1000 for one in privacy.detectors if one.timeout_ms is not None]
-        self._timeout_s = max([privacy.detector_timeout_s, *own]) + _GRACE_S
+        self._detectors, self._timeout_s = detectors_of(privacy, parts)
         self._lookers: list[Looker] = []
         looker = self._looker(privacy)
         self.ledger: Ledger = Ledger(
@@ -93,9 +86,7 @@ class GateKeeper:
 
     async def start(self) -> None:
         """Starts the detectors; until one that can't be started does, every request is restricted."""
-        for outcome in await asyncio.gather(*(one.start() for one in self._detectors), return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                _LOG.error("%s; until it does look, every request is restricted", outcome)
+        await started(self._detectors)
 
     async def aclose(self) -> None:
         """Ends the detectors."""
@@ -119,6 +110,29 @@ class GateKeeper:
         from tierwright.privacy.gate import ConfiguredGate  # noqa: PLC0415 - as above
 
         return ConfiguredGate(privacy.policy, looker, self.ledger, clock=self._clock, digest_key=self._digest_key)
+
+
+def detectors_of(privacy: PrivacySettings, parts: Parts) -> tuple[list[PluginDetector], float]:
+    """The further detectors of the settings, none of them started yet, and the seconds that they have for a request.
+
+    Raises SettingsError where one is none.
+    """
+    found = plugin_detectors(
+        privacy.detectors,
+        settings_path=parts.settings.path,
+        environment=os.environ,
+        timeout_ms=privacy.detector_timeout_s * 1000,
+        artifact_of=lambda named: _artifact(parts, named),
+    )
+    own = [one.timeout_ms / 1000 for one in privacy.detectors if one.timeout_ms is not None]
+    return found, max([privacy.detector_timeout_s, *own]) + _GRACE_S
+
+
+async def started(detectors: Sequence[PluginDetector]) -> None:
+    """Starts detectors; until one that can't be started does, everything is restricted, and the log says so."""
+    for outcome in await asyncio.gather(*(one.start() for one in detectors), return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            _LOG.error("%s; until it does look, every request is restricted", outcome)
 
 
 def keeper_of(parts: Parts) -> GateKeeper | None:

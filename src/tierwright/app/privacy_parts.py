@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tierwright.app.privacy_check import Checker
+from tierwright.app.privacy_gate import detectors_of, started
 from tierwright.app.settings import load_settings
+from tierwright.app.wiring import open_parts
 from tierwright.core.privacy import DataClass, Declared
 from tierwright.privacy.looking import Looker
 from tierwright.privacy.policy import Policy
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.app.privacy_check import Checked
+    from tierwright.privacy.plugins.host import PluginDetector
 
 #: What a detector has for a text where no settings say it, in seconds.
 _TIMEOUT_S = 0.25
@@ -52,25 +55,29 @@ class Checks:
 
 @contextmanager
 def checks(config: Path | None, declared: DataClass | None) -> Iterator[Checks]:
-    """What explains by a settings file; None: by the built-in policy, which knows no backend.
+    """What explains by a settings file, with its detectors; None: by the built-in policy, which knows no backend.
 
-    Raises SettingsError as `load_settings` does.
+    Raises SettingsError as `load_settings` does, and where a detector is none.
     """
     settings = None if config is None else load_settings(config, os.environ)
     privacy = None if settings is None else settings.privacy
     policy = Policy(backends={}) if privacy is None else privacy.policy
-    looker = Looker(
-        class_of=policy.class_of,
-        timeout_s=_TIMEOUT_S if privacy is None else privacy.detector_timeout_s,
-        secret=secrets.token_bytes(_SECRET_BYTES),
-    )
-    ungated = None
-    if settings is not None and privacy is None:
-        ungated = frozenset(backend.name for backend in settings.backends)
-    said = Declared(data_class=policy.default_class) if declared is None else Declared(data_class=declared, by="caller")
-    checker = Checker(policy, looker, declared=said, clock=lambda: datetime.now(UTC), ungated=ungated)
-    with asyncio.Runner() as runner:
-        try:
-            yield Checks(checker, runner, gated=ungated is None)
-        finally:
-            runner.run(looker.aclose())
+    detectors: list[PluginDetector] = []
+    timeout_s = _TIMEOUT_S
+    with ExitStack() as open_ones:
+        if settings is not None and privacy is not None and privacy.detectors:
+            detectors, timeout_s = detectors_of(privacy, open_ones.enter_context(open_parts(settings)))
+        runner = open_ones.enter_context(asyncio.Runner())
+        looker = Looker(
+            detectors, class_of=policy.class_of, timeout_s=timeout_s, secret=secrets.token_bytes(_SECRET_BYTES)
+        )
+        open_ones.callback(lambda: runner.run(looker.aclose()))
+        runner.run(started(detectors))
+        ungated = None
+        if settings is not None and privacy is None:
+            ungated = frozenset(backend.name for backend in settings.backends)
+        said = Declared(data_class=policy.default_class)
+        if declared is not None:
+            said = Declared(data_class=declared, by="caller")
+        checker = Checker(policy, looker, declared=said, clock=lambda: datetime.now(UTC), ungated=ungated)
+        yield Checks(checker, runner, gated=ungated is None)

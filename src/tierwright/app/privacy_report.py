@@ -100,7 +100,7 @@ def privacy_document(found: Evidence) -> _Json:
         "safe_harbor": safe_harbor(),
         "erasures": [_erasure(event.at, event.facts) for event in sorted(tally.erasures, key=lambda one: one.at)],
         "reads": [
-            {"at": _iso(event.at), "who": _said(event.facts, "who"), "what": _said(event.facts, "what")}
+            {"at": _iso(event.at), **{name: _said(event.facts, name) for name in ("who", "what", "class", "up_to")}}
             for event in sorted(tally.reads, key=lambda one: one.at)
         ],
         "key_holders": [*(_key(key, found.at) for key in found.keys), *map(_caller, found.callers)],
@@ -267,6 +267,7 @@ def _erasure(at: datetime, facts: Mapping[str, Any]) -> _Json:
     subject = _said(facts, "subject_hmac")
     return {
         "at": _iso(at),
+        "who": _said(facts, "who"),
         "of": f"subject {subject}" if subject else f"{_count(requests) or 0} requests",
         "inferences": _count(facts.get("inferences")),
         "datasets": _names(facts.get("datasets")),

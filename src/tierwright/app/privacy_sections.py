@@ -233,10 +233,11 @@ def _erasures(document: _Document) -> Section:
     return Section(
         title="Erasures",
         lines=() if document["erasures"] else ("Nothing was erased.",),
-        columns=("at", "of", ">inferences", "datasets", "models to retrain"),
+        columns=("at", "by", "of", ">inferences", "datasets", "models to retrain"),
         rows=tuple(
             (
                 _instant(row["at"]),
+                row["who"] or "-",
                 row["of"],
                 _value(row["inferences"]),
                 ", ".join(row["datasets"]) or "none",
@@ -250,9 +251,12 @@ def _erasures(document: _Document) -> Section:
 def _reads(document: _Document) -> Section:
     return Section(
         title="Content read and exported",
-        lines=() if document["reads"] else ("No reading above the class that settings allow is written down.",),
-        columns=("at", "who", "what"),
-        rows=tuple((_instant(row["at"]), row["who"], row["what"]) for row in document["reads"]),
+        lines=() if document["reads"] else ("No export is written down.",),
+        columns=("at", "who", "what", "highest class in it", "allowed beyond the settings"),
+        rows=tuple(
+            (_instant(row["at"]), row["who"], row["what"], row["class"] or "-", row["up_to"] or "no")
+            for row in document["reads"]
+        ),
     )
 
 
@@ -313,7 +317,7 @@ def _ledger(document: _Document) -> Section:
         ),
         columns=("chain", ">entries", "first", "last", "how it ends"),
         rows=tuple(
-            (one["chain"], f"{one['entries']:,}", _instant(one["first_at"]), _instant(one["last_at"]), one["end"])
+            (one["file"], f"{one['entries']:,}", _instant(one["first"]), _instant(one["last"]), one["end"])
             for one in found["chains"]
         ),
     )

@@ -46,7 +46,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     #: The artifact's directory.
     artifact: str
-    #: The sentence encoder's directory; None: the model was trained without.
+    #: The sentence encoder's directory, for a model that was trained with one.
     encoder: str | None = None
     #: Types by field, before the usual ones.
     types: dict[str, str] = {}
@@ -96,10 +96,13 @@ def load(options: Mapping[str, object]) -> SpecialistFinder:
 
     given = msgspec.convert(options, Options)
     directory = Path(given.artifact)
-    recipe = read_manifest(directory).recipe
-    if recipe != "span-tagger":
-        raise ArtifactError(f"{directory} was made by the recipe {recipe!r}; a detector is made by span-tagger")
-    encoder = None if given.encoder is None else Encoder.load(Path(given.encoder), threads=1)
+    manifest = read_manifest(directory)
+    if manifest.recipe != "span-tagger":
+        raise ArtifactError(
+            f"{directory} was made by the recipe {manifest.recipe!r}; a detector is made by span-tagger"
+        )
+    needed = manifest.encoder is not None and given.encoder is not None
+    encoder = Encoder.load(Path(str(given.encoder)), threads=1) if needed else None
     tagger = SpanTagger.load(directory, encoder=encoder)
     types = [type_of(name, given.types) for name in tagger.fields]
     return SpecialistFinder(tagger, types, artifact_id(directory)[:_ID_LETTERS], threshold=given.threshold)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tierwright.core.privacy import Found
 from tierwright.privacy.digits import numbers
-from tierwright.privacy.rules import CHECKED_LENGTHS, address, iban, mixed_rules, number_rules
+from tierwright.privacy.rules import CHECKED_LENGTHS, address, iban, mixed_rules, number_rules, parted_cards
 from tierwright.privacy.secrets import SECRETS
 from tierwright.privacy.views import DIGIT_WORDS, ENCODINGS, View, decoded, normalised
 from tierwright.privacy.words import Labels
@@ -23,22 +23,42 @@ if TYPE_CHECKING:
     _Rule = Callable[[str, int, int, Labels], Iterator[Found]]
 
 #: Changes whenever the same text may give other findings.
-VERSION = "1"
+VERSION = "2"
 #: Encodings inside encodings that are undone.
 _DEPTH = 3
 
-_EMAIL = r"[A-Za-z0-9.!#$&'*+/=?^_{|}~-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}"
+#: What stands for a letter outside of ASCII in what the patterns look at.
+_FOREIGN = "\x01"
+_EMAIL = (
+    rf"[A-Za-z0-9.!#$&'*+/=?^_{{|}}~{_FOREIGN}-]{{1,64}}@(?:[A-Za-z0-9{_FOREIGN}-]{{1,63}}\.){{1,8}}"
+    rf"(?:xn--[A-Za-z0-9-]{{2,59}}|[A-Za-z]{{2,24}}|{_FOREIGN}{{2,24}})"
+    # With "(at)", and perhaps "(dot)", in brackets of any kind.
+    r"|(?i:[A-Z0-9._+-]{1,64}\s?[\[({<]\s?(?:at|@)\s?[\])}>]\s?[A-Z0-9-]{1,63}"
+    r"(?:(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?)[A-Z0-9-]{1,63}){1,8})"
+)
 _IPV4 = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
-_IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:%[0-9A-Za-z]+)?"
-_NUMBER = r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){5}"
-_MIXED = r"\b(?:[A-Za-z]{1,6}[0-9]|[0-9]+[A-Za-z])[A-Za-z0-9]*(?:[./-]?[A-Za-z0-9]+){0,5}"
+_IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?"
+_NUMBER = r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){4}"
+#: Groups of a card with something between them that does not stand between groups of other numbers.
+_PARTED = r"[0-9]{4}[^0-9A-Za-z]{1,6}[0-9]{4,6}[^0-9A-Za-z]{1,6}[0-9]{4,5}"
+_MIXED = r"\b(?:[A-Za-z]{1,8}[0-9]|[0-9]+[A-Za-z])[A-Za-z0-9]*(?:[./-]?[A-Za-z0-9]+){0,5}"
 _SPACED_MIXED = r"\b(?:[A-Za-z]{2} [0-9]{2} [0-9]{2} [0-9]{2} [A-Da-d]|[0-9]{6}[+-][0-9]{3}[0-9A-Za-z])\b"
-_IBAN = r"\b[A-Za-z]{2}[0-9]{2}(?:[ .-]?[A-Za-z0-9]){11,30}"
-_COORDINATES = r"-?[0-9]{1,2}\.[0-9]{4,}\s*,\s*-?[0-9]{1,3}\.[0-9]{4,}"
+#: Where one may begin; how far it goes is found later, since the next one may begin inside of what follows.
+_IBAN = r"\b[A-Za-z]{2}[0-9]{2}"
+#: Degrees with a point and three places; with minutes, and perhaps seconds. Signs outside of ASCII are question marks.
+_DEGREES = (
+    r"(?:[0-9]{1,3}\.[0-9]{3,}\s?\??"
+    r"|[0-9]{1,3}\s?[?d]\s?[0-9]{1,2}(?:\.[0-9]+)?['?]\s?(?:[0-9]{1,2}(?:\.[0-9]+)?[\"'?]{1,2})?)"
+)
+_COORDINATES = (
+    r"-?[0-9]{1,2}\.[0-9]{4,}\s*,\s*-?[0-9]{1,3}\.[0-9]{4,}"
+    rf"|{_DEGREES}\s?[NSns]\s?[,;/]?\s?{_DEGREES}\s?[EWOewo]\b"
+)
 _MAC = r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"
 _DIGIT_WORD = "|".join(sorted({re.sub("[^a-z]", ".{1,2}", word) for word in DIGIT_WORDS}))
 #: Six digits in words, one after another.
 _SPELLED = rf"(?i)\b(?:(?:{_DIGIT_WORD})[ ,.-]{{1,2}}){{5}}(?:{_DIGIT_WORD})\b"
+_LETTER = re.compile(r"(?![A-Za-z])[^\W\d_]")
 
 
 class _Pattern(NamedTuple):
@@ -48,6 +68,7 @@ class _Pattern(NamedTuple):
 
 _PATTERNS: Final = (
     _Pattern("number", _NUMBER),
+    _Pattern("parted", _PARTED),
     _Pattern("mixed", _MIXED),
     _Pattern("spaced mixed", _SPACED_MIXED),
     _Pattern("email", _EMAIL),
@@ -58,7 +79,7 @@ _PATTERNS: Final = (
     _Pattern("mac", _MAC),
     # Names of views, with the marks without which there is nothing to undo.
     _Pattern("percent", r"%[0-9A-Fa-f]{2}"),
-    _Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|[nrt/])"),
+    _Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|u\{|[nrt/])"),
     _Pattern("entity", r"&(?:#[0-9xX]|[A-Za-z]{2,31};)"),
     _Pattern("base64", r"[A-Za-z0-9+/_-]{14}"),
     _Pattern("hex", r"(?:[0-9A-Fa-f]{2}[ :]?){8}"),
@@ -106,7 +127,7 @@ def _seen(text: str) -> frozenset[str]:
 
 def _masked(text: str) -> bytes:
     """A byte for each character, so that places are the same."""
-    return text.encode("ascii", "replace")
+    return (text if text.isascii() else _LETTER.sub(_FOREIGN, text)).encode("ascii", "replace")
 
 
 def _direct(text: str, names: frozenset[str]) -> Iterator[Found]:
@@ -121,6 +142,8 @@ def _direct(text: str, names: frozenset[str]) -> Iterator[Found]:
             yield from rule(text, match.start(), match.end(), labels)
     if "number" in names:
         yield from _numbers(text, raw, labels)
+    if "parted" in names:
+        yield from parted_cards(raw)
 
 
 def _numbers(text: str, raw: bytes, labels: Labels) -> Iterator[Found]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: Digits of a number at most and at least.
-MOST, LEAST = 19, 6
+#: Digits of a number at most and at least; of those with fewer than `SHORT` only what a label calls a telephone.
+MOST, LEAST, SHORT = 19, 5, 6
 #: Groups in which people write cards, telephone numbers and the numbers of states; parts of a longer run are looked at
 #: where they are grouped so. Cards; telephones; identity, tax and insurance numbers.
 FORMS: Final = frozenset(
@@ -25,7 +25,7 @@ FORMS: Final = frozenset(
         *((3, 3, 3), (3, 2, 3), (2, 2, 2), (3, 2, 2, 2), (2, 2, 2, 2, 3), (3, 3, 2, 2), (4, 2, 2, 2), (3, 6), (2, 7)),
         *((3, 2, 4), (2, 3, 3, 3), (3, 3, 3, 2), (2, 3, 3, 4, 2), (1, 2, 2, 2, 3, 3, 2), (2, 2, 2, 3, 2), (6, 4)),
         *((8, 4), (6, 5), (6, 7), (3, 4, 4, 2), (2, 8, 1), (5, 7, 1), (7, 1), (8, 1), (9, 1), (2, 3, 3, 1), (6, 2, 4)),
-        *((1, 4, 5, 2, 1), (10, 2), (4, 3, 3, 3), (3, 3, 3, 3)),
+        *((1, 4, 5, 2, 1), (10, 2), (4, 3, 3, 3), (3, 3, 3, 3), (2, 3, 2, 2), (2, 2, 2, 3)),
     }
 )
 #: Digits of most cards.
@@ -44,7 +44,8 @@ _BETWEEN = rb"(?:[ \t]?[()./_ -][ \t]?|[ \t]?\r?\n[ \t]?|[ \t]{2}|\) ?[-./]? ?|\
 #: this take longer than its length.
 _RUN = re.compile(rb"[0-9]+(?:" + _BETWEEN + rb"[0-9]+)*+")
 _GROUP = re.compile(rb"[0-9]+")
-_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+#: Every byte that is no digit.
+NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class Number(NamedTuple):
@@ -66,7 +67,7 @@ def numbers(raw: bytes) -> Iterator[Number]:
         start, end = match.span()
         if end - start < LEAST:
             continue
-        digits = match[0].translate(None, _NO_DIGITS).decode("ascii")
+        digits = match[0].translate(None, NO_DIGITS).decode("ascii")
         if len(digits) == end - start:
             yield Number(digits, start, end, (end - start,))
         elif len(digits) >= LEAST:
@@ -152,4 +153,4 @@ def _by_beginning(least: int) -> Mapping[tuple[int, ...], tuple[tuple[int, ...],
     return table
 
 
-_BEGUN, _LONG_BEGUN = _by_beginning(LEAST), _by_beginning(_LONG)
+_BEGUN, _LONG_BEGUN = _by_beginning(SHORT), _by_beginning(_LONG)

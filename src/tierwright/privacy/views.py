@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 #: Characters of an encoded stretch that are decoded at most.
 _LONGEST = 100_000
-#: Characters nobody sees: zero-width ones, soft hyphen, byte order mark, direction marks, variation selectors.
+#: Characters nobody sees: zero-width ones, fillers, soft hyphen, byte order mark, direction marks, variation selectors,
+#: tags; and marks put over or through the character before.
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
 )
+_DOTS = frozenset("\u00b7\u2022\u2024\u2027\u2219\u22c5\u30fb\uff0e\uff65")
 _DASHES = frozenset("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u02d7\u06d4\u2043\ufe58\ufe63\uff0d")
 #: Letters of other scripts that look like Latin ones (Unicode confusables), taken as these beside Latin letters.
 _LOOKALIKES = dict(
@@ -34,13 +38,16 @@ _LOOKALIKES = dict(
         strict=True,
     )
 )
-_MIXED = re.compile(r"[A-Za-z0-9@._-]*[\u0391-\u03c9\u0400-\u051f][A-Za-z0-9@._\u0391-\u03c9\u0400-\u051f-]*")
+#: Here and below: nothing begins inside of a word, so that a long one is gone through once.
+_MIXED = re.compile(
+    r"(?<![A-Za-z0-9@._-])[A-Za-z0-9@._-]*+[\u0391-\u03c9\u0400-\u051f][A-Za-z0-9@._\u0391-\u03c9\u0400-\u051f-]*"
+)
 _ASCII_LETTER = re.compile("[A-Za-z]")
 
-_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[\w.~+-])*%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[\w.~+-])*")
-_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([nrt/\"\\]))")
+_PERCENT = re.compile(r"(?<![\w.~+-])(?:%[0-9A-Fa-f]{2}|[\w.~+-])*%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[\w.~+-])*")
+_JSON_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|u\{0{0,6}([0-9A-Fa-f]{1,5})\}|x([0-9A-Fa-f]{2})|([nrt/\"\\]))")
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,31});")
-_BASE64 = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{14,}={0,2}(?![\w+/=])")
+_BASE64 = re.compile(r"(?<![\w+/=-])(?=[a-z_-]*[A-Z0-9+/])[A-Za-z0-9+/_-]{14,}={0,2}(?![\w+/=])")
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[0-9A-Fa-f]{2}[ :]?){7,}[0-9A-Fa-f]{2})(?![0-9A-Za-z])")
 #: Digits in words, in eight languages.
 DIGIT_WORDS = {
@@ -94,18 +101,21 @@ class View:
 
 
 def normalised(text: str) -> View | None:
-    """NFKC, digits of all scripts as ASCII, invisible characters gone, dashes alike, lookalikes as Latin letters.
+    """NFKC, digits of all scripts as ASCII, invisible characters and marks gone, dashes alike, lookalikes as Latin.
 
     None where that is the text itself.
     """
     if text.isascii():
         return None
-    latin = _MIXED.sub(_as_latin, text)
-    strange = [c for c in set(latin) if not c.isascii() and _plain(c) != c]
-    if not strange:
-        return None if latin == text else View(text=latin, starts=(0,), origins=((0, len(text)),))
-    pattern = re.compile(f"[{re.escape(''.join(sorted(strange)))}]")
-    return _rewritten(latin, pattern, lambda match: _plain(match[0]))
+    strange = [c for c in set(text) if not c.isascii() and _plain(c) != c]
+    if strange:
+        pattern = re.compile(f"[{re.escape(''.join(sorted(strange)))}]")
+        plain = _rewritten(text, pattern, lambda match: _plain(match[0]))
+    else:
+        plain = View(text=text, starts=(0,), origins=((0, len(text)),))
+    # A letter for a letter, so that places stay.
+    latin = _MIXED.sub(_as_latin, plain.text)
+    return None if latin == text else replace(plain, text=latin)
 
 
 def decoded(text: str, encodings: Container[str]) -> Iterator[View]:
@@ -146,6 +156,8 @@ def _plain(character: str) -> str:
         return ""
     if character in _DASHES:
         return "-"
+    if character in _DOTS:
+        return "."
     digit = unicodedata.decimal(character, None)
     if digit is not None:
         return str(digit)
@@ -171,10 +183,10 @@ def _utf8(raw: bytes) -> str | None:
 
 
 def _json_escape(match: re.Match[str]) -> str:
-    code = match[1] or match[2]
+    code = match[1] or match[2] or match[3]
     if code:
         return chr(int(code, 16))
-    return {"n": "\n", "r": "\n", "t": "\t"}.get(match[3], match[3])
+    return {"n": "\n", "r": "\n", "t": "\t"}.get(match[4], match[4])
 
 
 def _base64(match: re.Match[str]) -> str | None:

@@ -88,7 +88,11 @@ def a_month() -> list[Line]:
             at=START + timedelta(days=17),
             facts={"subject_hmac": "9f2c", "inferences": 7, "datasets": ["ds_1"], "models": ["mv_1", "mv_2"]},
         ),
-        Line(kind="read", at=START + timedelta(days=18), facts={"who": "ops", "what": "dataset ds_1, restricted"}),
+        Line(
+            kind="read",
+            at=START + timedelta(days=18),
+            facts={"who": "ops", "what": "dataset ds_1", "class": "restricted", "up_to": "restricted"},
+        ),
     ]
 
 
@@ -108,10 +112,10 @@ def a_key(**changes: Any) -> CallerKey:
 def some_evidence(**changes: Any) -> Evidence:
     """All of the month, with a sound ledger."""
     chain = {
-        "chain": "20260301T000000-7-ab",
+        "file": "20260301T000000-7-ab.jsonl",
         "entries": 13,
-        "first_at": "2026-03-01T00:00:00.000000Z",
-        "last_at": "2026-03-19T00:00:00.000000Z",
+        "first": "2026-03-01T00:00:00.000000Z",
+        "last": "2026-03-19T00:00:00.000000Z",
         "end": "ended",
         "break": None,
     }

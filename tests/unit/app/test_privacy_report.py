@@ -98,13 +98,14 @@ def test_erasures_and_reads_are_listed() -> None:
     assert found["erasures"] == [
         {
             "at": "2026-03-18T00:00:00+00:00",
+            "who": "",
             "of": "subject 9f2c",
             "inferences": 7,
             "datasets": ["ds_1"],
             "models": ["mv_1", "mv_2"],
         }
     ]
-    assert [row["who"] for row in found["reads"]] == ["ops"]
+    assert [(row["who"], row["class"], row["up_to"]) for row in found["reads"]] == [("ops", "restricted", "restricted")]
     of_requests = tally([a_month()[-2].__class__(kind="erase", facts={"request_ids": ["a", "b"], "inferences": 2})])
     assert document(tally=of_requests)["erasures"][0]["of"] == "2 requests"
 

@@ -39,6 +39,8 @@ def test_what_is_said_to_be_covered_is_measured(category: Category) -> None:
     if category.coverage is Coverage.PARTLY:
         assert category.types
         assert max(one.recall for one in found) > 0.5
+    if category.coverage is Coverage.UNREAD:
+        assert max(one.recall for one in found) == 1.0
     if category.coverage is Coverage.NOT_COVERED:
         assert not category.types
         assert found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, show, table
+from tierwright.app.cli.privacy_check import check
+from tierwright.app.verdict_document import verdict_document
 from tierwright.core.errors import GateError, InputError, LedgerError, SettingsError
 from tierwright.privacy.ledger.keys import PublicKey
 from tierwright.privacy.ledger.verdict import End
@@ -25,9 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="What may leave, what has left, and
 _SHOWN = 20
 
 
-@app.callback()
-def _noun() -> None:
-    """One command is no reason to leave its name out."""
+app.command()(check)
 
 
 @app.command()
@@ -58,7 +57,7 @@ def verify(
     verdict = verdict_on(folder, checkpoints=checkpoints, public_keys=keys, progress=Ticker("bytes verified"))
     if not verdict.chains and verdict.sound:
         raise LedgerError(f"there is no privacy ledger in {folder}; name its folder, or one that a copy of it is in")
-    show(_document(verdict), as_json=as_json, text=lambda console: _write(console, verdict, folder))
+    show(verdict_document(verdict), as_json=as_json, text=lambda console: _write(console, verdict, folder))
     if not verdict.sound:
         raise typer.Exit(GateError.exit_code)
 
@@ -88,32 +87,6 @@ def _public_key(path: Path) -> PublicKey:
         raise InputError(f"--public-key {path} can't be read: {error.strerror}") from error
     except InputError as error:
         raise InputError(f"--public-key {path}: {error}") from error
-
-
-def _document(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "sound": verdict.sound,
-        "entries": verdict.entries,
-        "chains": [
-            {
-                "file": chain.files[0],
-                "files": len(chain.files),
-                "entries": chain.entries,
-                "first": chain.first_at,
-                "last": chain.last_at,
-                "end": chain.end,
-                "ended": chain.end is End.ENDED,
-                "torn": chain.torn,
-                "checkpoints": chain.checkpoints,
-                "signed_seq": chain.signed_seq,
-                "second_seq": chain.second_seq,
-                "break": None if chain.broken is None else asdict(chain.broken),
-            }
-            for chain in verdict.chains
-        ],
-        "breaks": [asdict(one) for one in verdict.breaks],
-        "keys": verdict.keys,
-    }
 
 
 def _write(console: Console, verdict: Verdict, folder: Path) -> None:

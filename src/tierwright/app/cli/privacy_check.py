@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, show, table
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, say, show, table
 from tierwright.core.errors import InputError
 from tierwright.core.privacy import DataClass
 
@@ -30,6 +30,8 @@ _SHOWN = 50
 _LONGEST_LINE = 64 * 1024 * 1024
 #: Lines between two reports of progress.
 _AT_A_TIME = 100
+#: What the names of files end with that one might mean.
+_FILES = frozenset({".csv", ".json", ".jsonl", ".log", ".txt"})
 _NO_GATE = (
     "No privacy gate is configured (there is no table [privacy]): this is what one would say by the built-in policy; "
     "as it is, everything goes everywhere."
@@ -105,12 +107,16 @@ def _declared(label: str | None) -> DataClass | None:
 
 
 def _file(text: str) -> Path | None:
-    """The file that an argument names; None: it is a text."""
+    """The file that an argument names; None: it is a text, and where it looks like a file's name that is said."""
     try:
         path = Path(text)
-        return path if path.is_file() else None
+        if path.is_file():
+            return path
     except (OSError, ValueError):  # too long for a name, or with characters that no name has
         return None
+    if path.suffix in _FILES:
+        say(f"there is no file {text}: the name itself is looked at")
+    return None
 
 
 def _checked(looks: Checks, file: Path) -> Iterator[Checked]:
