@@ -44,8 +44,9 @@ def labelled(digits: str) -> list[Identifier]:
 
 def matching_mixed(token: str) -> list[Identifier]:
     """The kinds that a token of letters and digits may be; separators inside it don't count."""
+    written = token.upper()
     # The sign of a Finnish number's century may be a dash.
-    forms = {token.upper(), re.sub(r"[ ./-]", "", token).upper()}
+    forms = [form for form in {written, written.translate(_NO_MARKS)} if _ANY_MIXED.fullmatch(form)]
     return [kind for pattern, kind in _MIXED for form in forms if pattern.fullmatch(form) and kind.check(form)]
 
 
@@ -172,3 +173,6 @@ _MIXED: Final = tuple(
         ("us.dea", r"[ABFGMPR][A-Z9]\d{7}", _dea),
     )
 )
+#: Whether a token is of any of these forms: most are of none.
+_ANY_MIXED: Final = re.compile("|".join(pattern.pattern for pattern, _ in _MIXED))
+_NO_MARKS: Final = str.maketrans("", "", " ./-")

@@ -271,14 +271,24 @@ def iban(text: str, start: int, _end: int, labels: Labels) -> Iterator[Found]:
     compact = re.sub(r"[ .-]", "", written).upper()
     from stdnum.iban import is_valid  # noqa: PLC0415 - late, with the tables it reads
 
-    for length in range(len(compact), 14, -1):
-        if is_valid(compact[:length], check_country=False):
-            whole = written[: _extent(written, length)]
-            if whole == whole.upper() or sum(map(str.isdigit, whole)) >= _IBAN_DIGITS:
-                yield Found(type="iban", start=start, end=start + len(whole), detector="iban", validated=True)
-                return
+    length = _iban_length(compact[:2])
+    if 0 < length <= len(compact) and is_valid(compact[:length], check_country=False):
+        whole = written[: _extent(written, length)]
+        if whole == whole.upper() or sum(map(str.isdigit, whole)) >= _IBAN_DIGITS:
+            yield Found(type="iban", start=start, end=start + len(whole), detector="iban", validated=True)
+            return
     if sum(map(str.isdigit, compact)) >= _IBAN_DIGITS and Topic.ACCOUNT in labels.near(start, end):
         yield Found(type="iban", start=start, end=end, detector="label", validated=False)
+
+
+@lru_cache(maxsize=1024)
+def _iban_length(country: str) -> int:
+    """Letters and digits of a country's account numbers, as the registry has them; 0: it has none."""
+    from stdnum import numdb  # noqa: PLC0415 - as above
+
+    form = numdb.get("iban").info(country)[0][1].get("bban", "")
+    counts = re.findall(r"(\d+)!", form)
+    return 4 + sum(map(int, counts)) if counts else 0
 
 
 def _extent(written: str, letters: int) -> int:
