@@ -13,7 +13,6 @@ from tierwright.core.errors import BackendBroken, BackendError, PermitError
 from tierwright.core.inference import CallRole
 from tierwright.core.privacy import Denial, Outgoing, Sending
 from tierwright.gateway import problems, wire
-from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.lenient_json import encoded
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.relay import Relay, too_deep, too_long
@@ -304,7 +303,7 @@ class Frontier:
         trail.streamed, trail.stream, trail.status = True, stream, reply.status
         # The headers leave before anything is known of the end.
         trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, answered=True))
-        await errand.call.begin(wire.EVENT_STREAM, (*NO_CACHE, *_passed_on(trail, reply)))
+        await errand.call.begin(wire.EVENT_STREAM, _passed_on(trail, reply))
         error = await Relay(errand.call, attempt, stream, most_bytes=self._most_bytes).run(reply)
         if error is not None:
             lease.failed(classify_error(error))

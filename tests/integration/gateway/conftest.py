@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from tierwright.core.chat import Usage
     from tierwright.core.inference import Inference
-    from tierwright.core.protocols import InferenceStore, Predictor
+    from tierwright.core.protocols import Gate, InferenceStore, Predictor
     from tierwright.gateway.journal import Disk
     from tierwright.gateway.second import SecondDesk
     from tierwright.gateway.server import GatewayApp
@@ -221,6 +221,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             server: dict[str, Any] | None = None,
             disk: Disk = DISK,
             second: SecondConfig | None = None,
+            gate: Gate | None = None,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -245,7 +246,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             )
             chosen = [BackendConfig(**{**settings, **(backend or {})})]
             chosen += [BackendConfig(**{**settings, **other}) for other in others]
-            gate = Ungated()
+            gate = gate or Ungated()
             offer = Offer(
                 config=config,
                 backends=[
