@@ -55,10 +55,10 @@ def _together() -> Callable[[web.Request], object]:
 @pytest.mark.parametrize(
     ("limits", "admitted", "code"),
     [
-        (Limits(rpm=1), 1, "rate_limit_exceeded"),
-        (Limits(rpm=7), 7, "rate_limit_exceeded"),
+        (Limits(requests_per_minute=1), 1, "rate_limit_exceeded"),
+        (Limits(requests_per_minute=7), 7, "rate_limit_exceeded"),
         # 10 tokens of an answer and some 100 of the request are reserved, a micro-dollar each: there is room for one.
-        (Limits(budget_usd=Decimal("0.0002")), 1, "insufficient_quota"),
+        (Limits(budget_usd=Decimal("0.00015")), 1, "insufficient_quota"),
     ],
 )
 def test_threat_14_quota_race_and_slow_loris(

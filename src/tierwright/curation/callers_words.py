@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tierwright.core.dataset import LabelSource
+from tierwright.core.dataset import LabelSource, Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -83,6 +83,12 @@ def believe(
             if one.incumbent_output is not None:
                 found.append(replace(one, output=one.incumbent_output, source=LabelSource.INCUMBENT))
     return found
+
+
+def callers_in_training(examples: Iterable[Example], owners: Mapping[InferenceId, str]) -> dict[str, int]:
+    """How many training examples each caller asked first, the largest number first; labelled history has no callers."""
+    counts = Counter(owners[one.id] for one in examples if one.split is Split.TRAIN and one.id in owners)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _corrects(example: Example) -> bool:

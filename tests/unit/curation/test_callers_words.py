@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import an_example
-from tierwright.core.dataset import Example, LabelSource
+from tierwright.core.dataset import Example, LabelSource, Split
 from tierwright.core.ids import InferenceId
-from tierwright.curation.callers_words import BEYOND, WordLimits, believe, doubted
+from tierwright.curation.callers_words import BEYOND, WordLimits, believe, callers_in_training, doubted
 
 LIMITS = WordLimits(share=0.1, most=5)
 
@@ -72,6 +72,15 @@ def test_callers_judge_together_and_none_alone() -> None:
     assert Counter(resting_on[one.id] for one in both if one.source is LabelSource.HUMAN) == {"shop": 10, "desk": 10}
     alone = believe(ours, resting_on, LIMITS, Counter())
     assert all(one.source is LabelSource.INCUMBENT for one in alone)
+
+
+def test_callers_are_counted_by_their_training_examples() -> None:
+    """The largest first; what is tested, or was asked by nobody, does not count."""
+    rows = [unlabelled(n) for n in range(5)]
+    rows[4] = replace(rows[4], split=Split.TEST)
+    owners = {rows[0].id: "b", rows[1].id: "a", rows[2].id: "b", rows[4].id: "a"}
+    assert callers_in_training(rows, owners) == {"b": 2, "a": 1}
+    assert callers_in_training(rows, {}) == {}
 
 
 @given(
