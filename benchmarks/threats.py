@@ -3,7 +3,8 @@
     python benchmarks/threats.py
 
 Prints how many of the fifteen are stopped, and with how many attempts each was tried. A threat whose test fails, or
-could not be run here, is not stopped. docs/security.md says what each of them is.
+could not be run here, is not stopped. Where a claim is about the program's text, an attempt is a module that was read
+through. docs/security.md says what each of them is.
 """
 
 from __future__ import annotations
@@ -78,11 +79,11 @@ def main() -> None:
         found = counted(report)
     for number, threat in found.items():
         tests = ", ".join(f"{count} {how}" for how, count in threat.tests.items()) or "no test ran"
-        print(
-            f"{number} {threat.name:<32} {'stopped' if threat.stopped else 'NOT':>8} {threat.probes:>8,} probes  {tests}"
-        )
+        verdict = "stopped" if threat.stopped else "NOT"
+        print(f"{number} {threat.name:<32} {verdict:>8} {threat.probes:>8,} probes  {tests}")
     stopped = sum(threat.stopped for threat in found.values())
-    print(f"\n{stopped}/{len(found)} threats stopped, {sum(threat.probes for threat in found.values()):,} probes")
+    probes = sum(threat.probes for threat in found.values())
+    print(f"\n{stopped}/{len(found)} threats stopped, {probes:,} probes")
     sys.exit(stopped < len(found))
 
 
