@@ -69,7 +69,7 @@ def build(
         dataset, examples = run(parts, found, seed=seed)
         callers = _callers(parts, examples)
     show(
-        {**_contents_json(dataset, found.name, examples), "callers": callers},
+        _contents_json(dataset, found.name, examples, callers),
         as_json=as_json,
         text=lambda console: _tell_contents(console, dataset, examples, callers),
     )
@@ -119,9 +119,9 @@ def import_(
     for reason, line in rows.first_lines.items():
         say(f"left out: {rows.excluded[reason]:,} {reason}, the first in line {line:,}")
     show(
-        _contents_json(built.dataset, built.task.name, built.examples),
+        _contents_json(built.dataset, built.task.name, built.examples, {}),
         as_json=as_json,
-        text=lambda console: _tell_contents(console, built.dataset, built.examples),
+        text=lambda console: _tell_contents(console, built.dataset, built.examples, {}),
     )
 
 
@@ -149,7 +149,7 @@ def show_(dataset: DatasetArgument, config: ConfigOption = DEFAULT_CONFIG, as_js
         name = next((task.name for task in parts.store.tasks() if task.id == found.task_id), found.task_id)
         callers = _callers(parts, examples)
     show(
-        {**_contents_json(found, name, examples), "callers": callers},
+        _contents_json(found, name, examples, callers),
         as_json=as_json,
         text=lambda console: _tell_contents(console, found, examples, callers),
     )
@@ -199,7 +199,9 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> dict[str, Any]:
+def _contents_json(
+    dataset: Dataset, task: str, examples: Sequence[Example], callers: Mapping[str, int]
+) -> dict[str, Any]:
     from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
 
     return {
@@ -207,6 +209,7 @@ def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> 
         **_dataset_json(dataset),
         "leakage": leakage(examples),
         "classes": classes(dataset.contract, examples),
+        "callers": dict(callers),
     }
 
 
@@ -216,9 +219,7 @@ def _callers(parts: Parts, examples: Sequence[Example]) -> dict[str, int]:
     return callers_in_training(examples, parts.store.owners([example.id for example in examples]))
 
 
-def _tell_contents(
-    console: Console, dataset: Dataset, examples: Sequence[Example], callers: Mapping[str, int] | None = None
-) -> None:
+def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Example], callers: Mapping[str, int]) -> None:
     from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
 
     _tell(console, dataset)
