@@ -40,8 +40,11 @@ def test_from_history_to_a_specialist(cli: Cli) -> None:
     found = ran.document
     assert set(found) == {
         *("id", "task", "task_id", "contract", "created_at", "seed", "sizes", "excluded", "leakage", "classes"),
+        "callers",
     }
     assert (found["task"], found["contract"], found["classes"]) == ("tickets", "label", 4)
+    # Nobody asked for any of it with a key.
+    assert found["callers"] == {}
     assert found["sizes"]["test"] == 150
     assert found["excluded"]["without an input"] == found["excluded"]["without an output"] == 1
     assert "the first in line 502" in ran.err

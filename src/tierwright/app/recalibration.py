@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from tierwright.app.training_settings import word_limits
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.certificate import Risk
 from tierwright.core.contract import ContractKind
@@ -162,6 +163,7 @@ def _fresh(
         {one.id: feedback[one.id] for one in new},
         seed=seed,
         at=parts.clock(),
+        limits=word_limits(parts.settings.file.training),
         plan=_PLAN,
     )
     if dataset.contract.kind is ContractKind.TEXT:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tierwright.app.certification import certificate_for
 from tierwright.app.experiments import evaluate, require_metric
 from tierwright.app.road import road_check
+from tierwright.app.training_settings import word_limits
 from tierwright.app.wiring import ArtifactLoader
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import Split
@@ -128,6 +129,7 @@ def build(parts: Parts, task: Task, *, seed: int | None = None) -> tuple[Dataset
         representative(parts.store.feedback_of_task(task.id)),
         seed=parts.settings.file.training.seed if seed is None else seed,
         at=parts.clock(),
+        limits=word_limits(parts.settings.file.training),
     )
     parts.store.add_dataset(dataset, examples)
     return dataset, examples

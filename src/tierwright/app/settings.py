@@ -350,6 +350,11 @@ def _check_numbers(found: SettingsFile, path: Path) -> None:
         raise SettingsError(f"{path}: training.seed must lie between 0 and {MAX_SEED}")
     if found.retention.content_days < 0 or found.retention.ledger_days < 0:
         raise SettingsError(f"{path}: retention.content_days and ledger_days must not be negative; 0 keeps for ever")
+    if not 0 <= found.training.caller_corrections_share <= 1 or found.training.caller_corrections_most < 0:
+        raise SettingsError(
+            f"{path}: training.caller_corrections_share must lie between 0 and 1, and caller_corrections_most must not "
+            "be negative"
+        )
     if found.training.threads < 0:
         raise SettingsError(f"{path}: training.threads must not be negative; 0 takes all cores")
 

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from tierwright.curation.callers_words import WordLimits
+
 
 class BaseWeightsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Table `[[training.base_weights]]`: base weights of one's own, or others than the registry knows."""
@@ -47,3 +49,18 @@ class TrainingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     #: Threads of the encoder while training; 0: all cores.
     threads: int = 0
     seed: int = 1
+    #: Of a dataset's different inputs the share that one caller may have corrected with its key, where several callers
+    #: have the task; and the most of them.
+    caller_corrections_share: float = 0.01
+    caller_corrections_most: int = 200
+    #: Callers whose corrections count like the operator's own.
+    trusted_callers: tuple[str, ...] = ()
+
+
+def word_limits(section: TrainingSection) -> WordLimits:
+    """How far callers' corrections are believed."""
+    return WordLimits(
+        share=section.caller_corrections_share,
+        most=section.caller_corrections_most,
+        trusted=frozenset(section.trusted_callers),
+    )

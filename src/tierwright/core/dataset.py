@@ -29,7 +29,10 @@ class Split(StrEnum):
 class LabelSource(StrEnum):
     """Who says that the output is right."""
 
+    #: A person whose word is believed; it may decide an experiment.
     HUMAN = "human"
+    #: One caller, of an answer it got: trained on, within bounds, and never judged by.
+    CALLER = "caller"
     INCUMBENT = "incumbent"
 
 

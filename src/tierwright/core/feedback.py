@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Feedback:
     """What the right answer of one inference would have been, according to a person: a demonstration."""
 
-    #: Hash of the inference, the author and the answer: the same word twice is one.
+    #: Hash of the inference, the caller, the author and the answer: the same word twice is one.
     id: FeedbackId
     inference_id: InferenceId
     #: The right answer, as the text of a message.
     output: str
-    #: Who says so; None: not given.
+    #: Who says so, by their own account; None: not given.
     author: str | None = None
+    #: The caller that said so with its key; None: the operator did, by importing it.
+    client_id: str | None = None
     created_at: datetime
 
 

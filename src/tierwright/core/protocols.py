@@ -326,7 +326,7 @@ class FeedbackStore(Protocol):
         """Keeps those whose id is not yet known; returns how many were new. Feedback may precede its inference."""
 
     def feedback_of_task(self, task_id: TaskId) -> Mapping[InferenceId, Feedback]:
-        """The newest word on each inference of a task that has one."""
+        """The word on each inference of a task that has one: the operator's newest, else the callers' newest."""
 
     def add_scores(self, scores: Sequence[Score]) -> int:
         """Keeps those whose id is not yet known; returns how many were new. A score may precede its inference."""

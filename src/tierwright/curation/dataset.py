@@ -17,6 +17,7 @@ from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.dataset import Dataset, Example, LabelSource, Split
 from tierwright.core.errors import InputError, NotEnoughData
 from tierwright.core.ids import DatasetId
+from tierwright.curation.callers_words import BEYOND, WordLimits, believe, doubted
 from tierwright.curation.contracts import widen
 from tierwright.curation.lineage import Lineage
 from tierwright.curation.near_duplicates import near_duplicate_groups, normalise
@@ -63,12 +64,14 @@ def build_dataset(
     seed: int,
     at: datetime,
     plan: SplitPlan | None = None,
+    limits: WordLimits | None = None,
 ) -> tuple[Dataset, list[Example]]:
     """A frozen dataset of a task and its examples, oldest first.
 
     Equal inputs (but for case and white space) become one example, with a person's answer where there is one and the
-    incumbent's most frequent answer otherwise. Near-duplicates share a group, groups never cross splits, and of nearly
-    identical training inputs the first is kept. Answers that break the contract are left out and counted.
+    incumbent's most frequent answer otherwise; what a caller says of its own answers is believed within `limits`.
+    Near-duplicates share a group, groups never cross splits, and of nearly identical training inputs the first is kept.
+    Answers that break the contract are left out and counted.
 
     Raises NotEnoughData where fewer than 50 examples are left, naming what was excluded and why, and where the task is
     a step of an agent whose answers or requests hold calls of tools: no specialist can take its place.
@@ -81,7 +84,7 @@ def build_dataset(
     contract = widen(task.contract, [word.output for word in feedback.values()])
     excluded: Counter[str] = Counter()
     lineage = Lineage()
-    rows = _merged(_rows(task, contract, inferences, feedback, excluded, lineage), excluded)
+    rows = _merged(_rows(task, contract, inferences, feedback, excluded, lineage), limits or WordLimits(), excluded)
     if len(rows) < MIN_EXAMPLES:
         why = ", ".join(f"{count} {reason}" for reason, count in sorted(excluded.items())) or "nothing was excluded"
         raise NotEnoughData(
@@ -124,6 +127,10 @@ class _Row:
     incumbent: str | None
     human: str | None
     created_at: datetime
+    #: Who asked.
+    client_id: str
+    #: The caller whose word `human` is; None: the operator's, or there is none.
+    said_by: str | None
 
 
 def _rows(
@@ -163,30 +170,48 @@ def _rows(
             continue
         if lineage is not None:
             lineage.note(inference)
-        yield _Row(id=inference.id, input=found, incumbent=incumbent, human=human, created_at=inference.created_at)
+        yield _Row(
+            id=inference.id,
+            input=found,
+            incumbent=incumbent,
+            human=human,
+            created_at=inference.created_at,
+            client_id=inference.client_id,
+            said_by=None if word is None else word.client_id,
+        )
 
 
-def _merged(rows: Iterable[_Row], excluded: Counter[str]) -> list[Example]:
+def _merged(rows: Iterable[_Row], limits: WordLimits, excluded: Counter[str]) -> list[Example]:
     """One example for each different input, in order of first appearance; its split and group are yet to be set."""
     by_text: dict[str, list[_Row]] = {}
+    askers: set[str] = set()
     for row in rows:
         by_text.setdefault(normalise(row.input), []).append(row)
+        askers.add(row.client_id)
+    several = len(askers) > 1
     examples: list[Example] = []
+    resting_on: dict[InferenceId, str] = {}
     for same in by_text.values():
-        human = Counter(row.human for row in same if row.human is not None).most_common(1)
+        said = [row for row in same if row.human is not None]
+        # What the operator says of an input is not for callers to outvote.
+        weighty = [row for row in said if doubted([row.said_by], limits, several=several) is None] or said
+        human = Counter(row.human for row in weighty).most_common(1)
         incumbent = Counter(row.incumbent for row in same if row.incumbent is not None).most_common(1)
-        said = incumbent[0][0] if incumbent else None
-        output = human[0][0] if human else said
+        answered = incumbent[0][0] if incumbent else None
+        output = human[0][0] if human else answered
         if output is None:
             continue
         excluded["repeats an earlier input"] += len(same) - 1
+        alone = doubted([row.said_by for row in weighty if row.human == output], limits, several=several)
+        if human and alone is not None:
+            resting_on[same[0].id] = alone
         examples.append(
             Example(
                 id=same[0].id,
                 input=same[0].input,
                 output=output,
                 source=LabelSource.HUMAN if human else LabelSource.INCUMBENT,
-                incumbent_output=said,
+                incumbent_output=answered,
                 split=Split.TRAIN,
                 group="",
                 created_at=same[0].created_at,
@@ -194,7 +219,7 @@ def _merged(rows: Iterable[_Row], excluded: Counter[str]) -> list[Example]:
                 sources=tuple(row.id for row in same),
             )
         )
-    return examples
+    return believe(examples, resting_on, limits, excluded)
 
 
 def _split(examples: Sequence[Example], plan: SplitPlan, seed: int, excluded: Counter[str]) -> list[Example]:
@@ -208,6 +233,9 @@ def _split(examples: Sequence[Example], plan: SplitPlan, seed: int, excluded: Co
         split = of_group[group]
         if split is Split.TRAIN and text in seen:
             excluded["nearly repeats an earlier input"] += 1
+            continue
+        if example.source is LabelSource.CALLER and split is not Split.TRAIN:
+            excluded[BEYOND] += 1
             continue
         seen.add(text)
         kept.append(replace(example, split=split, group=examples[group].id))

@@ -76,6 +76,6 @@ class AdminApp:
 
 
 async def _send(status: int, body: bytes, content_type: bytes, send: Send) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), wire.NO_STORE]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tierwright.gateway.problems import Problem
     from tierwright.gateway.trail import Trail
 
-NO_CACHE = ((b"cache-control", b"no-cache"),)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:

@@ -17,7 +17,7 @@ from tierwright.core.inference import CallRole, Endpoint, ModelCall, Route, Rout
 from tierwright.gateway import problems, wire
 from tierwright.gateway.backends.kinds import Speech
 from tierwright.gateway.batching import Failed
-from tierwright.gateway.call import NO_CACHE, Call
+from tierwright.gateway.call import Call
 from tierwright.gateway.clearance import unseen
 from tierwright.gateway.config import SPECIALIST
 from tierwright.gateway.conversation import conversation_of
@@ -376,8 +376,7 @@ class Exchange:
 async def _send_local(call: Call, asked: Asked, local: LocalAnswer) -> None:
     """Answers with what a specialist has said."""
     call.trail.response, call.trail.streamed = local.completion(), asked.stream
-    content_type, more = (wire.EVENT_STREAM, NO_CACHE) if asked.stream else (wire.JSON, ())
-    await call.answer(call.dialect.local(asked, local), content_type, more)
+    await call.answer(call.dialect.local(asked, local), wire.EVENT_STREAM if asked.stream else wire.JSON)
 
 
 def _sticky(headers: Mapping[bytes, bytes]) -> float | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -23,6 +22,17 @@ from tierwright.core.feedback import Feedback, Score, ScoreKind
 from tierwright.core.ids import FeedbackId, InferenceId, ScoreId, digest
 from tierwright.gateway import problems
 from tierwright.gateway.feedback_import import OUTPUT_COLUMNS
+from tierwright.gateway.feedback_members import (
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    WrongMemberError,
+    blocks_text,
+    kind_of,
+    number_in,
+    required_text,
+    text_in,
+    word_in,
+)
 from tierwright.gateway.log_format import read_id
 from tierwright.gateway.problems import Problem
 from tierwright.gateway.wire import decode_json
@@ -38,8 +48,6 @@ _LOG = logging.getLogger(__name__)
 _IDEMPOTENCY_KEY = b"idempotency-key"
 #: Items of one list; each is a row or two, and the store keeps them in one transaction.
 _MOST_ITEMS = 1_000
-_LONGEST_NAME = 200
-_LONGEST_TEXT = 100_000
 _FLUSH_S = 2.0
 #: Langfuse's words for what a value is.
 _DATA_TYPES = {kind.value.upper(): kind for kind in ScoreKind}
@@ -93,6 +101,7 @@ class FeedbackDesk:
             client_id=caller.client_id,
             now=self._clock(),
             idempotency_key=None if key is None else key.decode("latin-1"),
+            as_operator=caller.alone,
         )
         if not isinstance(words, Words):
             return words.status, words.body()
@@ -140,8 +149,17 @@ class FeedbackDesk:
         )
 
 
-def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key: str | None = None) -> Words | Problem:
+def read_feedback(
+    body: bytes,
+    *,
+    client_id: str,
+    now: datetime,
+    idempotency_key: str | None = None,
+    as_operator: bool = False,
+) -> Words | Problem:
     """The words in a JSON body; a Problem with the code `invalid_feedback` that names the member that is wrong.
+
+    `as_operator`: nobody needs a key here, and whoever reaches the gateway speaks for whoever runs it.
 
     The id of a word is a hash of the caller and the id (or idempotency key) it gave, or else of all it says, so that
     sending it twice keeps it once and no caller can take another's id.
@@ -159,6 +177,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
     for place, item in enumerate(items):
         reader = _Reader(
             client_id=client_id,
+            said_by=None if as_operator else client_id,
             # Later words of a list are newer, as those of a file are.
             now=now + timedelta(microseconds=place),
             key=None if idempotency_key is None else f"{idempotency_key}\x00{place}",
@@ -167,7 +186,7 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
             found = reader.words(item)
         except RecursionError:
             return _wrong("it is nested too deeply; send less deeply nested JSON", f"[{place}]" if many else None)
-        except _WrongMemberError as error:
+        except WrongMemberError as error:
             where = f"item {place}: " if many else ""
             return _wrong(f"{where}{error}", f"[{place}].{error.member}" if many else error.member)
         said += found
@@ -175,14 +194,6 @@ def read_feedback(body: bytes, *, client_id: str, now: datetime, idempotency_key
         members += [f"[{place}].{member}" if many else member] * len(found)
         dry = dry or item.get("dryrun") is True
     return Words(said=tuple(said), members=tuple(members), many=many, dry=dry)
-
-
-class _WrongMemberError(InputError):
-    """A member of a body is not what it should be."""
-
-    def __init__(self, member: str, message: str) -> None:
-        super().__init__(message)
-        self.member = member
 
 
 def _wrong(message: str, member: str | None) -> Problem:
@@ -194,14 +205,16 @@ class _Reader:
     """Reads one item."""
 
     client_id: str
+    #: `Feedback.client_id` of what is read.
+    said_by: str | None
     now: datetime
     #: Under which the caller sends it again; None: it gave none.
     key: str | None
 
     def words(self, item: object) -> list[Feedback | Score]:
-        """At least one; raises _WrongMemberError."""
+        """At least one; raises WrongMemberError."""
         if not isinstance(item, Mapping):
-            raise _WrongMemberError("", "feedback is not a JSON object; send an id and what you say of the answer")
+            raise WrongMemberError("", "feedback is not a JSON object; send an id and what you say of the answer")
         if _is_tensorzero(item):
             return self._tensorzero(item)
         return self._langfuse(item) if _is_langfuse(item) else self._own(item)
@@ -209,9 +222,9 @@ class _Reader:
     def _own(self, item: Mapping[str, object]) -> list[Feedback | Score]:
         id_member = _id_member(item)
         inference_id = _id(item, id_member)
-        author = _text(item, "author", _LONGEST_NAME)
-        key = _text(item, "idempotency_key", _LONGEST_NAME) or (
-            _text(item, "id", _LONGEST_NAME) if id_member != "id" else None
+        author = text_in(item, "author", LONGEST_NAME)
+        key = text_in(item, "idempotency_key", LONGEST_NAME) or (
+            text_in(item, "id", LONGEST_NAME) if id_member != "id" else None
         )
         said: list[Feedback | Score] = []
         output_member = next(
@@ -220,24 +233,24 @@ class _Reader:
         if output_member is not None:
             said.append(self._demonstration(inference_id, item[output_member], output_member, author))
         value_member = next((name for name in ("score", "value") if item.get(name) is not None), None)
-        comment = _text(item, "comment", _LONGEST_TEXT)
+        comment = text_in(item, "comment", LONGEST_TEXT)
         if value_member is not None:
-            name = _text(item, "name", _LONGEST_NAME) or "score"
+            name = text_in(item, "name", LONGEST_NAME) or "score"
             said.append(self._score(inference_id, name, item[value_member], value_member, author, comment=comment))
         elif comment is not None:
             said.append(self._score(inference_id, "comment", comment, "comment", author, kind=ScoreKind.TEXT))
         if not said:
-            raise _WrongMemberError(
+            raise WrongMemberError(
                 "score", "it says nothing of the answer; send a 'score', an 'output' that would be right or a 'comment'"
             )
         return self._with_key(said, key)
 
     def _tensorzero(self, item: Mapping[str, object]) -> list[Feedback | Score]:
         inference_id = _id(item, _id_member(item))
-        name, value = _required_text(item, "metric_name"), item.get("value")
+        name, value = required_text(item, "metric_name"), item.get("value")
         word: Feedback | Score
         if name == "demonstration":
-            word = self._demonstration(inference_id, _blocks_text(value), "value", None)
+            word = self._demonstration(inference_id, blocks_text(value), "value", None)
         elif name == "comment":
             word = self._score(inference_id, name, value, "value", None, kind=ScoreKind.TEXT)
         else:
@@ -248,27 +261,29 @@ class _Reader:
         inference_id = _id(item, _id_member(item))
         data_type = item.get("dataType")
         if data_type is not None and not (isinstance(data_type, str) and data_type in _DATA_TYPES):
-            raise _WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
+            raise WrongMemberError("dataType", f"'dataType' is none of {', '.join(_DATA_TYPES)}")
         word = self._score(
             inference_id,
-            _required_text(item, "name"),
+            required_text(item, "name"),
             item.get("value"),
             "value",
-            _text(item, "author", _LONGEST_NAME),
+            text_in(item, "author", LONGEST_NAME),
             kind=None if data_type is None else _DATA_TYPES[data_type],
-            comment=_text(item, "comment", _LONGEST_TEXT),
+            comment=text_in(item, "comment", LONGEST_TEXT),
         )
-        return self._with_key([word], _text(item, "id", _LONGEST_NAME))
+        return self._with_key([word], text_in(item, "id", LONGEST_NAME))
 
     def _demonstration(self, inference_id: InferenceId, output: object, member: str, author: str | None) -> Feedback:
         if output is None or output == "":
-            raise _WrongMemberError(member, f"'{member}' is empty; send the answer that would have been right")
+            raise WrongMemberError(member, f"'{member}' is empty; send the answer that would have been right")
         text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+        parts = (inference_id, author or "", text, *(() if self.said_by is None else (self.said_by,)))
         return Feedback(
-            id=FeedbackId(digest(inference_id, author or "", text, length=32)),
+            id=FeedbackId(digest(*parts, length=32)),
             inference_id=inference_id,
             output=text,
             author=author,
+            client_id=self.said_by,
             created_at=self.now,
         )
 
@@ -283,8 +298,8 @@ class _Reader:
         kind: ScoreKind | None = None,
         comment: str | None = None,
     ) -> Score:
-        kind = kind or _kind_of(value, member)
-        number, text = _number(value, kind, member), _word(value, kind, member)
+        kind = kind or kind_of(value, member)
+        number, text = number_in(value, kind, member), word_in(value, kind, member)
         parts = (inference_id, name, kind.value, repr(number), text or "", comment or "", author or "")
         return Score(
             id=ScoreId(digest("score", *parts, length=32)),
@@ -333,63 +348,4 @@ def _id(item: Mapping[str, object], member: str) -> InferenceId:
     try:
         return InferenceId(read_id(item.get(member), member))
     except InputError as error:
-        raise _WrongMemberError(member, str(error)) from error
-
-
-def _text(item: Mapping[str, object], member: str, longest: int) -> str | None:
-    """The text of a member; None where it is missing or empty."""
-    value = item.get(member)
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str) or len(value) > longest:
-        raise _WrongMemberError(member, f"'{member}' is no text of at most {longest} characters")
-    return value
-
-
-def _required_text(item: Mapping[str, object], member: str) -> str:
-    value = _text(item, member, _LONGEST_NAME)
-    if value is None:
-        raise _WrongMemberError(member, f"'{member}' is missing; it says what is judged")
-    return value
-
-
-def _kind_of(value: object, member: str) -> ScoreKind:
-    if isinstance(value, bool):
-        return ScoreKind.BOOLEAN
-    if isinstance(value, int | float):
-        return ScoreKind.NUMERIC
-    if isinstance(value, str):
-        return ScoreKind.CATEGORICAL
-    raise _WrongMemberError(member, f"'{member}' is neither a number, a yes or no, nor text")
-
-
-def _number(value: object, kind: ScoreKind, member: str) -> float | None:
-    if kind not in (ScoreKind.NUMERIC, ScoreKind.BOOLEAN):
-        return None
-    try:
-        number = float(value) if isinstance(value, int | float) else math.nan
-    except OverflowError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise _WrongMemberError(member, f"'{member}' is no number")
-    if kind is ScoreKind.BOOLEAN and number not in (0.0, 1.0):
-        raise _WrongMemberError(member, f"'{member}' is neither true nor false, 1 nor 0")
-    return number
-
-
-def _word(value: object, kind: ScoreKind, member: str) -> str | None:
-    if kind not in (ScoreKind.CATEGORICAL, ScoreKind.TEXT):
-        return None
-    if not isinstance(value, str) or not value or len(value) > _LONGEST_TEXT:
-        raise _WrongMemberError(member, f"'{member}' is no text of 1 to {_LONGEST_TEXT} characters")
-    return value
-
-
-def _blocks_text(value: object) -> object:
-    """The text of TensorZero's content blocks; anything else as it is."""
-    if not isinstance(value, list) or not value:
-        return value
-    texts = [
-        block.get("text") if isinstance(block, Mapping) and block.get("type") == "text" else None for block in value
-    ]
-    return "\n".join(text for text in texts if isinstance(text, str)) if None not in texts else value
+        raise WrongMemberError(member, str(error)) from error

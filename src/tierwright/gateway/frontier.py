@@ -14,7 +14,6 @@ from tierwright.core.errors import BackendBroken, BackendError
 from tierwright.core.inference import CallRole
 from tierwright.core.privacy import Outgoing
 from tierwright.gateway import problems, wire
-from tierwright.gateway.call import NO_CACHE
 from tierwright.gateway.clearance import Closed
 from tierwright.gateway.egress import Denied, Egress
 from tierwright.gateway.lenient_json import encoded
@@ -309,7 +308,7 @@ class Frontier:
         trail.streamed, trail.stream, trail.status = True, stream, reply.status
         # The headers leave before anything is known of the end.
         trail.calls.append(attempt.call(self._sources.timer(), status=reply.status, answered=True))
-        await errand.call.begin(wire.EVENT_STREAM, (*NO_CACHE, *_passed_on(trail, reply)))
+        await errand.call.begin(wire.EVENT_STREAM, _passed_on(trail, reply))
         error = await Relay(errand.call, attempt, stream, most_bytes=self._most_bytes).run(reply)
         if error is not None:
             lease.failed(classify_error(error))

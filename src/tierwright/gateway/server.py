@@ -210,6 +210,8 @@ class GatewayApp:
         async def noticing(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                message["headers"].append(wire.NO_STORE)
             await send(message)
 
         fittings = self._fittings

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 JSON = b"application/json"
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
+#: On every answer: what is in it is for its caller, and for no store on the way.
+NO_STORE = (b"cache-control", b"no-store")
 
 #: Where each kind of request is asked for.
 PATHS = {

@@ -219,6 +219,8 @@ def _read_manifest(directory: Path) -> tuple[Manifest, bytes]:
         manifest = msgspec.json.decode(head, type=Manifest)
     except msgspec.DecodeError as error:
         raise ArtifactError(f"{directory / _MANIFEST} is no manifest ({error}); train the model again") from error
+    if any(Path(name).name != name or name in ("", "..") for name in manifest.files):
+        raise ArtifactError(f"{directory / _MANIFEST} names files outside its directory; train the model again")
     if manifest.format != FORMAT:
         raise ArtifactError(
             f"{directory} has format {manifest.format}, this program reads {FORMAT}; train the model again"

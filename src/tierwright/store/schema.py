@@ -37,7 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
 
 #: The migration this schema is the outcome of.
-REVISION = "0011"
+REVISION = "0012"
 #: Where a database says which migration it has; not alembic's own name, so that a PostgreSQL schema can be shared.
 VERSION_TABLE = "tierwright_schema"
 
@@ -154,6 +154,7 @@ feedback = Table(
     Column("output", LargeBinary, nullable=False),
     Column("author", _NAME),
     Column("created_at_us", BigInteger, nullable=False),
+    Column("client_id", _NAME),
     PrimaryKeyConstraint("id"),
 )
 Index(None, feedback.c.inference_id)

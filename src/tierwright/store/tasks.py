@@ -148,11 +148,12 @@ class SqlFeedback:
             select(*FEEDBACK_COLUMNS)
             .join(inferences, inferences.c.id == feedback.c.inference_id)
             .where(inferences.c.task_id == task_id)
-            .order_by(feedback.c.created_at_us, feedback.c.id)
+            # The operator's words last: no caller's word replaces one.
+            .order_by(feedback.c.client_id.is_(None), feedback.c.created_at_us, feedback.c.id)
         )
         with self._database.read() as connection:
             rows = connection.execute(statement).all()
         opener = self._seals.opening(row.output for row in rows)
         words = [feedback_of(row, opener) for row in rows if not opener.erased(row.output)]
-        # The last one for an inference is the newest and replaces those before it.
+        # The last one for an inference replaces those before it.
         return {word.inference_id: word for word in words}

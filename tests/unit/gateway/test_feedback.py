@@ -317,9 +317,22 @@ def test_where_nobody_needs_a_key_everything_is_everyones(store: SqlStore) -> No
     assert take(store, {"id": "nobody's", "score": 1}, client_id="local", alone=True)[0] == 404
 
 
-def test_a_label_sent_and_imported_is_one(store: SqlStore, tmp_path: Path) -> None:
-    """The same person's same answer over HTTP and in a file has one id."""
+def test_the_operators_word_stands_over_a_callers(store: SqlStore, tmp_path: Path) -> None:
+    """What a caller sent and the operator imported is the operator's word, and no later one of a caller replaces it."""
     assert take(store, {"id": FIRST, "label": "card_lost", "author": "ann"})[1]["new"]
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"id": FIRST, "label": "card_lost", "author": "ann"}))
+    assert import_feedback(path, store, inferences=store, now=NOON).added == 1
+    assert take(store, {"id": FIRST, "label": "card_stolen", "author": "ann"})[1]["new"]
+    word = store.feedback_of_task(TASK)[FIRST]
+    assert (word.output, word.client_id) == ("card_lost", None)
+
+
+def test_where_nobody_needs_a_key_callers_speak_for_the_operator(store: SqlStore, tmp_path: Path) -> None:
+    """A label sent to an open gateway and one in a file are the same word, and kept once."""
+    assert take(store, {"id": FIRST, "label": "card_lost", "author": "ann"}, client_id="local", alone=True)[1]["new"]
+    path = tmp_path / "labels.jsonl"
+    path.write_text(json.dumps({"id": FIRST, "label": "card_lost", "author": "ann"}))
     path = tmp_path / "labels.jsonl"
     path.write_text(json.dumps({"id": FIRST, "label": "card_lost", "author": "ann"}))
     report = import_feedback(path, store, inferences=store, now=NOON)

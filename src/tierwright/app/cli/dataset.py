@@ -30,10 +30,11 @@ from tierwright.app.settings import MAX_SEED
 from tierwright.core.ids import DatasetId
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
+    from tierwright.app.wiring import Parts
     from tierwright.core.dataset import Dataset, Example
 
 
@@ -45,6 +46,9 @@ class Imported(Enum):
     SPANS = "spans"
     TEXT = "text"
 
+
+#: Callers that are named with their numbers; `--json` names all.
+_CALLERS_TOLD = 5
 
 app = typer.Typer(no_args_is_help=True, help="Frozen, split, deduplicated examples of a task.")
 app.command("triage")(triage)
@@ -65,10 +69,11 @@ def build(
     with opened(config) as parts:
         found = parts.store.task(task)
         dataset, examples = run(parts, found, seed=seed)
+        callers = _callers(parts, examples)
     show(
-        _contents_json(dataset, found.name, examples),
+        _contents_json(dataset, found.name, examples, callers),
         as_json=as_json,
-        text=lambda console: _tell_contents(console, dataset, examples),
+        text=lambda console: _tell_contents(console, dataset, examples, callers),
     )
 
 
@@ -121,9 +126,9 @@ def import_(
     for reason, line in rows.first_lines.items():
         say(f"left out: {rows.excluded[reason]:,} {reason}, the first in line {line:,}")
     show(
-        _contents_json(built.dataset, built.task.name, built.examples),
+        _contents_json(built.dataset, built.task.name, built.examples, {}),
         as_json=as_json,
-        text=lambda console: _tell_contents(console, built.dataset, built.examples),
+        text=lambda console: _tell_contents(console, built.dataset, built.examples, {}),
     )
 
 
@@ -149,10 +154,11 @@ def show_(dataset: DatasetArgument, config: ConfigOption = DEFAULT_CONFIG, as_js
         found = parts.store.dataset(DatasetId(dataset))
         examples = parts.store.examples(found.id)
         name = next((task.name for task in parts.store.tasks() if task.id == found.task_id), found.task_id)
+        callers = _callers(parts, examples)
     show(
-        _contents_json(found, name, examples),
+        _contents_json(found, name, examples, callers),
         as_json=as_json,
-        text=lambda console: _tell_contents(console, found, examples),
+        text=lambda console: _tell_contents(console, found, examples, callers),
     )
 
 
@@ -207,7 +213,9 @@ def _dataset_json(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> dict[str, Any]:
+def _contents_json(
+    dataset: Dataset, task: str, examples: Sequence[Example], callers: Mapping[str, int]
+) -> dict[str, Any]:
     from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
 
     return {
@@ -215,16 +223,26 @@ def _contents_json(dataset: Dataset, task: str, examples: Sequence[Example]) -> 
         **_dataset_json(dataset),
         "leakage": leakage(examples),
         "classes": classes(dataset.contract, examples),
+        "callers": dict(callers),
     }
 
 
-def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Example]) -> None:
+def _callers(parts: Parts, examples: Sequence[Example]) -> dict[str, int]:
+    from tierwright.curation.callers_words import callers_in_training  # noqa: PLC0415 - as above
+
+    return callers_in_training(examples, parts.store.owners([example.id for example in examples]))
+
+
+def _tell_contents(console: Console, dataset: Dataset, examples: Sequence[Example], callers: Mapping[str, int]) -> None:
     from tierwright.curation.labelled_dataset import classes, leakage  # noqa: PLC0415 - as above
 
     _tell(console, dataset)
     crossing, different = leakage(examples), classes(dataset.contract, examples)
     if crossing:
         console.print(f"  {crossing:>8,} of the test examples are nearly in train or calibration")
+    if callers:
+        said = ", ".join(f"{name} {count:,}" for name, count in list(callers.items())[:_CALLERS_TOLD])
+        console.print(f"  {len(callers):>8,} callers in train: {said}", markup=False)
     if isinstance(different, int):
         console.print(f"  {different:>8,} classes")
     elif different is not None:

@@ -25,6 +25,7 @@ from tierwright.app.cli import (
     task,
     traffic,
 )
+from tierwright.app.confinement import confine
 from tierwright.core.errors import TierwrightError
 
 app = typer.Typer(
@@ -60,6 +61,7 @@ def _version(version: bool = typer.Option(False, "--version", help="Say the vers
 
 def run() -> None:
     """The program: exit code 0 done, 1 a check said no, 2 wrong usage or settings, 3 a needed service is missing."""
+    confine()
     try:
         app()
     except TierwrightError as error:

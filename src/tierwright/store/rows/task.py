@@ -89,6 +89,7 @@ def feedback_row(word: Feedback) -> dict[str, Any]:
         "output": to_bytes(word.output),
         "author": to_name_or_none(word.author),
         "created_at_us": to_us(word.created_at),
+        "client_id": to_name_or_none(word.client_id),
     }
 
 
@@ -101,6 +102,7 @@ def feedback_of(row: Any, opener: Opener) -> Feedback:
         inference_id=InferenceId(row.inference_id),
         output=from_bytes(output),
         author=row.author,
+        client_id=row.client_id,
         created_at=from_us(row.created_at_us),
     )
 

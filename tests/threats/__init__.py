@@ -1,0 +1,1 @@
+"""The threats that Tierwright is built against, one module each; `docs/security.md` says what each of them is."""
