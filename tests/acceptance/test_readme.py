@@ -60,7 +60,7 @@ def test_every_command_is_documented() -> None:
     for noun, command in group.commands.items():
         verbs = getattr(command, "commands", None)
         found |= {f"tierwright {noun} {verb}" for verb in verbs} if verbs else {f"tierwright {noun}"}
-    documented = set(re.findall(r"^\| `(tierwright [a-z ]+?)`", text, flags=re.MULTILINE))
+    documented = set(re.findall(r"^\| `(tierwright [a-z -]+?)`", text, flags=re.MULTILINE))
     assert documented == found
 
 
