@@ -189,14 +189,18 @@ _FORMS: Final[Mapping[str, _Rule]] = {
 
 
 def _merged(found: set[Found]) -> list[Found]:
-    """Without what another finding of the same type, or a validated one, covers."""
+    """Without what another finding of the same type, or a validated one, covers.
+
+    What is said to be a telephone number is one, whatever checksum it happens to pass.
+    """
     ordered = sorted(found, key=lambda one: (one.start, -one.end, not one.validated, one.type, one.detector))
     kept: list[Found] = []
     for one in ordered:
+        certain = one.validated or (one.type == "phone" and one.detector == "label")
         covered = any(
             other.start <= one.start
             and one.end <= other.end
-            and (other.type == one.type or (other.validated and not one.validated))
+            and (other.type == one.type or (other.validated and not certain))
             for other in kept[-8:]
         )
         if not covered:

@@ -202,7 +202,8 @@ def _phone(text: str, number: Number, *, labelled: bool) -> Iterator[Found]:
         and _AMOUNT.search(opening) is None
         and (labelled or _NUMBERED.search(opening) is None)
     ):
-        yield Found(type="phone", start=start, end=_extended(text, end), detector="form", validated=False)
+        by = "label" if labelled else "form"
+        yield Found(type="phone", start=start, end=_extended(text, end), detector=by, validated=False)
 
 
 def _extended(text: str, end: int) -> int:

@@ -120,7 +120,7 @@ def test_read_manifest_out_of_the_directory(tmp_path: Path) -> None:
 
     (tmp_path / "outside").write_bytes((path / "config.json").read_bytes())
     edit(path / "manifest.json", escape)
-    with pytest.raises(ArtifactError, match="other files"):
+    with pytest.raises(ArtifactError, match="outside its directory"):
         read_artifact(path, Config)
 
 
