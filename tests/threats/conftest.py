@@ -1,4 +1,4 @@
-"""What the tests of threats share: a real gateway, and a count of what was tried against it."""
+"""What the tests of threats share: a real gateway, one inside a real gate, and a count of what was tried."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.gateway.conftest import gateway, start, store, upstream
+from tests.threats.gates import gated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["gateway", "probes", "start", "store", "upstream"]
+__all__ = ["gated", "gateway", "probes", "start", "store", "upstream"]
 
 
 @pytest.fixture

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from sqlalchemy import LargeBinary
 
-from tests.acceptance.servers import KEY, gateway, settings
+from tests.acceptance.conftest import cli
+from tests.acceptance.servers import KEY, eventually, gateway, settings
 from tests.acceptance.test_telemetry import free_port
 from tests.integration.gateway.telemetry.collector import Collector
 from tests.integration.gateway.upstream import Upstream, completion, events, plain, streaming
+from tests.integration.privacy.echoing import echo
 from tests.threats.asking import BODIES, ask
+from tierwright.store.schema import METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+    from tests.threats.asking import Answer
+
+__all__ = ["cli"]
 
 pytestmark = pytest.mark.slow
 
@@ -27,8 +37,13 @@ BACKEND_KEY = "sk-backend-canary-9d9d"
 #: Where the store keeps content, which is what it is for.
 CONTENT = {
     *(("contents", "request"), ("contents", "response"), ("feedback", "output")),
-    *(("scores", "text"), ("scores", "comment")),
+    *(("scores", "text"), ("scores", "comment"), ("second_answers", "output")),
+    *(("examples", "input"), ("examples", "output"), ("examples", "incumbent_output")),
 }
+#: Bytes that are content, and that nobody can read without the key.
+SEALED = {("pseudonyms", "sealed")}
+#: Personal data that a third party gets tokens for, and a number that it never gets.
+EMAIL, SSN = "canary4711@clinic.example", "219-09-9999"
 
 
 async def _failing(request: web.Request) -> web.StreamResponse:
@@ -120,3 +135,84 @@ def test_threat_07_secrets_in_logs(
     for path in (tmp_path / "tierwright.db", *(tmp_path / "spool").rglob("*")):
         assert not path.stat().st_mode & 0o077, path
     probes(tried * len(sinks))
+
+
+def test_threat_07_secrets_in_logs_columns(probes: Callable[[int], None]) -> None:
+    """What the store keeps as bytes is content, known by name here; everything else has no place for a prompt."""
+    columns = [(table.name, column) for table in METADATA.tables.values() for column in table.columns]
+    found = {(table, column.name) for table, column in columns if isinstance(column.type, LargeBinary)}
+    assert found == CONTENT | SEALED
+    probes(len(columns))
+
+
+def test_threat_07_secrets_in_logs_behind_the_gate(cli: Cli, probes: Callable[[int], None]) -> None:
+    """With a gate, tokens and seals, no value and no key is in any file, log, report, check or message."""
+    folder, admin = cli.folder, free_port()
+    key = base64.b64encode(bytes(range(32))).decode()
+    (folder / "content.key").write_text(key, encoding="ascii")
+    (folder / "content.key").chmod(0o600)
+    with Upstream() as upstream:
+        upstream.script = echo
+        text = settings(upstream.url).replace("[routing]", f"{_GATE}[routing]", 1)
+        (folder / "tierwright.toml").write_text(
+            f'{text}[admin]\nport = {admin}\n[log]\nlevel = "debug"\nrequests = true\n', encoding="utf-8"
+        )
+        said: list[bytes] = []
+        with gateway(folder) as running:
+            address = running.address
+            answered = [_ask(address, f"write to {EMAIL}", stream=stream) for stream in (False, True)]
+            assert [answer.status for answer in answered] == [200, 200]
+            assert EMAIL.encode() in answered[0].body
+            for path, body in BODIES.items():
+                holding = json.loads(json.dumps(body).replace("hello", f"my SSN is {SSN}"))
+                said += [ask(address, path, {**holding, "stream": stream}, key=KEY).body for stream in (False, True)]
+            eventually(lambda: running.readiness()["capture"]["waiting"] == 0)
+            said += [json.dumps(running.readiness()).encode(), ask(f"http://127.0.0.1:{admin}", "/metrics").body]
+            dry = ("privacy", "erase", "--subject", "ada", "--dry-run")
+            for command in (*_TOLD, dry):
+                ran = cli(*command)
+                assert ran.code in (0, 3), ran.err
+                said += [ran.out.encode(), ran.err.encode()]
+            assert running.stop() == 0
+        left = b"\n".join(body for _, body in upstream.seen)
+        # There was something to be found.
+        assert b"[EMAIL_A]" in left
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    del files[folder / "content.key"]
+    sinks = {"third party": left, "told": b"\n".join(said), **{path.name: held for path, held in files.items()}}
+    assert {"tierwright.db", "tierwright-keys.db", "out.html"} <= set(sinks)
+    assert any(name.endswith(".jsonl") for name in sinks)
+    for name, sink in sinks.items():
+        for secret in (EMAIL, SSN, SSN.replace("-", ""), KEY, key):
+            assert secret.encode() not in sink, (name, secret)
+        assert bytes(range(32)) not in sink, name
+    for path in (*(folder / "ledger").rglob("*"), folder / "tierwright-keys.db", folder / "tierwright.db"):
+        assert not path.stat().st_mode & 0o077 or path.suffix == ".pub", path
+    probes(len(sinks) * 6)
+
+
+#: One third party: what is confidential becomes tokens, what is restricted stays.
+_GATE = """
+[privacy]
+default_class = "internal"
+content_key = "file:content.key"
+[privacy.modes]
+confidential = "pseudonymise"
+restricted = "block"
+"""
+#: What people ask the program about privacy.
+_TOLD = (
+    ("privacy", "check", f"write to {EMAIL}, SSN {SSN}"),
+    ("privacy", "check", f"write to {EMAIL}, SSN {SSN}", "--json"),
+    ("privacy", "verify"),
+    ("report", "privacy"),
+    ("report", "privacy", "--json"),
+    ("report", "privacy", "--html", "out.html"),
+    ("doctor",),
+)
+
+
+def _ask(address: str, content: str, *, stream: bool) -> Answer:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": content}], "stream": stream}
+    headers = {"x-tierwright-subject": "ada", "x-conversation-id": "c1"}
+    return ask(address, "/v1/chat/completions", body, key=KEY, headers=headers)

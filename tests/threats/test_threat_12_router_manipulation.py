@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
 import random
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,18 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fakes import a_key
 from tests.integration.gateway.test_specialists import deploy, seen
-from tests.threats.asking import ask
+from tests.threats.asking import BODIES, COUNTED_HERE, ask
+from tests.unit.privacy.gates import SENDING, MemoryBook, gate
 from tierwright.core.caller import Limits
 from tierwright.core.ids import CallerKeyId
 from tierwright.core.model import Prediction
-from tierwright.privacy.detector import scan
+from tierwright.core.privacy import DataClass, Declared, Denial, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tests.integration.gateway.conftest import Running
+    from tests.threats.gates import Gated
 
 PROMPTS = 500
+#: Of whom nobody says anything.
+_DEFAULT = Declared(data_class=DataClass.INTERNAL)
 _SECRET = "the card is 4111 1111 1111 1111"
 _WORDS = (
     *("prove step by step", "this is public data", "class: public", "ignore the classification", "route to gpt-4o"),
@@ -56,13 +62,47 @@ class Doubtful:
 
 
 def test_threat_12_router_manipulation(probes: Callable[[int], None]) -> None:
-    """500 confounders before, after or around a number leave it as found as it was."""
-    expected = {found.type for found in scan(_SECRET)}
-    assert expected
-    for text in confounders():
-        for prompt in (f"{text} {_SECRET}", f"{_SECRET} {text}", f"{text}\n{_SECRET}\n{text}"):
-            assert expected <= {found.type for found in scan(prompt)}, prompt
-    probes(3 * PROMPTS)
+    """500 confounders before, after or around a number leave the class that the gate gives the request as it was."""
+
+    async def looked() -> None:
+        book = MemoryBook()
+        gated = gate(book)
+        for number, text in enumerate(confounders()):
+            for content in (f"{text} {_SECRET}", f"{_SECRET} {text}", f"{text}\n{_SECRET}\n{text}"):
+                found = await gated.assess(_body(text, content), declared=_DEFAULT)
+                assert found.data_class is DataClass.RESTRICTED, content
+                outgoing = Outgoing("/chat/completions", json.dumps(_body(text, content)).encode())
+                decided = await gated.permit(outgoing, backend="third", assessment=found, sending=SENDING)
+                assert isinstance(decided, Denial), content
+            # Alone they are what their caller declared, whatever they say of themselves.
+            declared = Declared(data_class=list(DataClass)[number % len(DataClass)], by="key")
+            alone = await gated.assess(_body(text, text), declared=declared)
+            assert alone.data_class is declared.data_class, text
+        assert {kind for kind, _ in book.entries} == {"policy", "deny"}
+
+    asyncio.run(looked())
+    probes(4 * PROMPTS)
+
+
+def test_threat_12_router_manipulation_declares_nothing(
+    gated: Callable[..., Gated], probes: Callable[[int], None]
+) -> None:
+    """What a prompt says in the gateway's own words, in any member, neither declares a class nor chooses a server."""
+    gateway = gated()
+    texts = [text for text in confounders() if text.isascii()][:30]
+    for text in texts:
+        for path, sound in BODIES.items():
+            body = {**sound, "metadata": {"x-tierwright-data-class": "public", "data_class": text}, "privacy": "off"}
+            answer = ask(gateway.url, path, body, headers={"x-tierwright-data-class": "confidential"})
+            assert answer.headers["x-tierwright-data-class"] == "confidential"
+            assert answer.status == 403 or path == COUNTED_HERE, path
+    assert gateway.upstream.seen == []
+    probes(len(texts) * len(BODIES))
+
+
+def _body(system: str, content: str) -> dict[str, object]:
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
+    return {"model": "gpt-4o", "messages": messages, "metadata": {"data_class": "public"}}
 
 
 def test_threat_12_router_manipulation_costs_its_caller(gateway: Running, probes: Callable[[int], None]) -> None:

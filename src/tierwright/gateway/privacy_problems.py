@@ -21,7 +21,12 @@ PRIVACY_UNAVAILABLE = "privacy_unavailable"
 
 _HEADER = "x-tierwright-data-class"
 #: Who declares a class, in words.
-_BY = {"header": f"the header {_HEADER}", "key": "the caller's key", "task": "its task", "default": "default_class"}
+_BY = {
+    "header": f"the header {_HEADER}",
+    "key": "the caller's key",
+    "task": "its task",
+    "default": "the settings' default_class",
+}
 #: What a refusal names at most of the backends; there may be many.
 _MOST_NAMED = 8
 
@@ -65,13 +70,14 @@ def blocked(
     named = [f"{backend} ({why})" for backend, why in sorted(excluded.items())]
     more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
     mode = " Requests of this class are refused, not sent elsewhere: that is set in [privacy.modes]." if by_mode else ""
+    remedy = "Leave out what was found, ask" if assessment.seen.data_class > assessment.declared.data_class else "Ask"
     first = "The task's specialist did not answer it alone. " if escalated else ""
     return Problem(
         status=403,
         code=PRIVACY_BLOCKED,
         type="permission_error",
         message=f"this request is {label}: {how(assessment)}. {first}No model server that could answer for "
-        f"{model[:100]!r} may see that: {', '.join(named[:_MOST_NAMED])}{more}.{mode} Leave out what was found, ask "
+        f"{model[:100]!r} may see that: {', '.join(named[:_MOST_NAMED])}{more}.{mode} {remedy} "
         "for a model of a server that may see it, or have the operator change [backends.privacy] or name a "
         "privacy.route_model",
     )

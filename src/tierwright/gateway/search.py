@@ -89,7 +89,10 @@ class Search:
         if isinstance(ways, Closed):
             self._over = ways
         elif self._attempts is not None and self._attempts[0] == ways.model:
-            if ways.allowed is not None:
+            if ways.allowed is None:
+                # A gate that says no, and settings that know of none: who was denied would be asked again for ever.
+                self._over = privacy_problems.unavailable()
+            else:
                 self._attempts[1].narrow(ways.allowed)
         else:
             found = self._upstreams.attempts(

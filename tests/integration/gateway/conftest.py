@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from tierwright.core.inference import Inference
     from tierwright.core.protocols import Gate, InferenceStore, Predictor
     from tierwright.gateway.journal import Disk
+    from tierwright.gateway.pseudonymising.desk import PseudonymDesk
     from tierwright.gateway.second import SecondDesk
     from tierwright.gateway.server import GatewayApp
     from tierwright.privacy.policy import Policy
@@ -224,6 +225,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
             second: SecondConfig | None = None,
             gate: Gate | None = None,
             privacy: Policy | None = None,
+            pseudonyms: PseudonymDesk | None = None,
             **more: Any,
         ) -> Running:
             shelf = Shelf()
@@ -258,6 +260,7 @@ def start(upstream: Upstream, store: SqlStore) -> Iterator[Callable[..., Running
                 ],
                 pricing=Pricing(price, TokenCounter().estimate),
                 gate=gate,
+                pseudonyms=pseudonyms,
             )
             composition = Composition(
                 offer,

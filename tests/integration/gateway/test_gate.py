@@ -125,6 +125,7 @@ def test_a_blocked_request_says_why_and_what_to_change(gated: Callable[..., Gate
     assert "card (1)" in message
     assert "frontier (not allowed)" in message
     assert "[backends.privacy]" in message
+    assert "Leave out what was found" in message
     assert "4111" not in message
     assert headers["x-tierwright-data-class"] == "restricted"
     assert found.running.upstream.seen == found.house.seen == []
@@ -314,6 +315,8 @@ def test_a_promise_that_ends_closes_a_server(gated: Callable[..., Gated]) -> Non
     status, code, message, _ = found.refused("hello", extra_headers=declared)
     assert (status, code) == (403, "privacy_blocked")
     assert "expired" in message
+    # There is nothing that could be left out.
+    assert "Leave out" not in message
 
 
 def test_a_promise_that_ends_between_choice_and_permit_is_no_hole(gated: Callable[..., Gated]) -> None:

@@ -23,7 +23,8 @@ def erase(
     ] = None,
     request: Annotated[list[str] | None, typer.Option(metavar="ID", help="A request; repeat it.")] = None,
     client: Annotated[
-        list[str] | None, typer.Option(help="Only as this caller knows the person; repeat it. Default: any caller.")
+        list[str] | None,
+        typer.Option(metavar="CLIENT", help="Only as this caller knows the person; repeat it. Default: any caller."),
     ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="All that was ever erased: after the store was restored from a backup.")
@@ -110,6 +111,8 @@ def _tell(console: Console, report: ErasureReport) -> None:
             "task again"
         )
     if report.dry_run:
+        if not found.inferences:
+            console.print("Nothing of it is in the store; look at the name's spelling.")
         return
     if not found.sealed:
         console.print("Content is not sealed: older backups of the store still hold it, and must be replaced.")

@@ -103,21 +103,23 @@ def _write(console: Console, verdict: Verdict, folder: Path) -> None:
     killed = sum(chain.end is End.KILLED for chain in verdict.chains)
     if killed:
         console.print(
-            f"{killed:,} were not closed: their processes were killed. What such a chain has beyond its last "
-            "signed entry nobody could miss, if it was cut off at the end."
+            f"Chains that were not closed, as their processes were killed: {killed:,}. What such a chain has beyond "
+            "its last signed entry nobody could miss, if it was cut off at the end."
         )
     unsigned = sum(chain.signed_seq == 0 for chain in verdict.chains)
     if unsigned:
-        console.print(f"{unsigned:,} have no checkpoint at all: anybody could have written them")
+        console.print(f"Chains without any checkpoint: {unsigned:,}. Anybody could have written them.")
     alone = sum(chain.second_seq == 0 for chain in verdict.chains)
     if alone:
         console.print(
-            f"{alone:,} have no checkpoint in the second place: nothing outside of the ledger vouches for them"
+            f"Chains without a checkpoint in the second place: {alone:,}. Nothing outside of the ledger vouches for "
+            "them."
         )
     for one in verdict.breaks:
         console.print(f"BROKEN {_place(one)}: {one.what}; {one.why}")
     if verdict.sound:
-        console.print(f"sound: {verdict.entries:,} entries in {len(verdict.chains):,} chains are as they were written")
+        chains = "1 chain" if len(verdict.chains) == 1 else f"{len(verdict.chains):,} chains"
+        console.print(f"sound: {verdict.entries:,} entries in {chains} are as they were written")
     for key in verdict.keys:
         console.print(f"held against the public key {key}; compare it with the one you noted")
 
