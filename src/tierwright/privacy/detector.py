@@ -39,9 +39,9 @@ _EMAIL = (
     r"|(?i:[A-Z0-9._+-]{1,64}\s?[\[({<]\s?(?:at|@)\s?[\])}>]\s?[A-Z0-9-]{1,63}"
     r"(?:(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?)[A-Z0-9-]{1,63}){1,8})"
 )
-#: What every address has somewhere. The quick look asks for no more: how long what stands before the "@" may be would
-#: make most of its automaton.
-_EMAIL_MARK = r"@|(?i:[\[({<]\s?at\s?[\])}>])"
+#: What every address has somewhere: its sign with the beginning of a domain, or in brackets. The quick look asks for no
+#: more: how long what stands before the sign may be would make most of its automaton.
+_EMAIL_MARK = rf"@[A-Za-z0-9{_FOREIGN}-]+\.|(?i:[\[({{<]\s?(?:at|@)\s?[\])}}>])"
 _IPV4 = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
 _IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?"
 _NUMBER = r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){4}"
@@ -64,7 +64,7 @@ _MAC = r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"
 _DIGIT_WORD = "|".join(sorted({re.sub("[^a-z]", ".{1,2}", word) for word in DIGIT_WORDS}))
 #: Six digits in words, one after another.
 _SPELLED = rf"(?i)\b(?:(?:{_DIGIT_WORD})[ ,.-]{{1,2}}){{5}}(?:{_DIGIT_WORD})\b"
-_LETTER = re.compile(r"(?![A-Za-z])[^\W\d_]")
+_LETTER = re.compile(r"[^\W\d_A-Za-z]")
 
 
 class _Pattern(NamedTuple):
