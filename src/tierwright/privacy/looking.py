@@ -102,6 +102,8 @@ class Looker:
         counts: dict[str, int] = {}
         later: set[str] = set()
         for piece, findings in zip(fields.pieces, looked.findings, strict=False):
+            if not findings:
+                continue
             if piece.drawn:
                 later.update(one.type for one in findings if one.type in _IN_DRAWN)
             elif piece.again:
