@@ -49,6 +49,9 @@ class GroupCommit:
         self._limit_bytes = limit_bytes
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        #: Whether the event loop wakes the thread as soon as it has done what it can do now: answers of the same moment
+        #: share a sync, and the thread does not take the interpreter away from them.
+        self._waking = False
         # All below are guarded by `_changed`.
         self._waiting: list[_Waiting] = []
         #: Content of all that is not known to be durable yet.
@@ -75,7 +78,8 @@ class GroupCommit:
 
         Cancelling the future changes nothing else.
         """
-        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        kept: asyncio.Future[bool] = loop.create_future()
         if self._error is not None:
             draft = draft.unkept()
         size_bytes, place = draft.size_bytes, self._journal.append(*draft.record())
@@ -83,13 +87,21 @@ class GroupCommit:
             if place is not None and self._error is None and not self._closing:
                 self._waiting.append(_Waiting(draft, size_bytes, place, kept))
                 self._waiting_bytes += size_bytes
-                self._changed.notify()
+                if not self._waking:
+                    self._waking = True
+                    loop.call_soon(self._wake)
                 return kept
             # Where there was no room for it the thread looks for some from now on.
             self._changed.notify()
         self._take(draft.unkept(), place)
         kept.set_result(False)
         return kept
+
+    def _wake(self) -> None:
+        """Lets the thread sync what waits."""
+        self._waking = False
+        with self._changed:
+            self._changed.notify()
 
     def close(self, within_s: float) -> bool:
         """Syncs what is left and ends the thread; False: the disk did not come back in time."""

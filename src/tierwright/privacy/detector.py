@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 VERSION = "2"
 #: Encodings inside encodings that are undone.
 _DEPTH = 3
+#: What the automaton of the quick look may keep of itself. It forgets all of it where that is not enough, and is many
+#: times slower then: ordinary requests of a month take half of this.
+_QUICK_BYTES = 32 * 1024 * 1024
 
 #: What stands for a letter outside of ASCII in what the patterns look at.
 _FOREIGN = "\x01"
@@ -36,6 +39,9 @@ _EMAIL = (
     r"|(?i:[A-Z0-9._+-]{1,64}\s?[\[({<]\s?(?:at|@)\s?[\])}>]\s?[A-Z0-9-]{1,63}"
     r"(?:(?:\.|\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?)[A-Z0-9-]{1,63}){1,8})"
 )
+#: What every address has somewhere: its sign with the beginning of a domain, or in brackets. The quick look asks for no
+#: more: how long what stands before the sign may be would make most of its automaton.
+_EMAIL_MARK = rf"@[A-Za-z0-9{_FOREIGN}-]+\.|(?i:[\[({{<]\s?(?:at|@)\s?[\])}}>])"
 _IPV4 = r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}\b"
 _IPV6 = r"(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|[0-9A-Fa-f]{0,4})(?:%[0-9A-Za-z]+)?"
 _NUMBER = r"[0-9](?:[^0-9A-Za-z]{0,4}[0-9]){4}"
@@ -58,12 +64,14 @@ _MAC = r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"
 _DIGIT_WORD = "|".join(sorted({re.sub("[^a-z]", ".{1,2}", word) for word in DIGIT_WORDS}))
 #: Six digits in words, one after another.
 _SPELLED = rf"(?i)\b(?:(?:{_DIGIT_WORD})[ ,.-]{{1,2}}){{5}}(?:{_DIGIT_WORD})\b"
-_LETTER = re.compile(r"(?![A-Za-z])[^\W\d_]")
+_LETTER = re.compile(r"[^\W\d_A-Za-z]")
 
 
 class _Pattern(NamedTuple):
     name: str
     pattern: str
+    #: What is in every text in which the pattern is; empty: the pattern itself.
+    mark: str = ""
 
 
 _PATTERNS: Final = (
@@ -71,7 +79,7 @@ _PATTERNS: Final = (
     _Pattern("parted", _PARTED),
     _Pattern("mixed", _MIXED),
     _Pattern("spaced mixed", _SPACED_MIXED),
-    _Pattern("email", _EMAIL),
+    _Pattern("email", _EMAIL, _EMAIL_MARK),
     _Pattern("ipv4", _IPV4),
     _Pattern("ipv6", _IPV6),
     _Pattern("iban", _IBAN),
@@ -121,7 +129,7 @@ def _add(findings: Iterable[Found], views: tuple[View, ...], found: set[Found]) 
 
 
 def _seen(text: str) -> frozenset[str]:
-    """Names of the patterns that are somewhere in a text."""
+    """Names of the patterns that are, or whose marks are, somewhere in a text."""
     return frozenset(_PATTERNS[at].name for at in _compiled().quick.Match(_masked(text)) or ())
 
 
@@ -211,7 +219,7 @@ def _merged(found: set[Found]) -> list[Found]:
 class _Compiled(NamedTuple):
     """The patterns, compiled; re2 has no types."""
 
-    #: Tells which patterns are in a text at all.
+    #: Tells which patterns, or their marks, are in a text at all.
     quick: Any
     single: Mapping[str, Any]
 
@@ -220,8 +228,10 @@ class _Compiled(NamedTuple):
 def _compiled() -> _Compiled:
     import re2  # noqa: PLC0415 - not before the first text: commands that scan nothing need not wait
 
-    quick = re2.Set.SearchSet()
+    options = re2.Options()
+    options.max_mem = _QUICK_BYTES
+    quick = re2.Set.SearchSet(options)
     for one in _PATTERNS:
-        quick.Add(one.pattern)
+        quick.Add(one.mark or one.pattern)
     quick.Compile()
     return _Compiled(quick, {one.name: re2.compile(one.pattern.encode()) for one in _PATTERNS})

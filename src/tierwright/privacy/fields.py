@@ -26,9 +26,11 @@ from tierwright.privacy.vocabulary import (
     GENERIC,
     HANDLES,
     KNOWN,
+    LONGEST_WORD,
     NAMING,
     PAIRED,
     PART_LISTS,
+    POINTING,
     READABLE_KINDS,
     SEALED,
     SOURCES,
@@ -152,8 +154,9 @@ def _decoded_json(body: bytes) -> object:
     """The JSON in a body; raises ValueError where it is none, or says a member twice."""
     try:
         payload = msgspec.json.decode(body)
-        # Most clients write JSON so; nothing was lost then, and this is several times quicker than the careful way.
-        if msgspec.json.encode(payload) == body:
+        # Most clients write JSON so, or with blanks; nothing was lost then, and this is quicker than the careful way.
+        again = msgspec.json.encode(payload)
+        if again == body or again == msgspec.json.format(body, indent=-1):
             return payload
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
@@ -237,13 +240,14 @@ class _Reader:
                 fractions.append(member)
             known = _label_of(key, value, label, own=own)
             here: Trail = (trail, key)
-            if own and self._lies_elsewhere(key, member, name):
-                self._unreadable(here)
-            if own and isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
-                self._file(member, here, encoded=kind != "text")
-            else:
-                data = key in DATA or (called and key == "input")
-                self._value(member, key, known, here, depth + 1, own=own and not data)
+            if own and key in POINTING:
+                if self._lies_elsewhere(key, member, name):
+                    self._unreadable(here)
+                if isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
+                    self._file(member, here, encoded=kind != "text")
+                    continue
+            data = key in DATA or (called and key == "input")
+            self._value(member, key, known, here, depth + 1, own=own and not data)
         if len(fractions) == 2:  # a place on earth
             self._pieces.append(Piece(f"{fractions[0]!r}, {fractions[1]!r}", trail, None, again=True))
 
@@ -283,10 +287,10 @@ class _Reader:
             self._pieces.append(Piece(f"{label}: {' '.join(written)}", trail, None, again=True))
 
     def _text(self, value: str, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
-        if value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
+        if value[:1] in "dD" and value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
             self._data(found[1], found[2], found[3], trail)
             return
-        if value in WORDS or self._drawn(name, value, trail, own=own):
+        if (len(value) <= LONGEST_WORD and value in WORDS) or self._drawn(name, value, trail, own=own):
             return
         if len(value) >= _SHORTEST_FILE and _is_file(value):
             self._file(value, trail, encoded=True)

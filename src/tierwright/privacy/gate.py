@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from tierwright.core.privacy import Assessment, DataClass, Declared, Denial, Seen
 from tierwright.privacy.fields import read, read_bytes
 from tierwright.privacy.permits import Permits
+from tierwright.privacy.policy import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -95,8 +96,8 @@ class ConfiguredGate:
         digest = self._digest(outgoing.body)
         seen = await self._seen_in(outgoing.body, outgoing.headers, digest)
         data_class = max(declared.data_class, seen.data_class)
-        at = self._clock()
-        why_not = self.policy.why_not(backend, data_class, at)
+        permitted = self.policy.permitted(data_class, self._clock())
+        why_not = None if backend in permitted.backends else permitted.excluded.get(backend, UNKNOWN)
         facts = {
             **_about(sending),
             "backend": backend,
@@ -105,7 +106,7 @@ class ConfiguredGate:
             "policy_sha256": self.policy.sha256,
             "body_sha256": digest,
             "bytes": len(outgoing.body),
-            "excluded": dict(self.policy.permitted(data_class, at).excluded),
+            "excluded": dict(permitted.excluded),
         }
         if why_not is not None:
             facts |= {"reason": CLASS}

@@ -91,6 +91,8 @@ class Looker:
     @property
     def versions(self) -> str:
         """The versions of everything that looks, as one line."""
+        if not self._detectors:
+            return self._rules
         return " ".join((self._rules, *(f"{one.name}/{one.version}" for one in self._detectors)))
 
     async def see(self, fields: Fields) -> Seen:
@@ -100,6 +102,8 @@ class Looker:
         counts: dict[str, int] = {}
         later: set[str] = set()
         for piece, findings in zip(fields.pieces, looked.findings, strict=False):
+            if not findings:
+                continue
             if piece.drawn:
                 later.update(one.type for one in findings if one.type in _IN_DRAWN)
             elif piece.again:
@@ -129,23 +133,25 @@ class Looker:
 
     async def look(self, texts: Sequence[str]) -> Looked:
         """What is in each of some texts. Never raises for what is in them or in the detectors' hands."""
-        digests = self._digests(texts)
+        digests, memory = self._digests(texts), self._memory
+        known: dict[bytes, tuple[Found, ...]] = {}
         fresh: dict[bytes, str] = {}
         for digest, text in zip(digests, texts, strict=True):
-            if digest in self._memory:
-                self._memory.move_to_end(digest)
-            else:
+            found = memory.get(digest)
+            if found is None:
                 fresh[digest] = text
-        known = {digest: self._memory[digest] for digest in digests if digest not in fresh}
+            else:
+                known[digest] = found
+                memory.move_to_end(digest)
         failed: tuple[str, ...] = ()
         if fresh:
             findings, failed = await self._all(list(fresh.values()))
             for digest, found in zip(fresh, findings, strict=True):
                 known[digest] = found
                 if not failed and len(found) <= _MOST_FINDINGS:
-                    self._memory[digest] = found
-            while len(self._memory) > _REMEMBERED:
-                self._memory.popitem(last=False)
+                    memory[digest] = found
+            while len(memory) > _REMEMBERED:
+                memory.popitem(last=False)
         return Looked(tuple(known[digest] for digest in digests), failed)
 
     async def aclose(self) -> None:

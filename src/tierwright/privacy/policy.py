@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from tierwright.privacy.promises import Promises
 
+#: Why a backend of which nobody said anything may not see anything.
+UNKNOWN: Final = "not known"
 #: The class of each type of finding, unless the settings say otherwise. A type that stands in neither is restricted.
 TYPES: Final[Mapping[str, DataClass]] = MappingProxyType(
     {
@@ -66,6 +69,10 @@ class Policy:
     requires: Mapping[DataClass, tuple[str, ...]] = field(default_factory=dict)
     #: Asked in mode "route" where no backend of the model asked for may see a request; None: nobody is.
     route_model: str | None = None
+    #: Who may see a class, by the class and by how many promises had expired: nothing else changes with the time.
+    _permitted: dict[tuple[DataClass, int], Permitted] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def class_of(self, kinds: Iterable[str]) -> DataClass:
         """The class of data in which such findings are; PUBLIC where there are none."""
@@ -79,7 +86,7 @@ class Policy:
         """
         promises = self.backends.get(backend)
         if promises is None:
-            return "not known"
+            return UNKNOWN
         ours = promises.ours(at)
         allowed = promises.allowed
         if allowed is None and not ours:
@@ -97,6 +104,13 @@ class Policy:
 
     def permitted(self, data_class: DataClass, at: datetime) -> Permitted:
         """Which backends may see a class at an instant."""
+        key = (data_class, bisect_right(self._expiries, at))
+        found = self._permitted.get(key)
+        if found is None:
+            found = self._permitted[key] = self._permitted_at(data_class, at)
+        return found
+
+    def _permitted_at(self, data_class: DataClass, at: datetime) -> Permitted:
         excluded = {name: lack for name in self.backends if (lack := self.why_not(name, data_class, at)) is not None}
         return Permitted(backends=frozenset(self.backends.keys() - excluded.keys()), excluded=excluded)
 
@@ -105,6 +119,12 @@ class Policy:
         promises = self.backends.get(backend)
         modes = self.modes if promises is None or data_class not in promises.modes else promises.modes
         return modes.get(data_class, PrivacyMode.ROUTE)
+
+    @cached_property
+    def _expiries(self) -> list[datetime]:
+        """The instants from which on a promise does not count any more, in order."""
+        said = [promise for promises in self.backends.values() for promise in promises.all().values()]
+        return sorted(promise.expires_at for promise in said if promise.expires_at is not None)
 
     @cached_property
     def text(self) -> str:

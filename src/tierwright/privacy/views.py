@@ -42,6 +42,8 @@ _LOOKALIKES = dict(
 _MIXED = re.compile(
     r"(?<![A-Za-z0-9@._-])[A-Za-z0-9@._-]*+[\u0391-\u03c9\u0400-\u051f][A-Za-z0-9@._\u0391-\u03c9\u0400-\u051f-]*"
 )
+#: What is in every such word; found several times as fast.
+_ALIKE = re.compile("[\u0391-\u03c9\u0400-\u051f]")
 _ASCII_LETTER = re.compile("[A-Za-z]")
 
 _PERCENT = re.compile(r"(?<![\w.~+-])(?:%[0-9A-Fa-f]{2}|[\w.~+-])*%[0-9A-Fa-f]{2}(?:%[0-9A-Fa-f]{2}|[\w.~+-])*")
@@ -114,7 +116,7 @@ def normalised(text: str) -> View | None:
     else:
         plain = View(text=text, starts=(0,), origins=((0, len(text)),))
     # A letter for a letter, so that places stay.
-    latin = _MIXED.sub(_as_latin, plain.text)
+    latin = _MIXED.sub(_as_latin, plain.text) if _ALIKE.search(plain.text) else plain.text
     return None if latin == text else replace(plain, text=latin)
 
 

@@ -53,6 +53,8 @@ SOURCES: Final = frozenset(
 )
 #: What is content as base64 wherever it stands.
 BLOBS: Final = frozenset({"file_data"})
+#: Members by whose name content may lie elsewhere or be a file; of any other nobody need ask.
+POINTING: Final = ELSEWHERE | ADDRESSES | BLOBS | {"id", "url", "data"}
 #: Members that a server wrote for itself and gets back as they are: it has seen what is in them.
 SEALED: Final = frozenset({"encrypted_content", "signature", "thought_signature", "thoughtSignature", "obfuscation"})
 #: Members below which names are a caller's own: forms of answers and of tools, notes.
@@ -62,6 +64,8 @@ WORDS: Final = READABLE_KINDS | _words(
     """user assistant system developer tool function auto none required json_object json_schema object string number
     integer boolean array null ephemeral custom"""
 )
+#: Characters of the longest of them.
+LONGEST_WORD: Final = max(map(len, WORDS))
 #: Members whose numbers say how an answer is to be made, as long as they are small.
 TUNING: Final = _words(
     """temperature top_p top_k n max_tokens max_completion_tokens max_output_tokens presence_penalty frequency_penalty

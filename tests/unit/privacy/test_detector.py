@@ -22,6 +22,23 @@ def types_in(text: str) -> set[str]:
     return {one.type for one in scan(text)}
 
 
+@given(
+    name=st.from_regex(r"[a-z][a-z0-9._+-]{0,70}", fullmatch=True),
+    opening=st.sampled_from("[({<"),
+    closing=st.sampled_from("])}>"),
+    word=st.sampled_from(["at", "At", "AT", "@"]),
+    dot=st.sampled_from([".", " (dot) ", "[DOT]"]),
+    space=st.sampled_from(["", " ", "\n"]),
+)
+def test_an_address_is_found_however_its_sign_is_written(
+    name: str, opening: str, closing: str, word: str, dot: str, space: str
+) -> None:
+    """The quick look sees the sign of every address, so that the rule itself gets to look."""
+    sign = f"{space}{opening}{space}{word}{space}{closing}{space}"
+    assert "email" in types_in(f"write to {name}{sign}example{dot}org \u00e0 midi")
+    assert "email" in types_in(f"write to {name}@example.org \u00e0 midi")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "value"),
     [

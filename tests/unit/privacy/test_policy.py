@@ -54,6 +54,38 @@ def test_machines_of_ones_own_see_everything_until_that_is_no_longer_so() -> Non
     assert _policy(ours).why_not("one", DataClass.RESTRICTED, END) == "not allowed"
 
 
+@given(
+    ends=st.lists(st.none() | st.integers(-3, 3), min_size=8, max_size=8),
+    instants=st.lists(st.integers(-4, 4), min_size=1, max_size=12),
+    data_class=st.sampled_from(DataClass),
+)
+def test_who_is_permitted_is_asked_anew_for_every_instant(
+    ends: list[int | None], instants: list[int], data_class: DataClass
+) -> None:
+    """What is remembered of one instant says nothing of another, whichever way the clock goes."""
+
+    def until(days: int | None) -> datetime | None:
+        return None if days is None else NOW + timedelta(days=days)
+
+    backends = {
+        str(at): replace(
+            SWORN,
+            self_hosted=Promise(value=True, expires_at=until(first)),
+            baa=Promise(value=True, expires_at=until(second)),
+            trains_on_data=Promise(value=False, expires_at=until(third)),
+            zero_retention=Promise(value=True, expires_at=until(fourth)),
+        )
+        for at, (first, second, third, fourth) in enumerate([ends[:4], ends[4:]])
+    }
+    policy = Policy(backends=backends)
+    for days in instants:
+        for at in (NOW + timedelta(days=days), NOW + timedelta(days=days, microseconds=-1)):
+            permitted = policy.permitted(data_class, at)
+            lacks = {name: policy.why_not(name, data_class, at) for name in backends}
+            assert permitted.backends == {name for name, lack in lacks.items() if lack is None}
+            assert permitted.excluded == {name: lack for name, lack in lacks.items() if lack is not None}
+
+
 def test_an_unknown_backend_sees_nothing() -> None:
     """What the policy does not name is nobody's friend."""
     assert _policy(OURS).why_not("other", DataClass.PUBLIC, NOW) == "not known"

@@ -101,6 +101,9 @@ class Ledger:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._timer: asyncio.TimerHandle | None = None
+        #: Whether the event loop wakes the thread as soon as it has done what it can do now: those who ask for permits
+        #: at the same time share a sync, and the thread does not take the interpreter away from them.
+        self._waking = False
         # Of the thread that writes.
         self._file: Appended | None = None
         self._number = 1
@@ -170,7 +173,11 @@ class Ledger:
         kept: asyncio.Future[str | None] = loop.create_future()
         if not self._queued(kind, facts, kept):
             kept.set_result(None)
-        elif self._timer is None:
+            return kept
+        if not self._waking:
+            self._waking = True
+            loop.call_soon(self._wake)
+        if self._timer is None:
             self._timer = loop.call_later(self._bounds.patience_s, self._lose_patience, loop)
         return kept
 
@@ -179,6 +186,7 @@ class Ledger:
         kept: ThreadFuture[str | None] = ThreadFuture()
         entry = None
         if self._queued(kind, facts, kept):
+            self._wake()
             with suppress(ThreadTimeout):
                 entry = kept.result(self._bounds.patience_s)
         if entry is None:
@@ -211,11 +219,15 @@ class Ledger:
         with self._changed:
             if self._error is not None or self._closing or self._waiting_bytes > self._bounds.waiting_bytes:
                 return False
-            if not self._waiting:
-                self._changed.notify()
             self._waiting.append(waiting)
             self._waiting_bytes += len(said)
         return True
+
+    def _wake(self) -> None:
+        """Lets the thread write what waits."""
+        self._waking = False
+        with self._changed:
+            self._changed.notify()
 
     def _lose_patience(self, loop: asyncio.AbstractEventLoop) -> None:
         """Tells those no who have waited for too long; what they wanted may become durable all the same."""
