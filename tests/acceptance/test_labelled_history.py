@@ -40,7 +40,7 @@ def test_from_history_to_a_specialist(cli: Cli) -> None:
     found = ran.document
     assert set(found) == {
         *("id", "task", "task_id", "contract", "created_at", "seed", "sizes", "excluded", "leakage", "classes"),
-        "callers",
+        *("callers", "data_class", "erased", "findings"),
     }
     assert (found["task"], found["contract"], found["classes"]) == ("tickets", "label", 4)
     # Nobody asked for any of it with a key.
