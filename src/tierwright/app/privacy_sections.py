@@ -45,8 +45,8 @@ def _overview(document: _Document) -> Section:
         title="Which classes went where",
         lines=(
             (
-                f"{counts['permits']:,} attempts were permitted, {counts['denials']:,} were not; "
-                f"{counts['raised']:,} decisions were about a class above the declared one. "
+                f"Attempts permitted: {counts['permits']:,}; denied: {counts['denials']:,}; decided about a class "
+                f"above the declared one: {counts['raised']:,}. "
                 "An attempt is one set of bytes for one backend: retries, fallbacks, shadows and judges each count."
             ),
         ),
@@ -162,8 +162,8 @@ def _detection(document: _Document) -> Section:
         title="What looked",
         lines=(
             (
-                f"{counts['unread']:,} decisions were about requests with a part that nobody could read "
-                "(a picture, sound, a file, a reference): restricted."
+                "Restricted because of a part that nobody could read (a picture, sound, a file, a reference): "
+                f"{counts['unread']:,}."
             ),
             f"Detectors that failed, with the number of decisions they made restricted: {_counts(failed) or 'none'}.",
             f"Found, in all decisions: {_counts(counts['findings']) or 'nothing'}.",
@@ -309,8 +309,8 @@ def _ledger(document: _Document) -> Section:
         title="The ledger",
         lines=(
             (
-                f"{verdict}: {found['entries']:,} entries in {len(found['chains'])} chains. docs/ledger.md says how to "
-                "check it without this program."
+                f"{verdict}; entries: {found['entries']:,}, chains: {len(found['chains']):,}. docs/ledger.md says how "
+                "to check it without this program."
             ),
             *(f"Broken: {_broken(one)}." for one in found["breaks"]),
             *(f"Public key: {one}" for one in found["keys"]),
