@@ -65,9 +65,12 @@ class Walk:
                 if part.number != number:
                     self._gone(file_name(self._chain, number))
                 self._file(part, self._files[number - 2] if number > 1 else part)
-            if self._next:
+            if self._next and not self._files[-1].path.with_name(self._next).exists():
                 self._gone(self._next)
-            self._look_beyond()
+            # One that is there all the same was made after the folder was looked at: its process lives, and goes on in
+            # it, so that others may know more of the chain than was read here.
+            if not self._next:
+                self._look_beyond()
         except _Found as found:
             return found.broken
         return None
