@@ -159,7 +159,7 @@ def run(count: int, *, seed: int, mode: str, route: bool, folder: Path) -> Found
 
 
 def _gate(policy: Policy, ledger: Ledger, detector: _Plugin) -> ConfiguredGate:
-    looker = Looker([detector], class_of=policy.class_of, timeout_s=detector.deadline_s, secret=os.urandom(16))
+    looker = Looker([detector], timeout_s=detector.deadline_s, secret=os.urandom(16))
     return ConfiguredGate(policy, looker, ledger, clock=lambda: datetime.now(UTC), digest_key=os.urandom(32))
 
 

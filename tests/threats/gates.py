@@ -105,7 +105,7 @@ def gated(start: Callable[..., Running], tmp_path: Path) -> Iterator[Callable[..
             ledger = Ledger(folder, key=SigningKey.of_folder(folder), checkpoints=second, disk=ledger_disk)
             ledger.start()
             stack.callback(ledger.close)
-            looker = Looker(detectors, class_of=policy.class_of, timeout_s=_TIMEOUT_S, secret=b"s" * 16)
+            looker = Looker(detectors, timeout_s=_TIMEOUT_S, secret=b"s" * 16)
             gate = ConfiguredGate(policy, looker, ledger, clock=lambda: datetime.now(UTC), digest_key=_DIGEST_KEY)
             running = start(
                 gate=gate,

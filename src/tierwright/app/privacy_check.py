@@ -94,7 +94,7 @@ class Checker:
     async def text(self, text: str) -> Checked:
         """Of a text, as the only message of a request."""
         fields = read({"messages": [{"role": "user", "content": text}]})
-        seen = await self._looker.see(fields)
+        seen = await self._looker.see(fields, self._policy.class_of)
         located, _ = await self._looker.locate(fields)
         places = [Place(found=one.found) for one in located if one.keys == _PLACE]
         return self._checked(seen, _whole(places, seen, len(text), None))
@@ -102,7 +102,7 @@ class Checker:
     async def request(self, payload: object) -> Checked:
         """Of a request, given as decoded JSON."""
         fields = read(payload)
-        seen = await self._looker.see(fields)
+        seen = await self._looker.see(fields, self._policy.class_of)
         located, _ = await self._looker.locate(fields)
         places = [Place(found=one.found, path=_path(one)) for one in located]
         return self._checked(seen, _whole(places, seen, 0, "$"))

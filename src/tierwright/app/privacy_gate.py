@@ -50,33 +50,32 @@ class GateKeeper:
         Raises SettingsError where a key or a detector is none, LedgerError where the ledger can't be kept.
         """
         from tierwright.privacy.ledger.ledger import Ledger  # noqa: PLC0415 - commands that send nothing need none
+        from tierwright.privacy.looking import Looker  # noqa: PLC0415 - as above
 
         path = parts.settings.path
         key = signing_key(privacy, path)
         self._clock = parts.clock
         self._digest_key = hashlib.sha256(key.sign(_DIGESTS)).digest()
-        self._secret = secrets.token_bytes(_SECRET_BYTES)
-        self._detectors, self._timeout_s = detectors_of(privacy, parts)
-        self._lookers: list[Looker] = []
-        looker = self._looker(privacy)
+        self._detectors, timeout_s = detectors_of(privacy, parts)
+        self._looker: Looker = Looker(self._detectors, timeout_s=timeout_s, secret=secrets.token_bytes(_SECRET_BYTES))
         self.ledger: Ledger = Ledger(
             privacy.ledger,
             key=key,
             about={
                 "version": version("tierwright"),
                 "policy_sha256": privacy.policy.sha256,
-                "detectors": looker.versions,
+                "detectors": self._looker.versions,
             },
             checkpoints=privacy.checkpoints,
             clock=parts.clock,
         )
         self.ledger.start()
-        self._gate = self._made(privacy, looker)
+        self._gate = self._made(privacy)
 
     def gate(self, privacy: PrivacySettings) -> ConfiguredGate:
         """The gate with these rules: the same as long as they are the same."""
         if privacy.policy.sha256 != self._gate.policy.sha256:
-            self._gate = self._made(privacy, self._looker(privacy))
+            self._gate = self._made(privacy)
         return self._gate
 
     def said(self) -> dict[str, object]:
@@ -90,26 +89,16 @@ class GateKeeper:
 
     async def aclose(self) -> None:
         """Ends the detectors."""
-        for looker in self._lookers:
-            await looker.aclose()
+        await self._looker.aclose()
 
     def close(self) -> None:
         """Ends the chain. Blocking."""
         self.ledger.close()
 
-    def _looker(self, privacy: PrivacySettings) -> Looker:
-        from tierwright.privacy.looking import Looker  # noqa: PLC0415 - as above
-
-        looker = Looker(
-            self._detectors, class_of=privacy.policy.class_of, timeout_s=self._timeout_s, secret=self._secret
-        )
-        self._lookers.append(looker)
-        return looker
-
-    def _made(self, privacy: PrivacySettings, looker: Looker) -> ConfiguredGate:
+    def _made(self, privacy: PrivacySettings) -> ConfiguredGate:
         from tierwright.privacy.gate import ConfiguredGate  # noqa: PLC0415 - as above
 
-        return ConfiguredGate(privacy.policy, looker, self.ledger, clock=self._clock, digest_key=self._digest_key)
+        return ConfiguredGate(privacy.policy, self._looker, self.ledger, clock=self._clock, digest_key=self._digest_key)
 
 
 def detectors_of(privacy: PrivacySettings, parts: Parts) -> tuple[list[PluginDetector], float]:

@@ -68,9 +68,7 @@ def checks(config: Path | None, declared: DataClass | None) -> Iterator[Checks]:
         if settings is not None and privacy is not None and privacy.detectors:
             detectors, timeout_s = detectors_of(privacy, open_ones.enter_context(open_parts(settings)))
         runner = open_ones.enter_context(asyncio.Runner())
-        looker = Looker(
-            detectors, class_of=policy.class_of, timeout_s=timeout_s, secret=secrets.token_bytes(_SECRET_BYTES)
-        )
+        looker = Looker(detectors, timeout_s=timeout_s, secret=secrets.token_bytes(_SECRET_BYTES))
         open_ones.callback(lambda: runner.run(looker.aclose()))
         runner.run(started(detectors))
         ungated = None

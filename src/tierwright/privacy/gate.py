@@ -167,7 +167,7 @@ class ConfiguredGate:
     async def _seen(self, fields: Callable[[], Fields]) -> Seen:
         """What is in a request, or that nobody could look."""
         try:
-            return await self.looker.see(fields())
+            return await self.looker.see(fields(), self.policy.class_of)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong here, nothing was shown to be harmless
             _LOG.error("a request can't be looked at (%s): it is restricted", error.__class__.__name__)
             return _BLIND

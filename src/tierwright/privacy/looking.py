@@ -70,16 +70,14 @@ class Looker:
         self,
         detectors: Sequence[Detector] = (),
         *,
-        class_of: Callable[[Iterable[str]], DataClass],
         timeout_s: float,
         secret: bytes,
     ) -> None:
-        """`class_of` says what types of findings make of a request; `secret` keys the memory of texts, 16 to 64 bytes.
+        """`secret` keys the memory of texts, 16 to 64 bytes.
 
         `timeout_s` is what each detector has for the texts of one request; the rules have more for long ones.
         """
         self._detectors = tuple(detectors)
-        self._class_of = class_of
         self._timeout_s = timeout_s
         self._secret = secret
         self._rules = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
@@ -95,8 +93,11 @@ class Looker:
             return self._rules
         return " ".join((self._rules, *(f"{one.name}/{one.version}" for one in self._detectors)))
 
-    async def see(self, fields: Fields) -> Seen:
-        """What is in the fields of a request: types and counts. Never raises."""
+    async def see(self, fields: Fields, class_of: Callable[[Iterable[str]], DataClass]) -> Seen:
+        """What is in the fields of a request: types and counts. Never raises.
+
+        `class_of` says what types of findings make of a request; nothing that is remembered depends on it.
+        """
         texts = [piece.text for piece in fields.pieces]
         looked = await self.look([*texts, *(seam.text for seam in fields.seams)])
         counts: dict[str, int] = {}
@@ -115,7 +116,7 @@ class Looker:
             later.update(one.type for one in findings if _is_whole(one, seam))
         for kind in later:
             counts.setdefault(kind, 1)
-        data_class = self._class_of(counts)
+        data_class = class_of(counts)
         if fields.unread or looked.failed:
             data_class = DataClass.RESTRICTED
         return Seen(data_class=data_class, counts=counts, unread=fields.unread, failed=looked.failed)

@@ -91,7 +91,7 @@ def gated(start: Callable[..., Running], tmp_path: Path) -> Iterator[Callable[..
             ledger = Ledger(folder, key=SigningKey.of_folder(folder))
             ledger.start()
             stack.callback(ledger.close)
-            looker = Looker(detectors, class_of=policy.class_of, timeout_s=0.25, secret=b"s" * 16)
+            looker = Looker(detectors, timeout_s=0.25, secret=b"s" * 16)
             gate = ConfiguredGate(policy, looker, ledger, clock=lambda: datetime.now(UTC), digest_key=b"d" * 32)
             running = start(
                 gate=gate,

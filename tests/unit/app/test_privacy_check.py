@@ -44,7 +44,7 @@ def checker(policy: Policy | None = None, *, declared: Declared = DECLARED, **op
     """A checker by a policy, with the rules alone unless said otherwise."""
     policy = policy or a_policy()
     detectors = options.pop("detectors", ())
-    looker = Looker(detectors, class_of=policy.class_of, timeout_s=5.0, secret=bytes(32))
+    looker = Looker(detectors, timeout_s=5.0, secret=bytes(32))
     return Checker(policy, looker, declared=declared, clock=lambda: NOW, **options)
 
 
@@ -145,8 +145,8 @@ def test_the_class_is_the_gates_and_places_lie_in_the_text(before: str, planted:
     policy = a_policy()
 
     async def both() -> tuple[Checked, DataClass]:
-        looker = Looker(class_of=policy.class_of, timeout_s=5.0, secret=bytes(32))
-        seen = await looker.see(read({"messages": [{"role": "user", "content": text}]}))
+        looker = Looker(timeout_s=5.0, secret=bytes(32))
+        seen = await looker.see(read({"messages": [{"role": "user", "content": text}]}), policy.class_of)
         return await checker().text(text), seen.data_class
 
     found, data_class = asyncio.run(both())

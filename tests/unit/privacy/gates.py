@@ -75,11 +75,11 @@ class Fixed:
         """As `Detector.aclose`."""
 
 
-def looker(*detectors: Detector, policy: Policy = POLICY, timeout_s: float = 0.05) -> Looker:
-    """What looks, by a policy."""
-    return Looker(detectors, class_of=policy.class_of, timeout_s=timeout_s, secret=b"s" * 32)
+def looker(*detectors: Detector, timeout_s: float = 0.05) -> Looker:
+    """What looks."""
+    return Looker(detectors, timeout_s=timeout_s, secret=b"s" * 32)
 
 
 def gate(book: MemoryBook, *detectors: Detector, policy: Policy = POLICY, at: datetime = NOW) -> ConfiguredGate:
     """A gate whose clock stands still."""
-    return ConfiguredGate(policy, looker(*detectors, policy=policy), book, clock=lambda: at, digest_key=b"k" * 32)
+    return ConfiguredGate(policy, looker(*detectors), book, clock=lambda: at, digest_key=b"k" * 32)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.privacy.gates import looker
+from tests.unit.privacy.gates import POLICY, looker
 from tierwright.core.privacy import DataClass, Seen
 from tierwright.privacy.fields import keys, path, read, read_bytes
 
@@ -25,7 +25,7 @@ _SHAPES = st.recursive(
 
 
 def _seen(payload: object) -> Seen:
-    return asyncio.run(looker().see(read(payload)))
+    return asyncio.run(looker().see(read(payload), POLICY.class_of))
 
 
 def _planted(shape: Any, canary: object, data: st.DataObject) -> object:
@@ -64,7 +64,7 @@ def test_a_canary_in_any_leaf_of_any_shape_is_seen(
     payload = {"model": "m", host: _planted(shape, canary, data)}
     seen = _seen(payload)
     assert seen.data_class is DataClass.RESTRICTED
-    again = asyncio.run(looker().see(read_bytes(json.dumps(payload).encode(), {})))
+    again = asyncio.run(looker().see(read_bytes(json.dumps(payload).encode(), {}), POLICY.class_of))
     assert again.data_class is DataClass.RESTRICTED
 
 
@@ -199,7 +199,7 @@ def test_files_of_text_are_read() -> None:
     part = {"type": "input_file", "filename": "a.csv", "file_data": f"data:text/csv;base64,{csv}"}
     fields = read({"input": [{"role": "user", "content": [part]}]})
     assert fields.unread == ()
-    assert asyncio.run(looker().see(fields)).counts["card"] == 40
+    assert asyncio.run(looker().see(fields, POLICY.class_of)).counts["card"] == 40
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_what_is_nested_too_deeply_is_unread() -> None:
         payload = [payload]
     fields = read({"card": CARD, "deep": payload})
     assert fields.unread
-    assert asyncio.run(looker().see(fields)).counts["card"] == 1
+    assert asyncio.run(looker().see(fields, POLICY.class_of)).counts["card"] == 1
 
 
 def test_headers_are_read() -> None:
@@ -230,7 +230,8 @@ def test_headers_are_read() -> None:
                     "x-request-id": CARD,
                     "traceparent": "00-" + "0af7651916cd43dd8448eb211c80319c" + "-b7ad6b7169203331-01",
                 },
-            )
+            ),
+            POLICY.class_of,
         )
     )
     assert seen.counts == {"card": 1}

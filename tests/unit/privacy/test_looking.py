@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.unit.privacy.gates import Fixed, looker
+from tests.unit.privacy.gates import POLICY, Fixed, looker
 from tierwright.core.privacy import DataClass, Found
 from tierwright.privacy import detector as rules
 from tierwright.privacy.fields import read
@@ -23,7 +23,7 @@ TEXTS = {"messages": [{"role": "user", "content": "Jo wrote"}]}
 
 def test_a_further_detector_adds_to_the_rules() -> None:
     """Its findings count beside theirs."""
-    seen = asyncio.run(looker(Fixed(NAME)).see(read({"input": "Jo, jo@example.com"})))
+    seen = asyncio.run(looker(Fixed(NAME)).see(read({"input": "Jo, jo@example.com"}), POLICY.class_of))
     assert seen.counts["email"] == 1
     assert seen.counts["person"] >= 1
     assert seen.failed == ()
@@ -45,7 +45,7 @@ def test_a_detector_that_raises_hangs_or_lies_makes_a_request_restricted(
 ) -> None:
     """It is named, what the others found stays, and no text is logged."""
     with caplog.at_level(logging.DEBUG):
-        seen = asyncio.run(looker(broken, Fixed(NAME)).see(read(TEXTS)))
+        seen = asyncio.run(looker(broken, Fixed(NAME)).see(read(TEXTS), POLICY.class_of))
     assert seen.data_class is DataClass.RESTRICTED
     assert seen.failed == ("fixed",)
     assert seen.counts["person"] >= 1
@@ -59,7 +59,7 @@ class _Short(Fixed):
 
 def test_an_answer_for_fewer_texts_is_none() -> None:
     """A finding could be anybody's."""
-    assert asyncio.run(looker(_Short()).see(read(TEXTS))).failed == ("fixed",)
+    assert asyncio.run(looker(_Short()).see(read(TEXTS), POLICY.class_of)).failed == ("fixed",)
 
 
 def test_rules_that_raise_make_a_request_restricted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_rules_that_raise_make_a_request_restricted(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(rules, "scan", broken)
     for text in ("hello", "hello " * 10_000):
-        seen = asyncio.run(looker().see(read({"input": text})))
+        seen = asyncio.run(looker().see(read({"input": text}), POLICY.class_of))
         assert seen.data_class is DataClass.RESTRICTED
         assert seen.failed == ("rules",)
 
@@ -83,14 +83,14 @@ def test_rules_that_take_too_long_for_a_long_text_make_it_restricted(monkeypatch
         return []
 
     monkeypatch.setattr(rules, "scan", slow)
-    seen = asyncio.run(looker(timeout_s=0.01).see(read({"input": "hello " * 5_000})))
+    seen = asyncio.run(looker(timeout_s=0.01).see(read({"input": "hello " * 5_000}), POLICY.class_of))
     assert seen.failed == ("rules",)
 
 
 def test_long_texts_are_looked_at_beside_the_event_loop() -> None:
     """And what is in them is found."""
     text = "ordinary words and nothing else. " * 4_000 + "card 4111 1111 1111 1111"
-    assert asyncio.run(looker(timeout_s=20).see(read({"input": text}))).counts == {"card": 1}
+    assert asyncio.run(looker(timeout_s=20).see(read({"input": text}), POLICY.class_of)).counts == {"card": 1}
 
 
 def test_a_text_is_looked_at_once_as_long_as_all_could_tell() -> None:
@@ -99,8 +99,8 @@ def test_a_text_is_looked_at_once_as_long_as_all_could_tell() -> None:
 
     async def twice(one: Fixed) -> None:
         looks = looker(one)
-        first = await looks.see(read(TEXTS))
-        assert await looks.see(read(TEXTS)) == first
+        first = await looks.see(read(TEXTS), POLICY.class_of)
+        assert await looks.see(read(TEXTS), POLICY.class_of) == first
 
     asyncio.run(twice(good))
     asyncio.run(twice(bad))
@@ -113,10 +113,10 @@ def test_another_version_looks_again() -> None:
 
     async def look() -> None:
         looks = looker(one)
-        await looks.see(read(TEXTS))
+        await looks.see(read(TEXTS), POLICY.class_of)
         one.version = "2"
         assert "fixed/2" in looks.versions
-        await looks.see(read(TEXTS))
+        await looks.see(read(TEXTS), POLICY.class_of)
 
     asyncio.run(look())
     assert one.asked == 2
@@ -125,13 +125,13 @@ def test_another_version_looks_again() -> None:
 def test_no_text_is_kept() -> None:
     """The memory holds digests, and findings without values."""
     looks = looker()
-    asyncio.run(looks.see(read({"input": "jo@example.com has an unmistakable prompt"})))
+    asyncio.run(looks.see(read({"input": "jo@example.com has an unmistakable prompt"}), POLICY.class_of))
     assert "jo@example" not in repr(vars(looks))
     assert "unmistakable" not in repr(vars(looks))
 
 
 def test_half_a_surrogate_pair_is_a_text_like_any_other() -> None:
     """JSON may hold one."""
-    seen = asyncio.run(looker().see(read({"input": "\ud83d and jo@example.com"})))
+    seen = asyncio.run(looker().see(read({"input": "\ud83d and jo@example.com"}), POLICY.class_of))
     assert seen.counts == {"email": 1}
     assert seen.failed == ()
