@@ -44,7 +44,7 @@ def main() -> int:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             found = run(count, seed=options.seed + number, mode=mode, route=route, folder=Path(folder))
-        reports.append(_report(mode, route, found, time.monotonic() - began))
+        reports.append(_report(mode, found, time.monotonic() - began, route=route))
         if not options.json:
             print(_line(reports[-1]), flush=True)
     leaked = sum(len(one["leaks"]) for one in reports)
@@ -59,7 +59,7 @@ def main() -> int:
     return 1 if leaked or unanswered else 0
 
 
-def _report(mode: str, route: bool, found: Found, seconds: float) -> dict[str, object | int | list[str]]:  # noqa: FBT001
+def _report(mode: str, found: Found, seconds: float, *, route: bool) -> dict[str, object | int | list[str]]:
     return {
         "detector": mode,
         "route_model": route,

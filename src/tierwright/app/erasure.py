@@ -68,15 +68,19 @@ def erase(
     store, at = parts.store, parts.clock()
     known = clients or store.clients()
     subjects = [Subject(client_id=client, name=name) for client in known for name in people]
+
+    def erased() -> ErasureReport:
+        if again:
+            done = store.erase_again(at=at, dry_run=dry_run)
+        else:
+            done = store.erase(subjects, requests, at=at, dry_run=dry_run)
+        return ErasureReport(erasure=done, retrain=_retrain(parts, done), dry_run=dry_run)
+
     if dry_run:
-        found = (
-            store.erase_again(at=at, dry_run=True) if again else store.erase(subjects, requests, at=at, dry_run=True)
-        )
-        return ErasureReport(erasure=found, retrain=_retrain(parts, found), dry_run=True)
+        return erased()
     with noting(parts) as note:
-        done = store.erase_again(at=at) if again else store.erase(subjects, requests, at=at)
-        report = ErasureReport(erasure=done, retrain=_retrain(parts, done), dry_run=False)
-        note("erase", _facts(done, requests, again=again))
+        report = erased()
+        note("erase", _facts(report.erasure, requests, again=again))
     return report
 
 

@@ -11,10 +11,9 @@ from tierwright.app.privacy_register import Keeping
 from tierwright.app.privacy_report import BROKEN, NO_GATE, NO_LEDGER, Evidence
 from tierwright.app.verdict_document import verdict_document
 from tierwright.core.errors import LedgerError
-from tierwright.privacy.detector import VERSION
 from tierwright.privacy.ledger.entries import entries
 from tierwright.privacy.ledger.verify import verify
-from tierwright.privacy.looking import FIELDS_VERSION, RULES
+from tierwright.privacy.looking import RULES_VERSIONS
 from tierwright.privacy.tally import Tally, tally
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def gathered(parts: Parts, *, since: datetime | None, until: datetime | None, pr
 def _detectors(privacy: PrivacySettings) -> str:
     """What the settings have look; of plug-ins the names, since only one that runs tells its version."""
     plugins = (section.name or section.kind for section in privacy.detectors)
-    return " ".join((f"{RULES}/{VERSION}", f"fields/{FIELDS_VERSION}", *plugins))
+    return " ".join((RULES_VERSIONS, *plugins))
 
 
 def _read(folder: Path, until: datetime | None, warnings: list[str]) -> Iterator[Entry]:

@@ -1,16 +1,14 @@
 """Makes what puts tokens in the place of values, as the settings describe it.
 
-Owns the reading of `privacy.content_key` for it; refuses to know what is done with tokens.
+Owns whether any rule wants one; refuses to know what is done with tokens.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from tierwright.core.errors import SettingsError
+from tierwright.app.content_settings import content_key_of
 from tierwright.core.privacy import PrivacyMode
 
 if TYPE_CHECKING:
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from tierwright.privacy.policy import Policy
     from tierwright.privacy.vault import Vault
 
-_KEY_BYTES: Final = 32
-
 
 def vault_of(settings: Settings, store: PseudonymStore, clock: Callable[[], datetime]) -> Vault | None:
     """Where a process keeps what tokens stand for; None: there is no gate.
@@ -37,9 +33,7 @@ def vault_of(settings: Settings, store: PseudonymStore, clock: Callable[[], date
         return None
     from tierwright.privacy.vault import Vault  # noqa: PLC0415 - only gateways with a gate need it
 
-    key = settings.privacy.content_key
-    read = None if key is None else _key(key.reveal(), f"{settings.path}: privacy.content_key")
-    return Vault(clock=clock, draw=secrets.token_bytes, store=store, key=read)
+    return Vault(clock=clock, draw=secrets.token_bytes, store=store, key=content_key_of(settings))
 
 
 def desk_of(gate: ConfiguredGate, vault: Vault) -> PseudonymDesk | None:
@@ -58,15 +52,3 @@ def desk_of(gate: ConfiguredGate, vault: Vault) -> PseudonymDesk | None:
 def _wanted(policy: Policy) -> bool:
     modes = [policy.modes, *(promises.modes for promises in policy.backends.values())]
     return any(PrivacyMode.PSEUDONYMISE in one.values() for one in modes)
-
-
-def _key(written: str, where: str) -> bytes:
-    try:
-        key = base64.b64decode(written.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise SettingsError(
-            f"{where} is not {_KEY_BYTES} bytes in base64; make one with `head -c {_KEY_BYTES} /dev/urandom | base64`"
-        )
-    return key

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tierwright.app.ledger_notes import noting
@@ -60,8 +61,7 @@ def prune(
                 continue
             before, among = now - timedelta(days=limit), _with_undeclared(parts, data_class)
             by_class[data_class.label] = removed(
-                f"{data_class.label} contents",
-                lambda before=before, among=among: parts.store.expire_content(before, classes=among),  # type: ignore[misc]  # values of this turn
+                f"{data_class.label} contents", partial(parts.store.expire_content, before, classes=among)
             )
         contents = keys = inferences = 0
         if days:

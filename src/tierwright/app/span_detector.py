@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from tierwright.specialists.spans.tagger import SpanTagger
 
-#: How the host names `load`.
-FACTORY: Final = "tierwright.app.span_detector:load"
 #: Types by what fields of marked data are often called.
 _USUAL: Final[Mapping[str, str]] = {
     "person": "name",

@@ -30,6 +30,8 @@ _LOG = logging.getLogger(__name__)
 RULES: Final = "rules"
 #: Changes whenever the same request may give other texts.
 FIELDS_VERSION: Final = "1"
+#: What looks where there is no further detector, with its versions.
+RULES_VERSIONS: Final = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
 #: Characters that are looked at on the event loop at most; more would hold up every other request.
 _INLINE = 16 * 1024
 #: Threads for longer ones.
@@ -80,7 +82,6 @@ class Looker:
         self._detectors = tuple(detectors)
         self._timeout_s = timeout_s
         self._secret = secret
-        self._rules = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
         #: The versions that are hashed before each text, and the state of the hash after them.
         self._hashed = ("", blake2b(key=secret, digest_size=_DIGEST_BYTES))
         self._memory: OrderedDict[bytes, tuple[Found, ...]] = OrderedDict()
@@ -90,8 +91,8 @@ class Looker:
     def versions(self) -> str:
         """The versions of everything that looks, as one line."""
         if not self._detectors:
-            return self._rules
-        return " ".join((self._rules, *(f"{one.name}/{one.version}" for one in self._detectors)))
+            return RULES_VERSIONS
+        return " ".join((RULES_VERSIONS, *(f"{one.name}/{one.version}" for one in self._detectors)))
 
     async def see(self, fields: Fields, class_of: Callable[[Iterable[str]], DataClass]) -> Seen:
         """What is in the fields of a request: types and counts. Never raises.

@@ -113,7 +113,7 @@ def import_(
     from tierwright.curation.labelled import LabelledColumns, read_labelled  # noqa: PLC0415 - as above
     from tierwright.curation.tables import TableForm  # noqa: PLC0415 - as above
 
-    declared = None if data_class is None else class_named(data_class)
+    declared = class_named(data_class)
     columns = LabelledColumns(inputs=tuple(input_), outputs=tuple(output), split=split)
     with opened(config) as parts:
         form = TableForm(encoding=encoding, quotes=quotes)
@@ -180,7 +180,7 @@ def export(
     from tierwright.app.bundles import write_bundle, write_lines  # noqa: PLC0415 - `--help` must not wait
     from tierwright.app.exports import export as exporting  # noqa: PLC0415 - as above
 
-    limit = None if up_to is None else class_named(up_to)
+    limit = class_named(up_to)
     with opened(config) as parts, exporting(parts, f"dataset {dataset}", limit) as out:
         found = parts.store.dataset(DatasetId(dataset))
         out.admit_dataset(found)

@@ -60,7 +60,7 @@ def create(
         budget_usd=None if budget_usd is None else _money(budget_usd),
         budget_period=period,
     )
-    declared = None if data_class is None else class_named(data_class)
+    declared = class_named(data_class)
     with opened(config) as parts:
         at = parts.clock()
         names = tuple(parts.store.task(name).name for name in task or ())

@@ -49,7 +49,7 @@ def labels(
     from tierwright.app.label_sheets import draw, write_sheet  # noqa: PLC0415 - as above
     from tierwright.app.ring import version_of  # noqa: PLC0415 - as above
 
-    limit = None if up_to is None else class_named(up_to)
+    limit = class_named(up_to)
     with opened(config) as parts, export(parts, f"label sheet of {version}", limit) as out:
         found = version_of(parts, version)
         out.admit_dataset(parts.store.dataset(found.dataset_id))

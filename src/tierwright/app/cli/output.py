@@ -123,10 +123,10 @@ def streaming_out() -> Iterator[Callable[[str], None]]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def class_named(label: str) -> DataClass:
-    """The class that `--data-class` or `--up-to` names; raises InputError where there is none."""
+def class_named(label: str | None) -> DataClass | None:
+    """The class that `--data-class` or `--up-to` names; None: it was not given. Raises InputError where it is none."""
     try:
-        return DataClass.of(label)
+        return None if label is None else DataClass.of(label)
     except ValueError as error:
         raise InputError(str(error)) from error
 

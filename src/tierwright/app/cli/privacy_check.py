@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, say, show, table
+from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, Ticker, class_named, say, show, table
 from tierwright.core.errors import InputError
-from tierwright.core.privacy import DataClass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +55,7 @@ def check(
     from tierwright.app.privacy_parts import checks  # noqa: PLC0415 - `--help` must not wait
 
     file = _file(text)
-    with checks(_settings(config), _declared(data_class)) as looks:
+    with checks(_settings(config), class_named(data_class)) as looks:
         gated = looks.gated
         if file is None:
             found = looks.text(text)
@@ -97,13 +96,6 @@ class _Sums:
 def _settings(config: Path) -> Path | None:
     """The settings file; None: none was named, and there is none."""
     return None if config == DEFAULT_CONFIG and not config.exists() else config
-
-
-def _declared(label: str | None) -> DataClass | None:
-    try:
-        return None if label is None else DataClass.of(label)
-    except ValueError as error:
-        raise InputError(f"--data-class: {error}") from error
 
 
 def _file(text: str) -> Path | None:

@@ -129,7 +129,7 @@ def export(
     from tierwright.app.exports import export as exporting  # noqa: PLC0415 - as above
     from tierwright.gateway.log_export import export_log  # noqa: PLC0415 - as above
 
-    limit = None if up_to is None else class_named(up_to)
+    limit = class_named(up_to)
     with opened(config) as parts, exporting(parts, "the log of all traffic", limit) as out:
         report = export_log(parts.store, file, admit=out.admit_inference)
     show(
