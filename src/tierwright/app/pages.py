@@ -28,7 +28,14 @@ def page_text(title: str, sections: Sequence[Section]) -> str:
 
 def page_html(title: str, sections: Sequence[Section]) -> str:
     """The page as one HTML file: its style is in it, there is no script, and nothing is fetched."""
-    return page(title, "", "".join(_html_section(section) for section in sections))
+    return page(title, "", "".join(section_html(section) for section in sections))
+
+
+def section_html(section: Section) -> str:
+    """A section of a page: its title, its lines, its table."""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in section.lines)
+    rows = table(section.columns, section.rows) if section.rows else ""
+    return f"<h2>{escape(section.title)}</h2>{lines}{rows}\n"
 
 
 def _text_table(section: Section) -> list[str]:
@@ -41,9 +48,3 @@ def _text_table(section: Section) -> list[str]:
         ).rstrip()
         for row in [tuple(names), *section.rows]
     ]
-
-
-def _html_section(section: Section) -> str:
-    lines = "".join(f"<p>{escape(line)}</p>" for line in section.lines)
-    rows = table(section.columns, section.rows) if section.rows else ""
-    return f"<h2>{escape(section.title)}</h2>{lines}{rows}\n"

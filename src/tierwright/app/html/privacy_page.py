@@ -9,13 +9,12 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tierwright.app.html.charts import Bar, bars
-from tierwright.app.html.page import facts, number, page, table
+from tierwright.app.html.page import facts, number, page
+from tierwright.app.pages import section_html
 from tierwright.app.privacy_sections import privacy_sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from tierwright.evals.dossier import Section
 
     _Document = Mapping[str, Any]
 
@@ -39,7 +38,7 @@ def privacy_page(document: _Document) -> str:
         ]
     )
     body += _charts(document)
-    body += "".join(_section(section) for section in privacy_sections(document))
+    body += "".join(section_html(section) for section in privacy_sections(document))
     since, until = (period[end][:10] if period[end] else "-" for end in ("since", "until"))
     made = period["made_at"][:16].replace("T", " ")
     return page("Privacy report", f"From {since} until {until}, made on {made} UTC.", body)
@@ -60,12 +59,6 @@ def _chart(title: str, rows: Sequence[Bar]) -> str:
 
 def _bar(label: str, count: int) -> Bar:
     return Bar(label=label, value=count, shown=number(count))
-
-
-def _section(section: Section) -> str:
-    lines = "".join(f"<p>{escape(line)}</p>\n" for line in section.lines)
-    rows = table(section.columns, section.rows) if section.rows else ""
-    return f"<h2>{escape(section.title)}</h2>\n{lines}{rows}"
 
 
 def _verdict(ledger: _Document | None) -> str:
