@@ -63,13 +63,16 @@ def verify(
 def _chain(
     chain: str, files: Sequence[Part], claims: Claims, read: Callable[[int], None], *, second: bool
 ) -> ChainVerdict:
-    # Asked before it is read: a process that ends meanwhile has not been killed.
-    alive = bool(files) and _in_use(files[-1].path)
+    # Asked before it is read: a process that ends meanwhile has not been killed. Of two files the older one first,
+    # which is held until the newer one is.
+    alive = any(_in_use(part.path) for part in files[-2:])
     walk = Walk(chain, files, claims.hashes, read)
     broken = walk.run()
+    # Nor has one that went on in a file that was not there when the folder was looked at.
+    alive = alive or len(walk.files) > len(files)
     return ChainVerdict(
         chain=chain,
-        files=tuple(part.path.name for part in files),
+        files=tuple(part.path.name for part in walk.files),
         entries=walk.seq,
         first_at=walk.first_at,
         last_at=walk.last_at,

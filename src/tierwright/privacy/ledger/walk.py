@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import msgspec
 
-from tierwright.privacy.ledger.files import file_name
+from tierwright.privacy.ledger.files import Part, file_name
 from tierwright.privacy.ledger.lines import GENESIS, MOST_LINE_BYTES, Line, taken_apart
 from tierwright.privacy.ledger.verdict import Break, Flaw
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tierwright.privacy.ledger.files import Head, Part
+    from tierwright.privacy.ledger.files import Head
 
 #: Entries that name a chain or a file.
 _NAMING: Final = frozenset({b"start", b"roll"})
@@ -46,7 +46,9 @@ class Walk:
         read: Callable[[int], None],
     ) -> None:
         """`hashes` is what others know of it; `read` is told of bytes that were read."""
-        self._chain, self._files, self._hashes, self._read = chain, files, hashes, read
+        self._chain, self._hashes, self._read = chain, hashes, read
+        #: Those given, and those that were made meanwhile.
+        self.files = list(files)
         self.seq, self._prev = 0, GENESIS
         self.first_at: str | None = None
         self.last_at: str | None = None
@@ -61,19 +63,27 @@ class Walk:
     def run(self) -> Break | None:
         """The first break; None: there is none."""
         try:
-            for number, part in enumerate(self._files, start=1):
+            for number, part in enumerate(tuple(self.files), start=1):
                 if part.number != number:
                     self._gone(file_name(self._chain, number))
-                self._file(part, self._files[number - 2] if number > 1 else part)
-            if self._next and not self._files[-1].path.with_name(self._next).exists():
-                self._gone(self._next)
-            # One that is there all the same was made after the folder was looked at: its process lives, and goes on in
-            # it, so that others may know more of the chain than was read here.
-            if not self._next:
-                self._look_beyond()
+                self._file(part, self.files[number - 2] if number > 1 else part)
+            while self._next:
+                self._follow()
+            self._look_beyond()
         except _Found as found:
             return found.broken
         return None
+
+    def _follow(self) -> None:
+        """Goes on in a file that was made after the folder was looked at: the chain's own next one, and no other."""
+        before = self.files[-1]
+        following = Part(
+            self._chain, before.number + 1, before.path.with_name(file_name(self._chain, before.number + 1))
+        )
+        if self._next != following.path.name or not following.path.exists():
+            self._gone(self._next)
+        self.files.append(following)
+        self._file(following, before)
 
     def _file(self, part: Part, before: Part) -> None:
         name, number, unsaid = part.path.name, 0, 0
@@ -161,7 +171,7 @@ class Walk:
     def _later(self, part: Part, seq: int) -> str:
         """Where an entry stands further on; empty: nowhere."""
         begins = b'{"seq":%d,' % seq
-        for one in self._files[part.number - 1 :]:
+        for one in self.files[part.number - 1 :]:
             for number, raw in _lines(one.path):
                 if raw.startswith(begins):
                     return f"line {number} of {one.path.name}"
@@ -173,9 +183,9 @@ class Walk:
         if most <= self.seq:
             return
         _, who = self._hashes[most][0]
-        if not self._files:
+        if not self.files:
             self._stop(file_name(self._chain, 1), None, Flaw.GONE, f"{who} knows its entry {most}")
-        self._cut_off(self._files[-1].path, f"{who} knows entry {most}")
+        self._cut_off(self.files[-1].path, f"{who} knows entry {most}")
 
     def _cut_off(self, path: Path, why: str) -> NoReturn:
         whole = sum(1 for _, raw in _lines(path) if raw.endswith(b"\n"))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.privacy.ledger.ledgers import KEY, written
 from tests.unit.privacy.ledger.tampering import PUBLIC, TAMPERINGS, Kept, delete, flip, tampered, truncate
 from tierwright.privacy.ledger.checkpoints import SUFFIX
+from tierwright.privacy.ledger.files import chain_of, parts
 from tierwright.privacy.ledger.keys import SigningKey
 from tierwright.privacy.ledger.lines import GENESIS, line
 from tierwright.privacy.ledger.verdict import End, Flaw
@@ -186,6 +187,40 @@ def test_who_signs_a_rewritten_chain_with_a_key_of_his_own_is_found(ledger: Kept
     assert (path.name, Flaw.CHANGED) in {
         (one.file, one.what) for one in verify(ledger.folder, checkpoints=ledger.second).breaks
     }
+
+
+def test_a_last_line_that_names_another_file_hides_no_cut(ledger: Kept) -> None:
+    """Cut off behind a forged line, by which the chain goes on in a file that is there: the chain's next one is not."""
+    (path,), (other,) = ledger.files(1), ledger.files(2)
+    lines = path.read_bytes().splitlines(keepends=True)[:13]
+    last = json.loads(lines[-1])
+    said = b'"kind":"roll","next":"%b"' % other.name.encode()
+    forged, _ = line(14, last["at"].encode(), said, last["hash"].encode())
+    path.write_bytes(b"".join([*lines, forged]))
+    for verdict in (ledger.looked_at(), verify(ledger.folder)):
+        assert [(one.file, one.what) for one in verdict.breaks] == [(other.name, Flaw.GONE)]
+
+
+@pytest.mark.parametrize("seen", [1, 2])
+def test_a_chain_is_read_on_in_files_that_were_made_meanwhile(
+    ledger: Kept, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """Its process lives: all entries are read, and held against what others know; damage in such a file is found."""
+    first, *_ = whole = ledger.files(0)
+    chain = chain_of(first.name)
+    ahead = [part for part in parts(ledger.folder) if part.chain != chain or part.number <= seen]
+    monkeypatch.setattr("tierwright.privacy.ledger.verify.parts", lambda folder: ahead)
+    assert len(whole) > 2
+    (verdict, *_), breaks = ledger.looked_at().chains, ledger.looked_at().breaks
+    assert breaks == ()
+    assert verdict.files == tuple(path.name for path in whole)
+    assert verdict.entries == verdict.signed_seq
+    *rest, last = whole[-1].read_bytes().splitlines(keepends=True)
+    assert b'"end"' in last
+    whole[-1].write_bytes(b"".join(rest))
+    ended = ledger.looked_at()
+    assert [(one.file, one.what) for one in ended.breaks] == [(whole[-1].name, Flaw.CUT_OFF)]
+    assert ended.chains[0].end is End.OPEN
 
 
 def test_a_renamed_chain_is_found(ledger: Kept) -> None:
