@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Cli
 
 SECRET = "ada-said-so"
+#: No digits of a hash by chance.
+PERSON = "lovelace"
 KEY = base64.b64encode(bytes(range(32))).decode()
 #: Requests in the log; every tenth is Ada's.
 REQUESTS = 400
@@ -33,12 +35,12 @@ def log_of(path: Path) -> None:
     lines = []
     for number in range(REQUESTS):
         intent = INTENTS[number % len(INTENTS)]
-        is_ada = number % 10 == 0
-        text = f"{intent.replace('_', ' ')} number {number} please {SECRET if is_ada else 'thanks'} {number * 7919}"
+        is_hers = number % 10 == 0
+        text = f"{intent.replace('_', ' ')} number {number} please {SECRET if is_hers else 'thanks'} {number * 7919}"
         request: dict[str, Any] = {
             "model": "gpt-4o",
             "messages": [{"role": "system", "content": "Name the intent."}, {"role": "user", "content": text}],
-            "user": "ada" if is_ada else f"person-{number}",
+            "user": PERSON if is_hers else f"person-{number}",
         }
         response = {
             "id": f"chatcmpl-{number}",
@@ -67,9 +69,9 @@ def test_a_person_is_erased_from_the_log_to_the_model(sealed: Cli) -> None:
     assert trained.code == 0, trained.err
     dataset, version = trained.document["dataset"], trained.document["version"]
 
-    before = sealed("privacy", "erase", "--subject", "ada", "--dry-run", "--json").document
+    before = sealed("privacy", "erase", "--subject", PERSON, "--dry-run", "--json").document
     assert before["contents"] == REQUESTS // 10
-    done = sealed("privacy", "erase", "--subject", "ada", "--json")
+    done = sealed("privacy", "erase", "--subject", PERSON, "--json")
     assert done.code == 0, done.err
     document = done.document
     assert document["contents"] == REQUESTS // 10
@@ -97,12 +99,12 @@ def test_a_person_is_erased_from_the_log_to_the_model(sealed: Cli) -> None:
     assert exported.document["written"] == 2 * REQUESTS * 9 // 10
     assert SECRET not in (sealed.folder / "all.jsonl").read_text(encoding="utf-8")
 
-    twice = sealed("privacy", "erase", "--subject", "ada", "--json").document
+    twice = sealed("privacy", "erase", "--subject", PERSON, "--json").document
     assert (twice["contents"], twice["examples"], twice["retrain"]) == (0, {}, [])
     kinds = [entry["kind"] for entry in entries(sealed.folder)]
     assert kinds.count("erase") == 2
     ledger = b"".join(path.read_bytes() for path in (sealed.folder / "ledger").rglob("*") if path.is_file())
-    assert b"ada" not in ledger.replace(b"adapter", b"")
+    assert PERSON.encode() not in ledger
 
 
 def test_an_export_above_the_class_is_refused_unless_somebody_says_so(sealed: Cli) -> None:
@@ -183,6 +185,6 @@ def entries(folder: Path) -> list[dict[str, Any]]:
 
 def test_without_a_table_of_privacy_nothing_is_erased(cli: Cli) -> None:
     """Without [privacy] an erasure is refused, with what to write."""
-    refused = cli("privacy", "erase", "--subject", "ada")
+    refused = cli("privacy", "erase", "--subject", PERSON)
     assert refused.code == 2
     assert "[privacy]" in refused.err

@@ -214,6 +214,24 @@ def test_one_that_cannot_start_says_why(spec: PluginSpec, options: dict[str, Any
     with_detector(replace(spec, options=options, first_pause_s=LONG_S, longest_pause_s=LONG_S, deadline_s=0.05), use)
 
 
+def test_one_that_is_closed_at_any_step_of_its_start_leaves_no_process(spec: PluginSpec) -> None:
+    """Whichever step of its start a close interrupts, the process is gone when `aclose` returns."""
+
+    async def after(steps: int) -> bool:
+        detector = PluginDetector(spec, environment={"PYTHONPATH": os.pathsep.join(sys.path)})
+        starting = asyncio.create_task(detector.start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        has_begun = bool(workers())
+        await detector.aclose()
+        starting.cancel()
+        assert not workers()
+        return has_begun
+
+    # A dozen turns of the loop are between the process and its first order, whatever the machine.
+    assert [asyncio.run(after(steps)) for steps in range(24)][-12:] == [True] * 12
+
+
 def test_pauses_grow_while_it_dies_at_once(spec: PluginSpec) -> None:
     """One that never lives is not started without end: each pause is twice the one before."""
 

@@ -72,8 +72,9 @@ class PluginProcess:
             process, ours = await _started(environment)
         except OSError as error:
             raise DetectorError(f"detector {spec.name!r} can't be started: {error}") from error
-        link = _Link(*await asyncio.open_unix_connection(sock=ours))
+        link: _Link | None = None
         try:
+            link = _Link(*await asyncio.open_unix_connection(sock=ours))
             async with asyncio.timeout(spec.start_s):
                 order = Start(spec.factory, dict(spec.options), list(spec.folders), spec.memory_bytes)
                 link.writer.write(frame(order))
@@ -81,7 +82,7 @@ class PluginProcess:
         except TimeoutError as error:
             await _end(process, link)
             raise DetectorError(f"detector {spec.name!r} was not ready within {spec.start_s:g} s") from error
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+        except (asyncio.IncompleteReadError, OSError, ValueError) as error:
             await _end(process, link)
             raise DetectorError(f"detector {spec.name!r} ended while it was started") from error
         except BaseException:
@@ -169,19 +170,25 @@ async def _started(environment: Mapping[str, str]) -> tuple[Process, socket.sock
     """The process, and our end of the socket to it. Raises OSError where this machine gives no more."""
     ours, theirs = socket.socketpair()
     with theirs:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-            env=dict(environment),
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", _MODULE, str(theirs.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
     return process, ours
 
 
-async def _end(process: Process, link: _Link) -> None:
+async def _end(process: Process, link: _Link | None) -> None:
+    """Ends one that is not to be used."""
     _kill(process)
-    link.writer.close()
+    if link is not None:
+        link.writer.close()
     await process.wait()
