@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ class DataClass(IntEnum):
     @property
     def label(self) -> str:
         """As settings, headers, ledgers and stores spell it."""
-        return self.name.lower()
+        return _LABELS[self]
 
     @classmethod
     def of(cls, label: str) -> DataClass:
@@ -34,6 +34,9 @@ class DataClass(IntEnum):
             if one.label == label:
                 return one
         raise ValueError(f"there is no data class {label[:40]!r}; there is {', '.join(one.label for one in cls)}")
+
+
+_LABELS: Final = tuple(one.name.lower() for one in DataClass)
 
 
 class PrivacyMode(StrEnum):
@@ -109,14 +112,22 @@ class Outgoing:
     body: bytes
     #: Headers of the caller's that go with it.
     headers: Mapping[str, str] = field(default_factory=dict)
+    #: SHA-256 of the body, which never changes: it is asked for when a permit is made, and again when it is spent.
+    _body_sha256: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Digests the body."""
+        object.__setattr__(self, "_body_sha256", hashlib.sha256(self.body).digest())
 
     def digest(self, backend: str) -> bytes:
-        """SHA-256 of the backend's name and of all that is sent, each part with its length before it."""
+        """SHA-256 of the backend's name and of all that is sent, each part with its length before it.
+
+        The body is in it by its own SHA-256.
+        """
         digest = hashlib.sha256(b"%d:%b%d:%b" % (len(backend), backend.encode(), len(self.path), self.path.encode()))
         for name, value in self.headers.items():
             digest.update(b"%d:%b%d:%b" % (len(name), name.encode("latin-1"), len(value), value.encode("latin-1")))
-        digest.update(b"%d:" % len(self.body))
-        digest.update(self.body)
+        digest.update(self._body_sha256)
         return digest.digest()
 
 

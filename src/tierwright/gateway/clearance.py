@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tierwright.core.inference import CallRole
 from tierwright.core.privacy import Assessment, DataClass, Declared, PrivacyMode, Seen, Sending
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _UNSEEN = Seen(data_class=DataClass.RESTRICTED, failed=("nobody yet",))
 #: The highest class that may be declared where there is no gate: what any third party may see.
 _UNGATED = DataClass.INTERNAL
+_NOBODY: Final[frozenset[str]] = frozenset()
 #: Models remembered; names come from callers, so there is no end to them.
 _REMEMBERED = 1024
 
@@ -92,6 +93,7 @@ class Clearance:
         self.gate = gate
         self.state = state
         self._policy = policy
+        self._undeclared = None if policy is None else Declared(data_class=policy.default_class)
         self._upstreams = upstreams
         self._servers = lru_cache(maxsize=_REMEMBERED)(self._who_serves)
 
@@ -103,6 +105,8 @@ class Clearance:
         said = wire.declared_class(headers)
         if isinstance(said, Problem):
             return said
+        if said is None and caller.data_class is None:
+            return self._undeclared
         declarations = [
             Declared(data_class=found, by=by)
             for by, found in (("header", said), ("key", caller.data_class))
@@ -110,7 +114,7 @@ class Clearance:
         ]
         highest = max(declarations, key=lambda one: one.data_class, default=None)
         if self._policy is not None:
-            return highest or Declared(data_class=self._policy.default_class)
+            return highest
         if highest is not None and highest.data_class > _UNGATED:
             return privacy_problems.no_gate(highest.data_class)
         return None
@@ -125,7 +129,7 @@ class Clearance:
             declared = Declared(data_class=of_task, by="task")
         trail.assessment = await self.gate.assess(asked.payload, declared=declared, body=asked.body)
 
-    def ways(self, model: str, trail: Trail, *, without: frozenset[str] = frozenset()) -> Ways | Closed:
+    def ways(self, model: str, trail: Trail, *, without: frozenset[str] = _NOBODY) -> Ways | Closed:
         """Whom a request for a model may be sent to; `without` those backends, whatever they may see."""
         policy, assessment = self._policy, trail.assessment
         if policy is None or assessment is None:
@@ -134,10 +138,10 @@ class Clearance:
         permitted = self.gate.permitted(data_class)
         open_to = (permitted.backends | self._with_tokens(assessment)) - without
         own, every = self._servers(model)
-        if any(policy.mode(data_class, backend) is PrivacyMode.BLOCK for backend in own - open_to):
-            return Closed(_why(own - open_to, permitted.excluded), by_mode=True)
         if every <= open_to:
             return Ways(model, None)
+        if any(policy.mode(data_class, backend) is PrivacyMode.BLOCK for backend in own - open_to):
+            return Closed(_why(own - open_to, permitted.excluded), by_mode=True)
         if not every & open_to and policy.route_model is not None:
             model = policy.route_model
             every |= self._servers(model).all
@@ -158,8 +162,8 @@ class Clearance:
         Whether these bytes may leave is the gate's to say; where something could not be read, or looked at, they won't.
         """
         policy, seen = self._policy, assessment.seen
-        if policy is None or not self._pseudonymises or seen.unread or seen.failed:
-            return frozenset()
+        if not self._pseudonymises or policy is None or seen.unread or seen.failed:
+            return _NOBODY
         open_to = self.gate.permitted(assessment.declared.data_class).backends
         wanted = PrivacyMode.PSEUDONYMISE
         return frozenset(one for one in open_to if policy.mode(assessment.data_class, one) is wanted)

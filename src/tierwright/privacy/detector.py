@@ -7,6 +7,7 @@ linear in the text whatever is in it. Not found: names, addresses, dates, and wh
 from __future__ import annotations
 
 import re
+import string
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -60,39 +61,78 @@ _COORDINATES = (
     r"-?[0-9]{1,2}\.[0-9]{4,}\s*,\s*-?[0-9]{1,3}\.[0-9]{4,}"
     rf"|{_DEGREES}\s?[NSns]\s?[,;/]?\s?{_DEGREES}\s?[EWOewo]\b"
 )
+#: Two places with a comma between, or a direction between two places.
+_COORDINATES_MARK = (
+    r"\.[0-9]{4,}\s*,\s*-?[0-9]{1,3}\.[0-9]{4}"
+    r"|[0-9?'\"]\s{0,2}[NSns]\s?[,;/]?\s?[0-9]"
+)
 _MAC = r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"
 _DIGIT_WORD = "|".join(sorted({re.sub("[^a-z]", ".{1,2}", word) for word in DIGIT_WORDS}))
 #: Six digits in words, one after another.
 _SPELLED = rf"(?i)\b(?:(?:{_DIGIT_WORD})[ ,.-]{{1,2}}){{5}}(?:{_DIGIT_WORD})\b"
+#: Two of them.
+_SPELLED_MARK = rf"(?i)\b(?:{_DIGIT_WORD})[ ,.-]{{1,2}}(?:{_DIGIT_WORD})"
 _LETTER = re.compile(r"[^\W\d_A-Za-z]")
 
 
-class _Pattern(NamedTuple):
+class Pattern(NamedTuple):
+    """What a rule or view looks for, in RE2's syntax, in a byte for each character."""
+
     name: str
     pattern: str
-    #: What is in every text in which the pattern is; empty: the pattern itself.
+    #: What is in every text in which the pattern is, and takes fewer states to tell; empty: the pattern itself.
     mark: str = ""
 
 
-_PATTERNS: Final = (
-    _Pattern("number", _NUMBER),
-    _Pattern("parted", _PARTED),
-    _Pattern("mixed", _MIXED),
-    _Pattern("spaced mixed", _SPACED_MIXED),
-    _Pattern("email", _EMAIL, _EMAIL_MARK),
-    _Pattern("ipv4", _IPV4),
-    _Pattern("ipv6", _IPV6),
-    _Pattern("iban", _IBAN),
-    _Pattern("coordinates", _COORDINATES),
-    _Pattern("mac", _MAC),
+#: Marks of secrets. What counts how far a word has come makes states for each word, times those of all other patterns.
+_SECRET_MARKS: Final[Mapping[str, str]] = {
+    "telegram": r"[0-9]:AA[A-Za-z0-9_-]",
+    "discord": r"\.com/api/webhooks/[0-9]",
+    "slack": r"\bxox[abeoprs]-[A-Za-z0-9-]|hooks\.slack\.com/services/",
+    "mailchimp": r"[0-9a-f]-us[0-9]",
+    "hashicorp": r"\bhv[sbr]\.[A-Za-z0-9_-]|[A-Za-z0-9]\.atlasv1\.",
+    "url-password": r"://[^\s/@]*@",
+}
+#: What the quick look looks for, in the order of its answers.
+PATTERNS: Final = (
+    Pattern("number", _NUMBER),
+    Pattern("parted", _PARTED),
+    Pattern("mixed", _MIXED, r"[A-Za-z][0-9]|[0-9][A-Za-z]"),
+    Pattern("spaced mixed", _SPACED_MIXED),
+    Pattern("email", _EMAIL, _EMAIL_MARK),
+    Pattern("ipv4", _IPV4, r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]"),
+    Pattern("ipv6", _IPV6, r":[0-9A-Fa-f]{0,4}:"),
+    Pattern("iban", _IBAN),
+    Pattern("coordinates", _COORDINATES, _COORDINATES_MARK),
+    Pattern("mac", _MAC),
     # Names of views, with the marks without which there is nothing to undo.
-    _Pattern("percent", r"%[0-9A-Fa-f]{2}"),
-    _Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|u\{|[nrt/])"),
-    _Pattern("entity", r"&(?:#[0-9xX]|[A-Za-z]{2,31};)"),
-    _Pattern("base64", r"[A-Za-z0-9+/_-]{14}"),
-    _Pattern("hex", r"(?:[0-9A-Fa-f]{2}[ :]?){8}"),
-    _Pattern("spelled", _SPELLED),
-    *(_Pattern(f"secret {name}", pattern) for name, pattern in SECRETS),
+    Pattern("percent", r"%[0-9A-Fa-f]{2}"),
+    Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|u\{|[nrt/])"),
+    Pattern("entity", r"&(?:#[0-9xX]|[A-Za-z]{2,31};)"),
+    Pattern("spelled", _SPELLED, _SPELLED_MARK),
+    *(Pattern(f"secret {name}", pattern, _SECRET_MARKS.get(name, "")) for name, pattern in SECRETS),
+)
+
+
+class _Row(NamedTuple):
+    """A view that needs a row of characters of a kind; counted in the automaton, it would make most of its states."""
+
+    name: str
+    #: Writes characters of the kind as "a", and all others as blanks.
+    alike: bytes
+    #: The shortest row of them.
+    row: bytes
+    #: What may stand between them.
+    between: bytes = b""
+
+
+def _alike(characters: str) -> bytes:
+    return bytes(ord("a") if chr(at) in characters else ord(" ") for at in range(256))
+
+
+_ROWS: Final = (
+    _Row("base64", _alike(string.ascii_letters + string.digits + "+/_-"), b"a" * 14),
+    _Row("hex", _alike(string.hexdigits), b"a" * 16, b" :"),
 )
 
 
@@ -116,8 +156,7 @@ def _look(text: str, views: tuple[View, ...], found: set[Found], depth: int) -> 
         _add(_direct(text, names), views, found)
     if depth and not ENCODINGS.isdisjoint(names):
         for view in decoded(text, names):
-            if view.text != text:
-                _look(view.text, (*views, view), found, depth - 1)
+            _look(view.text, (*views, view), found, depth - 1)
 
 
 def _add(findings: Iterable[Found], views: tuple[View, ...], found: set[Found]) -> None:
@@ -129,8 +168,11 @@ def _add(findings: Iterable[Found], views: tuple[View, ...], found: set[Found]) 
 
 
 def _seen(text: str) -> frozenset[str]:
-    """Names of the patterns that are, or whose marks are, somewhere in a text."""
-    return frozenset(_PATTERNS[at].name for at in _compiled().quick.Match(_masked(text)) or ())
+    """Names of the patterns and rows that are, or whose marks are, somewhere in a text."""
+    raw = _masked(text)
+    names = [PATTERNS[at].name for at in _compiled().quick.Match(raw) or ()]
+    names += [name for name, alike, row, between in _ROWS if row in raw.translate(alike, between)]
+    return frozenset(names)
 
 
 def _masked(text: str) -> bytes:
@@ -231,7 +273,7 @@ def _compiled() -> _Compiled:
     options = re2.Options()
     options.max_mem = _QUICK_BYTES
     quick = re2.Set.SearchSet(options)
-    for one in _PATTERNS:
+    for one in PATTERNS:
         quick.Add(one.mark or one.pattern)
     quick.Compile()
-    return _Compiled(quick, {one.name: re2.compile(one.pattern.encode()) for one in _PATTERNS})
+    return _Compiled(quick, {one.name: re2.compile(one.pattern.encode()) for one in PATTERNS})

@@ -12,7 +12,7 @@ import binascii
 import json
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -30,6 +30,7 @@ from tierwright.privacy.vocabulary import (
     NAMING,
     PAIRED,
     PART_LISTS,
+    PLAIN_NAMES,
     POINTING,
     READABLE_KINDS,
     SEALED,
@@ -59,6 +60,7 @@ _SHORTEST_LINE = 40
 _LONGEST_LABEL = 64
 #: Between texts that are looked at together and have nothing to do with each other: no number and no label crosses it.
 _APART = "\n\n\n\n"
+_NUMBERS: Final = (int, float)
 #: From here on a number has as many digits as somebody's may have.
 _NO_NUMBER = 100_000
 #: Digits that a list of groups of them may be together, for a number to be read in it.
@@ -113,12 +115,15 @@ def read(payload: object) -> Fields:
     return reader.fields()
 
 
-def read_bytes(body: bytes, headers: Mapping[str, str]) -> Fields:
-    """The fields of a request as it is sent; what is no JSON, or says a member twice, is unread."""
+def read_bytes(body: bytes, headers: Mapping[str, str], *, payload: object = None) -> Fields:
+    """The fields of a request as it is sent; what is no JSON, or says a member twice, is unread.
+
+    `payload` is what somebody has decoded of the body, if anybody has; that it says the same is seen to.
+    """
     reader = _Reader()
     for name, value in headers.items():
         reader.header(name, value)
-    reader.body(body)
+    reader.body(body, payload)
     return reader.fields()
 
 
@@ -150,15 +155,16 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _JSON = json.JSONDecoder(object_pairs_hook=_once)
 
 
-def _decoded_json(body: bytes) -> object:
-    """The JSON in a body; raises ValueError where it is none, or says a member twice."""
+def _decoded_json(body: bytes, payload: object) -> object:
+    """The JSON in a body; raises ValueError where it is none, or says a member twice. `payload`: as `read_bytes`."""
     try:
-        payload = msgspec.json.decode(body)
+        if payload is None:
+            payload = msgspec.json.decode(body)
         # Most clients write JSON so, or with blanks; nothing was lost then, and this is quicker than the careful way.
         again = msgspec.json.encode(payload)
         if again == body or again == msgspec.json.format(body, indent=-1):
             return payload
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
         pass
     return _JSON.decode(body.decode("utf-8"))
 
@@ -179,14 +185,14 @@ class _Reader:
             self._pieces.append(Piece(_APART.join(self._names), None, None))
         return Fields(tuple(self._pieces), tuple(seams(self._spoken)), tuple(self._unread))
 
-    def body(self, body: bytes) -> None:
+    def body(self, body: bytes, payload: object) -> None:
         """Reads the JSON in a body."""
         try:
-            payload = _decoded_json(body)
+            said = _decoded_json(body, payload)
         except (ValueError, RecursionError):
             self._unreadable(None)
             return
-        self.whole(payload)
+        self.whole(said)
 
     def header(self, name: str, value: str) -> None:
         """Reads a header."""
@@ -216,11 +222,10 @@ class _Reader:
             self._object(value, name, label, trail, depth, own=own)
         elif isinstance(value, list | tuple):
             self._list(value, name, label, trail, depth, own=own)
-        elif isinstance(value, bool) or value is None:
+        elif _says_nothing(name, value, own=own):
             return
-        elif isinstance(value, int | float):
-            if not (own and name in TUNING and abs(value) < _NO_NUMBER):
-                self._add(_digits(value), label, trail)
+        elif isinstance(value, _NUMBERS):
+            self._add(_digits(value), label, trail)
         else:
             self._unreadable(trail)
 
@@ -232,24 +237,34 @@ class _Reader:
         kind = value.get("type")
         called = isinstance(kind, str) and kind in CALLS
         for key, member in value.items():
-            if type(key) is not str:
-                self._unreadable(trail)
-                continue
-            self._names[key] = None
+            if key not in PLAIN_NAMES:
+                if type(key) is not str:
+                    self._unreadable(trail)
+                    continue
+                self._names[key] = None
             if isinstance(member, float):
                 fractions.append(member)
-            known = _label_of(key, value, label, own=own)
+            points = own and key in POINTING
+            if not points and depth < _DEEPEST and _says_nothing(key, member, own=own):
+                self._values += 1
+                continue
             here: Trail = (trail, key)
-            if own and key in POINTING:
-                if self._lies_elsewhere(key, member, name):
-                    self._unreadable(here)
-                if isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
-                    self._file(member, here, encoded=kind != "text")
-                    continue
+            if points and self._pointed(key, member, name, here, encoded=kind != "text"):
+                continue
             data = key in DATA or (called and key == "input")
+            known = _label_of(key, value, label, own=own)
             self._value(member, key, known, here, depth + 1, own=own and not data)
         if len(fractions) == 2:  # a place on earth
             self._pieces.append(Piece(f"{fractions[0]!r}, {fractions[1]!r}", trail, None, again=True))
+
+    def _pointed(self, key: str, member: object, name: str, here: Trail, *, encoded: bool) -> bool:
+        """Reads a member that is a file, or notes that its content lies elsewhere; False: its value is to be read."""
+        if self._lies_elsewhere(key, member, name):
+            self._unreadable(here)
+        if isinstance(member, str) and (key in BLOBS or (key == "data" and name in SOURCES)):
+            self._file(member, here, encoded=encoded)
+            return True
+        return False
 
     def _lies_elsewhere(self, key: str, member: object, name: str) -> bool:
         """Whether a member names content that is not in the request."""
@@ -263,8 +278,8 @@ class _Reader:
         return address and isinstance(member, str) and _FETCHED.match(member) is not None
 
     def _list(self, value: Any, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
-        numbers = [member for member in value if isinstance(member, int | float) and not isinstance(member, bool)]
-        if numbers and len(numbers) == len(value):
+        numbers = _numbers_in(value)
+        if numbers:
             if own and name in TOKENS and all(isinstance(one, int) for one in numbers):
                 self._unreadable(trail)
             self._numbers(numbers, label, trail)
@@ -287,10 +302,10 @@ class _Reader:
             self._pieces.append(Piece(f"{label}: {' '.join(written)}", trail, None, again=True))
 
     def _text(self, value: str, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
-        if value[:1] in "dD" and value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
+        if value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
             self._data(found[1], found[2], found[3], trail)
             return
-        if (len(value) <= LONGEST_WORD and value in WORDS) or self._drawn(name, value, trail, own=own):
+        if _says_nothing(name, value, own=own) or self._drawn(name, value, trail, own=own):
             return
         if len(value) >= _SHORTEST_FILE and _is_file(value):
             self._file(value, trail, encoded=True)
@@ -346,6 +361,23 @@ class _Reader:
             self._pieces.append(Piece(f"{label}: {text}", trail, len(label) + 2 if shifted else None))
         else:
             self._pieces.append(Piece(text, trail, 0 if shifted else None))
+
+
+def _says_nothing(name: str, value: object, *, own: bool) -> bool:
+    """Whether a member is a word of the APIs, a switch, or a small number that says how an answer is to be made."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_WORD and value in WORDS
+    if isinstance(value, _NUMBERS):
+        return (own and name in TUNING and abs(value) < _NO_NUMBER) or isinstance(value, bool)
+    return value is None
+
+
+def _numbers_in(value: Any) -> list[int | float]:
+    """The members of a list of nothing but numbers; empty: it is none."""
+    if not value or not isinstance(value[0], _NUMBERS):
+        return []
+    numbers = [member for member in value if isinstance(member, _NUMBERS) and not isinstance(member, bool)]
+    return numbers if len(numbers) == len(value) else []
 
 
 def _label_of(key: str, value: Mapping[str, Any], label: str, *, own: bool) -> str:

@@ -34,6 +34,10 @@ CLASS, LEDGER = "class", "ledger"
 _GATE: Final = "gate"
 #: Bodies whose findings are remembered: those of requests that are under way.
 _BODIES: Final = 4096
+#: Bodies whose digests are remembered: one that leaves as it came is digested once.
+_DIGESTED: Final = 256
+#: And how long they are at most, since they are kept for that.
+_SHORT_BYTES: Final = 64 * 1024
 #: Nobody could look: what that makes of a request.
 _BLIND: Final = Seen(data_class=DataClass.RESTRICTED, failed=(_GATE,))
 
@@ -64,7 +68,10 @@ class ConfiguredGate:
         self._clock = clock
         # Copied for each body: setting up a key takes longer than most bodies do.
         self._mac = hmac.new(digest_key, digestmod=hashlib.sha256)
+        #: By where the bodies are in memory, which is theirs as long as they are kept here.
+        self._digests: dict[int, tuple[bytes, str]] = {}
         self._permits = Permits()
+        self._undeclared = Declared(data_class=policy.default_class)
         self._policy: asyncio.Future[str | None] | None = None
         #: What was seen in bodies of late, by who looked and their digests.
         self._bodies: OrderedDict[tuple[str, str], Seen] = OrderedDict()
@@ -77,11 +84,12 @@ class ConfiguredGate:
     async def assess(self, payload: object, *, declared: Declared, body: bytes | None = None) -> Assessment:
         """As `Gate.assess`. What nobody declared has the policy's default class, whatever `declared` says then."""
         if declared.by == "default":
-            declared = self._default()
+            declared = self._undeclared
         if body is None:
             seen = await self._seen(lambda: read(payload))
         else:
-            seen = await self._seen_in(body, {}, self._digest(body))
+            digest = self._digest(body)
+            seen = self._known(digest) or await self._seen_in(body, {}, digest, payload)
         return Assessment(declared=declared, seen=seen, detectors=self.looker.versions)
 
     def permitted(self, data_class: DataClass) -> Permitted:
@@ -92,9 +100,11 @@ class ConfiguredGate:
         self, outgoing: Outgoing, *, backend: str, assessment: Assessment | None, sending: Sending
     ) -> Permit | Denial:
         """As `Gate.permit`."""
-        declared = self._default() if assessment is None else assessment.declared
-        digest = self._digest(outgoing.body)
-        seen = await self._seen_in(outgoing.body, outgoing.headers, digest)
+        declared = self._undeclared if assessment is None else assessment.declared
+        body, headers = outgoing.body, outgoing.headers
+        digest = self._digest(body)
+        known = None if headers else self._known(digest)
+        seen = known or await self._seen_in(body, headers, digest)
         data_class = max(declared.data_class, seen.data_class)
         permitted = self.policy.permitted(data_class, self._clock())
         why_not = None if backend in permitted.backends else permitted.excluded.get(backend, UNKNOWN)
@@ -105,7 +115,7 @@ class ConfiguredGate:
             "detectors": self.looker.versions,
             "policy_sha256": self.policy.sha256,
             "body_sha256": digest,
-            "bytes": len(outgoing.body),
+            "bytes": len(body),
             "excluded": dict(permitted.excluded),
         }
         if why_not is not None:
@@ -143,23 +153,29 @@ class ConfiguredGate:
         self._book.append("pseudonymised", {"request_id": request_id, "counts": dict(counts)})
 
     def _digest(self, body: bytes) -> str:
+        known = self._digests.get(id(body))
+        if known is not None:
+            return known[1]
         mac = self._mac.copy()
         mac.update(body)
-        return mac.hexdigest()
+        digest = mac.hexdigest()
+        if len(body) <= _SHORT_BYTES:
+            self._digests[id(body)] = body, digest
+            if len(self._digests) > _DIGESTED:
+                del self._digests[next(iter(self._digests))]
+        return digest
 
-    def _default(self) -> Declared:
-        return Declared(data_class=self.policy.default_class)
+    def _known(self, digest: str) -> Seen | None:
+        """What was seen of late in a body by those who look now, if it leaves without headers of its caller's."""
+        return self._bodies.get((self.looker.versions, digest))
 
-    async def _seen_in(self, body: bytes, headers: Mapping[str, str], digest: str) -> Seen:
+    async def _seen_in(self, body: bytes, headers: Mapping[str, str], digest: str, payload: object = None) -> Seen:
         """What is in bytes; those of a body that goes out as it came, or once more, are looked at once."""
-        key = (self.looker.versions, digest)
-        known = None if headers else self._bodies.get(key)
-        if known is not None:
-            return known
-        seen = await self._seen(lambda: read_bytes(body, headers))
+        versions = self.looker.versions
+        seen = await self._seen(lambda: read_bytes(body, headers, payload=payload))
         # Whoever failed may be able to tell the next time.
-        if not headers and not seen.failed and self.looker.versions == key[0]:
-            self._bodies[key] = seen
+        if not headers and not seen.failed and self.looker.versions == versions:
+            self._bodies[versions, digest] = seen
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         return seen

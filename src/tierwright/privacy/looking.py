@@ -29,7 +29,7 @@ _LOG = logging.getLogger(__name__)
 #: The rules' name beside those of further detectors.
 RULES: Final = "rules"
 #: Changes whenever the same request may give other texts.
-FIELDS_VERSION: Final = "1"
+FIELDS_VERSION: Final = "2"
 #: What looks where there is no further detector, with its versions.
 RULES_VERSIONS: Final = f"{RULES}/{rules.VERSION} fields/{FIELDS_VERSION}"
 #: Characters that are looked at on the event loop at most; more would hold up every other request.
@@ -147,7 +147,9 @@ class Looker:
                 memory.move_to_end(digest)
         failed: tuple[str, ...] = ()
         if fresh:
-            findings, failed = await self._all(list(fresh.values()))
+            unknown = list(fresh.values())
+            quick = None if self._detectors else _at_once(unknown)
+            findings, failed = await self._all(unknown) if quick is None else quick
             for digest, found in zip(fresh, findings, strict=True):
                 known[digest] = found
                 if not failed and len(found) <= _MOST_FINDINGS:
@@ -204,18 +206,18 @@ class Looker:
         return [task.result() if task in done else None for task in tasks]
 
     async def _by_rules(self, texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
+        quick = _at_once(texts)
+        if quick is not None:
+            return quick
         characters = sum(map(len, texts))
         try:
-            if characters <= _INLINE:
-                return _scanned(texts), ()
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tierwright-look")
             looking = asyncio.get_running_loop().run_in_executor(self._threads, _scanned, texts)
             async with asyncio.timeout(self._timeout_s + characters * _S_PER_CHARACTER):
                 return await looking, ()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a detector, nothing was shown to be harmless
-            _failed(RULES, error.__class__.__name__)
-            return [() for _ in texts], (RULES,)
+            return _without_rules(texts, error)
 
 
 async def _asked(one: Detector, texts: list[str]) -> list[tuple[Found, ...]] | None:
@@ -229,6 +231,21 @@ async def _asked(one: Detector, texts: list[str]) -> list[tuple[Found, ...]] | N
     if not sound:
         _failed(one.name, "its findings are none of these texts")
     return answer if sound else None
+
+
+def _at_once(texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]] | None:
+    """What the rules find in short texts, and whether they failed; None: the texts are too long to wait for that."""
+    if sum(map(len, texts)) > _INLINE:
+        return None
+    try:
+        return _scanned(texts), ()
+    except Exception as error:  # noqa: BLE001 - as in `_by_rules`
+        return _without_rules(texts, error)
+
+
+def _without_rules(texts: list[str], error: Exception) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
+    _failed(RULES, error.__class__.__name__)
+    return [() for _ in texts], (RULES,)
 
 
 def _scanned(texts: list[str]) -> list[tuple[Found, ...]]:

@@ -110,10 +110,11 @@ def normalised(text: str) -> View | None:
     if text.isascii():
         return None
     strange = [c for c in set(text) if not c.isascii() and _plain(c) != c]
+    plain = None
     if strange:
         pattern = re.compile(f"[{re.escape(''.join(sorted(strange)))}]")
         plain = _rewritten(text, pattern, lambda match: _plain(match[0]))
-    else:
+    if plain is None:
         plain = View(text=text, starts=(0,), origins=((0, len(text)),))
     # A letter for a letter, so that places stay.
     latin = _MIXED.sub(_as_latin, plain.text) if _ALIKE.search(plain.text) else plain.text
@@ -121,18 +122,18 @@ def normalised(text: str) -> View | None:
 
 
 def decoded(text: str, encodings: Container[str]) -> Iterator[View]:
-    """The text with one encoding undone wherever it stands, for each of the encodings that is there; UTF-8 inside."""
+    """The text with one encoding undone wherever it stands, for each of those that hide something; UTF-8 inside."""
     for name, (pattern, rewrite) in _ENCODINGS.items():
-        if name in encodings and pattern.search(text):
-            yield _rewritten(text, pattern, rewrite)
+        if name in encodings and (view := _rewritten(text, pattern, rewrite)) is not None:
+            yield view
 
 
-def _rewritten(text: str, pattern: re.Pattern[str], rewrite: Callable[[re.Match[str]], str | None]) -> View:
-    """The text with what the pattern matches rewritten, or left where that is None."""
+def _rewritten(text: str, pattern: re.Pattern[str], rewrite: Callable[[re.Match[str]], str | None]) -> View | None:
+    """The text with what the pattern matches rewritten, or left where that is None; None: all of it is left."""
     pieces: list[str] = []
     starts: list[int] = []
     origins: list[tuple[int, int]] = []
-    length = 0
+    length = last = 0
 
     def add(piece: str, low: int, high: int) -> None:
         nonlocal length
@@ -142,12 +143,15 @@ def _rewritten(text: str, pattern: re.Pattern[str], rewrite: Callable[[re.Match[
             origins.append((low, high))
             length += len(piece)
 
-    last = 0
     for match in pattern.finditer(text):
-        add(text[last : match.start()], last, match.start())
         new = rewrite(match)
-        add(match[0] if new is None else new, match.start(), match.end())
-        last = match.end()
+        if new is not None and new != match[0]:
+            low, high = match.span()
+            add(text[last:low], last, low)
+            add(new, low, high)
+            last = high
+    if not last:
+        return None
     add(text[last:], last, len(text))
     return View(text="".join(pieces), starts=tuple(starts), origins=tuple(origins))
 

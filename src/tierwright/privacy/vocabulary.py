@@ -97,3 +97,7 @@ KNOWN: Final = (
     tool_call_id tools title tool_use_id url user variables"""
     )
 )
+#: Names in which there is nothing to look for: words of the APIs themselves.
+PLAIN_NAMES: Final = (
+    KNOWN | TUNING | _words("additionalProperties include_usage required seed store stream stream_options strict")
+)

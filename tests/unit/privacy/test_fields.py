@@ -210,6 +210,16 @@ def test_bytes_that_are_no_json_or_say_a_member_twice_are_unread(body: bytes) ->
     assert read_bytes(body, {}).unread == ("$",)
 
 
+@given(
+    says=st.sampled_from(['{"a":"x"}', '{"a": "x"}', '{"a":"x","a":"y"}', '{"a":"x"', '{"a":1.50}']),
+    payload=_SHAPES | st.just({"a": "x"}),
+)
+def test_what_somebody_else_read_in_a_body_is_not_believed(says: str, payload: object) -> None:
+    """Fields are those of the bytes, whatever they are said to say."""
+    body = says.encode()
+    assert read_bytes(body, {}, payload=payload) == read_bytes(body, {})
+
+
 def test_what_is_nested_too_deeply_is_unread() -> None:
     """And what is above it is read."""
     payload: object = CARD

@@ -262,3 +262,18 @@ def test_a_body_that_was_assessed_is_looked_at_again_by_other_detectors_only() -
         return decided
 
     assert asyncio.run(ask()) == [False, False, True]
+
+
+def test_each_body_has_the_digest_of_its_own_bytes() -> None:
+    """However many bodies come and go, in memory that others had before."""
+    book = MemoryBook()
+
+    async def ask() -> None:
+        one = gate(book)
+        for number in range(600):
+            await _asked(one, _outgoing(f"number {number % 400} of many"), "third")
+
+    asyncio.run(ask())
+    permits = book.of("permit")
+    assert len({facts["body_sha256"] for facts in permits}) == 400
+    assert [facts["body_sha256"] for facts in permits[400:]] == [facts["body_sha256"] for facts in permits[:200]]
