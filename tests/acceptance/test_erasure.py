@@ -82,9 +82,10 @@ def test_a_person_is_erased_from_the_log_to_the_model(sealed: Cli) -> None:
 
     shown = sealed("dataset", "show", dataset, "--json").document
     assert shown["erased"] == document["examples"][dataset]
-    refused = sealed("model", "train", task, "--dataset", dataset, "--recipe", "ngram")
-    assert refused.code == 1
-    assert "were erased" in refused.err
+    for command in (("train", task, "--dataset", dataset, "--recipe", "ngram"), ("curve", task)):
+        refused = sealed("model", *command)
+        assert refused.code == 1
+        assert "were erased" in refused.err
     assert "erased since" in sealed("model", "show", version).out
     again = sealed("model", "train", task, "--recipe", "ngram", "--json")
     assert again.code == 0, again.err

@@ -70,8 +70,6 @@ _MAC = r"\b(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}\b"
 _DIGIT_WORD = "|".join(sorted({re.sub("[^a-z]", ".{1,2}", word) for word in DIGIT_WORDS}))
 #: Six digits in words, one after another.
 _SPELLED = rf"(?i)\b(?:(?:{_DIGIT_WORD})[ ,.-]{{1,2}}){{5}}(?:{_DIGIT_WORD})\b"
-#: Two of them.
-_SPELLED_MARK = rf"(?i)\b(?:{_DIGIT_WORD})[ ,.-]{{1,2}}(?:{_DIGIT_WORD})"
 _LETTER = re.compile(r"[^\W\d_A-Za-z]")
 
 
@@ -109,7 +107,7 @@ PATTERNS: Final = (
     Pattern("percent", r"%[0-9A-Fa-f]{2}"),
     Pattern("json", r"\\(?:[ux][0-9A-Fa-f]{2}|u\{|[nrt/])"),
     Pattern("entity", r"&(?:#[0-9xX]|[A-Za-z]{2,31};)"),
-    Pattern("spelled", _SPELLED, _SPELLED_MARK),
+    Pattern("spelled", _SPELLED),
     *(Pattern(f"secret {name}", pattern, _SECRET_MARKS.get(name, "")) for name, pattern in SECRETS),
 )
 

@@ -107,10 +107,11 @@ def curve_text(console: Console, measured: LearningCurve, need: Need | None, tas
 
 
 def _latest(parts: Parts, task: Task) -> tuple[Any, Any]:
-    """The newest dataset of a task, built where there is none."""
-    from tierwright.app.ring import build  # noqa: PLC0415 - as above
+    """The newest dataset of a task, built where there is none. Raises NotEnoughData where examples of it were erased."""
+    from tierwright.app.ring import build, require_whole  # noqa: PLC0415 - as above
 
     for dataset in parts.store.datasets():
         if dataset.task_id == task.id:
+            require_whole(dataset)
             return dataset, parts.store.examples(dataset.id)
     return build(parts, task)
