@@ -33,6 +33,7 @@ from tierwright.privacy.vocabulary import (
     PLAIN_NAMES,
     POINTING,
     READABLE_KINDS,
+    ROLES,
     SEALED,
     SOURCES,
     SPOKEN,
@@ -61,6 +62,8 @@ _LONGEST_LABEL = 64
 #: Between texts that are looked at together and have nothing to do with each other: no number and no label crosses it.
 _APART = "\n\n\n\n"
 _NUMBERS: Final = (int, float)
+#: The members of most messages.
+_TURN: Final = {"role", "content"}
 #: From here on a number has as many digits as somebody's may have.
 _NO_NUMBER = 100_000
 #: Digits that a list of groups of them may be together, for a number to be read in it.
@@ -287,10 +290,23 @@ class _Reader:
         for at, member in enumerate(value):
             here: Trail = (trail, at)
             if parts and isinstance(member, dict):
+                if member.keys() == _TURN and self._turn(member, here, depth + 2):
+                    continue
                 kind = member.get("type")
                 if kind is not None and (not isinstance(kind, str) or kind not in READABLE_KINDS):
                     self._unreadable(here)
             self._value(member, name, label, here, depth + 1, own=own)
+
+    def _turn(self, turn: Mapping[str, Any], trail: Trail, depth: int) -> bool:
+        """Reads what most messages are, a role and a text, as `_value` would; False: it is something else."""
+        role, content = turn["role"], turn["content"]
+        if depth > _DEEPEST or self._values + 3 > _MOST_VALUES:
+            return False
+        if not (isinstance(content, str) and isinstance(role, str) and role in ROLES):
+            return False
+        self._values += 3
+        self._text(content, "content", "", (trail, "content"), depth, own=True)
+        return True
 
     def _numbers(self, numbers: list[int | float], label: str, trail: Trail) -> None:
         """Reads a number whose digits or groups are the elements of a list, and a place on earth."""

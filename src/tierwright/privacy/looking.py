@@ -19,7 +19,7 @@ from tierwright.privacy import detector as rules
 from tierwright.privacy.fields import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tierwright.core.protocols import Detector
     from tierwright.privacy.fields import Fields, Piece
@@ -45,6 +45,10 @@ _MOST_FINDINGS = 64
 _DIGEST_BYTES = 16
 #: What can be found in a name that a program drew: the rest is chance, once in some dozen of them.
 _IN_DRAWN: Final = frozenset({"card", "email", "iban", "secret"})
+
+
+#: What is in most requests.
+_NOTHING: Final = Seen()
 
 
 class Looked(NamedTuple):
@@ -101,22 +105,9 @@ class Looker:
         """
         texts = [piece.text for piece in fields.pieces]
         looked = await self.look([*texts, *(seam.text for seam in fields.seams)])
-        counts: dict[str, int] = {}
-        later: set[str] = set()
-        for piece, findings in zip(fields.pieces, looked.findings, strict=False):
-            if not findings:
-                continue
-            if piece.drawn:
-                later.update(one.type for one in findings if one.type in _IN_DRAWN)
-            elif piece.again:
-                later.update(one.type for one in findings)
-            else:
-                for one in findings:
-                    counts[one.type] = counts.get(one.type, 0) + 1
-        for seam, findings in zip(fields.seams, looked.findings[len(texts) :], strict=True):
-            later.update(one.type for one in findings if _is_whole(one, seam))
-        for kind in later:
-            counts.setdefault(kind, 1)
+        if not (any(looked.findings) or looked.failed or fields.unread):
+            return _NOTHING
+        counts = _counts(fields, looked.findings)
         data_class = class_of(counts)
         if fields.unread or looked.failed:
             data_class = DataClass.RESTRICTED
@@ -135,28 +126,38 @@ class Looker:
 
     async def look(self, texts: Sequence[str]) -> Looked:
         """What is in each of some texts. Never raises for what is in them or in the detectors' hands."""
-        digests, memory = self._digests(texts), self._memory
-        known: dict[bytes, tuple[Found, ...]] = {}
+        begin, memory = self._begun().copy, self._memory
+        keys: list[bytes] = []
+        findings: list[tuple[Found, ...]] = []
         fresh: dict[bytes, str] = {}
-        for digest, text in zip(digests, texts, strict=True):
-            found = memory.get(digest)
-            if found is None:
-                fresh[digest] = text
-            else:
-                known[digest] = found
-                memory.move_to_end(digest)
         failed: tuple[str, ...] = ()
+        for text in texts:
+            digest = begin()
+            digest.update(text.encode("utf-8", "surrogatepass"))
+            key = digest.digest()
+            found = memory.get(key)
+            if found is None:
+                fresh[key], found = text, ()
+            else:
+                memory.move_to_end(key)
+            keys.append(key)
+            findings.append(found)
         if fresh:
-            unknown = list(fresh.values())
-            quick = None if self._detectors else _at_once(unknown)
-            findings, failed = await self._all(unknown) if quick is None else quick
-            for digest, found in zip(fresh, findings, strict=True):
-                known[digest] = found
-                if not failed and len(found) <= _MOST_FINDINGS:
-                    memory[digest] = found
+            known, failed = await self._fresh(fresh)
+            findings = [known.get(key, found) for key, found in zip(keys, findings, strict=True)]
+        return Looked(tuple(findings), failed)
+
+    async def _fresh(self, texts: Mapping[bytes, str]) -> tuple[dict[bytes, tuple[Found, ...]], tuple[str, ...]]:
+        """What is in texts that nobody remembers, by their digests; who failed. What all could tell is remembered."""
+        unknown, memory = list(texts.values()), self._memory
+        quick = None if self._detectors else _at_once(unknown)
+        findings, failed = await self._all(unknown) if quick is None else quick
+        found = dict(zip(texts, findings, strict=True))
+        if not failed:
+            memory.update((digest, one) for digest, one in found.items() if len(one) <= _MOST_FINDINGS)
             while len(memory) > _REMEMBERED:
                 memory.popitem(last=False)
-        return Looked(tuple(known[digest] for digest in digests), failed)
+        return found, failed
 
     async def aclose(self) -> None:
         """Ends the threads and the detectors."""
@@ -165,18 +166,12 @@ class Looker:
         for one in self._detectors:
             await one.aclose()
 
-    def _digests(self, texts: Sequence[str]) -> list[bytes]:
-        """What names each text, under the versions of now, in the memory."""
+    def _begun(self) -> blake2b:
+        """The hash of a text that names it, under the versions of now, in the memory; before the text."""
         versions = self.versions
         if self._hashed[0] != versions:
-            begun = blake2b(versions.encode(), key=self._secret, digest_size=_DIGEST_BYTES)
-            self._hashed = (versions, begun)
-        begin, found = self._hashed[1].copy, []
-        for text in texts:
-            digest = begin()
-            digest.update(text.encode("utf-8", "surrogatepass"))
-            found.append(digest.digest())
-        return found
+            self._hashed = (versions, blake2b(versions.encode(), key=self._secret, digest_size=_DIGEST_BYTES))
+        return self._hashed[1]
 
     async def _all(self, texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
         """What the rules and every further detector find in texts, and who of them failed."""
@@ -258,6 +253,25 @@ def _sound(text: str, findings: Sequence[Found]) -> bool:
 
 def _failed(name: str, why: str) -> None:
     _LOG.error("the detector %s can't tell (%s): what it should have seen is restricted", name, why)
+
+
+def _counts(fields: Fields, findings: Sequence[tuple[Found, ...]]) -> dict[str, int]:
+    """Findings by type: each that stands in a member as it is written, and one of those that do not."""
+    counts: dict[str, int] = {}
+    later: set[str] = set()
+    for piece, found in zip(fields.pieces, findings, strict=False):
+        if piece.drawn:
+            later.update(one.type for one in found if one.type in _IN_DRAWN)
+        elif piece.again:
+            later.update(one.type for one in found)
+        else:
+            for one in found:
+                counts[one.type] = counts.get(one.type, 0) + 1
+    for seam, found in zip(fields.seams, findings[len(fields.pieces) :], strict=True):
+        later.update(one.type for one in found if _is_whole(one, seam))
+    for kind in later:
+        counts.setdefault(kind, 1)
+    return counts
 
 
 def _is_whole(one: Found, seam: Seam) -> bool:

@@ -59,10 +59,16 @@ POINTING: Final = ELSEWHERE | ADDRESSES | BLOBS | {"id", "url", "data"}
 SEALED: Final = frozenset({"encrypted_content", "signature", "thought_signature", "thoughtSignature", "obfuscation"})
 #: Members below which names are a caller's own: forms of answers and of tools, notes.
 DATA: Final = frozenset({"parameters", "input_schema", "json_schema", "schema", "metadata", "variables"})
+#: Who may say something.
+ROLES: Final = _words("user assistant system developer tool function")
 #: Words of the APIs themselves: there is nothing to look for in them.
-WORDS: Final = READABLE_KINDS | _words(
-    """user assistant system developer tool function auto none required json_object json_schema object string number
+WORDS: Final = (
+    READABLE_KINDS
+    | ROLES
+    | _words(
+        """auto none required json_object json_schema object string number
     integer boolean array null ephemeral custom"""
+    )
 )
 #: Characters of the longest of them.
 LONGEST_WORD: Final = max(map(len, WORDS))

@@ -220,6 +220,18 @@ def test_what_somebody_else_read_in_a_body_is_not_believed(says: str, payload: o
     assert read_bytes(body, {}, payload=payload) == read_bytes(body, {})
 
 
+@given(
+    role=st.sampled_from(["user", "tool", "nobody", CARD]),
+    content=st.text() | st.sampled_from([CARD, "auto", "data:text/plain,x", json.dumps({"n": CARD})]) | _SHAPES,
+    host=st.sampled_from(HOSTS),
+)
+def test_a_plain_message_is_read_as_any_other(role: str, content: object, host: str) -> None:
+    """A role and a text, which most messages are, give what they give in a message with more members."""
+    plain = {host: [{"role": role, "content": content}]}
+    with_more = {host: [{"role": role, "content": content, "type": None}]}
+    assert read(plain) == read(with_more)
+
+
 def test_what_is_nested_too_deeply_is_unread() -> None:
     """And what is above it is read."""
     payload: object = CARD
