@@ -85,6 +85,11 @@ class Plan:
     #: Seconds that a caller may take to send a request's head or its body, and to take any of an answer.
     send_s: float = 10.0
     take_s: float = 60.0
+    #: Seconds that a model server has to be connected, without a byte, and for an attempt. Short, since most faults are
+    #: waited for; of those that no server is to blame for, a machine that is busy must not make any.
+    connect_s: float = 0.5
+    idle_s: float = IDLE_S
+    total_s: float = TOTAL_S
 
 
 @dataclass(slots=True)
@@ -240,8 +245,8 @@ def offer(*, folder: Path, upstream_url: str, plan: Plan, server: ServerConfig) 
             callers=(CallerConfig(client_id="faults", key_sha256=hashlib.sha256(KEY.encode()).hexdigest()),),
             upstreams=UpstreamSettings(
                 resilience=ResilienceConfig(
-                    attempt_timeout_s=TOTAL_S,
-                    request_timeout_s=2 * TOTAL_S,
+                    attempt_timeout_s=plan.total_s,
+                    request_timeout_s=2 * plan.total_s,
                     backoff_first_s=0.02,
                     backoff_limit_s=0.1,
                     retry_after_limit_s=1.5,
@@ -270,8 +275,8 @@ def compose(offered: Offer, *, stores: tuple[SqlStore, InferenceStore], clock: C
 def served(plan: Plan, upstream_url: str, key: str, gate: Gate) -> list[ServedBackend]:
     """The two model servers, the faulty one first, asked with this key."""
     backends = [
-        _backend("frontier", plan.base_url or upstream_url, MODEL, key),
-        _backend("spare", upstream_url, SOUND_MODEL, key),
+        _backend("frontier", plan.base_url or upstream_url, MODEL, key, plan),
+        _backend("spare", upstream_url, SOUND_MODEL, key, plan),
     ]
     return [ServedBackend(backend=HttpBackend(one, gate), kind=KINDS[one.kind], models=one.models) for one in backends]
 
@@ -289,15 +294,15 @@ def server_config(plan: Plan) -> ServerConfig:
     )
 
 
-def _backend(name: str, base_url: str, model: str, key: str) -> BackendConfig:
+def _backend(name: str, base_url: str, model: str, key: str, plan: Plan) -> BackendConfig:
     return BackendConfig(
         name=name,
         base_url=base_url,
         api_key=Secret(key),
         models=(model,),
-        timeout_s=TOTAL_S,
-        connect_timeout_s=0.5,
-        idle_timeout_s=IDLE_S,
+        timeout_s=plan.total_s,
+        connect_timeout_s=plan.connect_s,
+        idle_timeout_s=plan.idle_s,
     )
 
 
