@@ -50,7 +50,7 @@ class GateKeeper:
         Raises SettingsError where a key or a detector is none, LedgerError where the ledger can't be kept.
         """
         from tierwright.privacy.ledger.ledger import Ledger  # noqa: PLC0415 - commands that send nothing need none
-        from tierwright.privacy.looking import Looker  # noqa: PLC0415 - as above
+        from tierwright.privacy.looking import Looker  # noqa: PLC0415 - commands that send nothing need none
 
         path = parts.settings.path
         key = signing_key(privacy, path)

@@ -74,8 +74,6 @@ def checks(config: Path | None, declared: DataClass | None) -> Iterator[Checks]:
         ungated = None
         if settings is not None and privacy is None:
             ungated = frozenset(backend.name for backend in settings.backends)
-        said = Declared(data_class=policy.default_class)
-        if declared is not None:
-            said = Declared(data_class=declared, by="caller")
+        said = policy.undeclared if declared is None else Declared(data_class=declared, by="caller")
         checker = Checker(policy, looker, declared=said, clock=lambda: datetime.now(UTC), ungated=ungated)
         yield Checks(checker, runner, gated=ungated is None)

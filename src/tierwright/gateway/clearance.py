@@ -93,7 +93,6 @@ class Clearance:
         self.gate = gate
         self.state = state
         self._policy = policy
-        self._undeclared = None if policy is None else Declared(data_class=policy.default_class)
         self._upstreams = upstreams
         self._servers = lru_cache(maxsize=_REMEMBERED)(self._who_serves)
 
@@ -106,18 +105,16 @@ class Clearance:
         if isinstance(said, Problem):
             return said
         if said is None and caller.data_class is None:
-            return self._undeclared
+            return None if self._policy is None else self._policy.undeclared
         declarations = [
             Declared(data_class=found, by=by)
             for by, found in (("header", said), ("key", caller.data_class))
             if found is not None
         ]
-        highest = max(declarations, key=lambda one: one.data_class, default=None)
+        highest = max(declarations, key=lambda one: one.data_class)
         if self._policy is not None:
             return highest
-        if highest is not None and highest.data_class > _UNGATED:
-            return privacy_problems.no_gate(highest.data_class)
-        return None
+        return privacy_problems.no_gate(highest.data_class) if highest.data_class > _UNGATED else None
 
     async def look(self, trail: Trail, asked: Asked, *, task_name: str | None) -> None:
         """Finds out the class of a request whose declaration is known; the trail then tells it."""

@@ -7,15 +7,13 @@ Owns what a request consists of; refuses to know what is looked for. Fails close
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from tierwright.privacy.embedded import data_uri, file_text, is_file, json_of
 from tierwright.privacy.seams import seams
 from tierwright.privacy.vocabulary import (
     ADDRESSES,
@@ -45,6 +43,7 @@ from tierwright.privacy.vocabulary import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tierwright.privacy.embedded import DataUri
     from tierwright.privacy.seams import Seam
 
 #: Levels of nesting, JSON in texts included, and values, that are read at most.
@@ -53,10 +52,6 @@ _DEEPEST, _MOST_VALUES = 64, 200_000
 _MOST_UNREAD = 32
 #: Characters of a text that may be JSON itself, at most.
 _LONGEST_JSON = 1024 * 1024
-#: From so many characters on a text of base64 alone is a file, not a word.
-_SHORTEST_FILE = 512
-#: Characters of the lines in which base64 is written, at least.
-_SHORTEST_LINE = 40
 #: Characters of a name that may be a label.
 _LONGEST_LABEL = 64
 #: Between texts that are looked at together and have nothing to do with each other: no number and no label crosses it.
@@ -69,8 +64,6 @@ _NO_NUMBER = 100_000
 #: Digits that a list of groups of them may be together, for a number to be read in it.
 _GROUPED = range(12, 20)
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/_\r\n-]+={0,2}\s*")
-_DATA_URI = re.compile(r"data:([^,;]*)((?:;[^,;]*)*),(.*)", re.DOTALL | re.IGNORECASE)
 _FETCHED = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 #: Where words meet in a name such as patientId, MRNNumber or card-number.
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_.\-]+")
@@ -81,9 +74,6 @@ _DRAWN = re.compile(
     r"|(?=[^a-f]*[a-f])[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
     r"|(?:[A-Za-z]+[_-]){0,4}(?!.*[0-9]{9})(?=(?:[0-9]*[A-Za-z]){4})(?=(?:[A-Za-z]*[0-9]){4})[0-9A-Za-z]{16,128}"
 )
-#: Files that are written in ASCII and say something else than they show.
-_NOT_TEXT = (b"%PDF", b"{\\rtf", b"%!PS")
-
 #: The way to a member: the way to what it is in, and its name or place. None: the request itself.
 Trail: TypeAlias = "tuple[Trail, str | int] | None"
 
@@ -121,7 +111,7 @@ def read(payload: object) -> Fields:
 def read_bytes(body: bytes, headers: Mapping[str, str], *, payload: object = None) -> Fields:
     """The fields of a request as it is sent; what is no JSON, or says a member twice, is unread.
 
-    `payload` is what somebody has decoded of the body, if anybody has; that it says the same is seen to.
+    `payload`: as `embedded.json_of`.
     """
     reader = _Reader()
     for name, value in headers.items():
@@ -147,31 +137,6 @@ def path(trail: Trail) -> str:
     return found
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; raises ValueError where it says a member twice: whoever reads it may take either."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a member is there twice")
-    return found
-
-
-_JSON = json.JSONDecoder(object_pairs_hook=_once)
-
-
-def _decoded_json(body: bytes, payload: object) -> object:
-    """The JSON in a body; raises ValueError where it is none, or says a member twice. `payload`: as `read_bytes`."""
-    try:
-        if payload is None:
-            payload = msgspec.json.decode(body)
-        # Most clients write JSON so, or with blanks; nothing was lost then, and this is quicker than the careful way.
-        again = msgspec.json.encode(payload)
-        if again == body or again == msgspec.json.format(body, indent=-1):
-            return payload
-    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
-        pass
-    return _JSON.decode(body.decode("utf-8"))
-
-
 class _Reader:
     """Reads one request."""
 
@@ -191,7 +156,7 @@ class _Reader:
     def body(self, body: bytes, payload: object) -> None:
         """Reads the JSON in a body."""
         try:
-            said = _decoded_json(body, payload)
+            said = json_of(body, payload)
         except (ValueError, RecursionError):
             self._unreadable(None)
             return
@@ -318,12 +283,13 @@ class _Reader:
             self._pieces.append(Piece(f"{label}: {' '.join(written)}", trail, None, again=True))
 
     def _text(self, value: str, name: str, label: str, trail: Trail, depth: int, *, own: bool) -> None:
-        if value[:5].lower() == "data:" and (found := _DATA_URI.match(value)) is not None:
-            self._data(found[1], found[2], found[3], trail)
+        found = data_uri(value)
+        if found is not None:
+            self._data(found, trail)
             return
         if _says_nothing(name, value, own=own) or self._drawn(name, value, trail, own=own):
             return
-        if len(value) >= _SHORTEST_FILE and _is_file(value):
+        if is_file(value):
             self._file(value, trail, encoded=True)
             return
         self._add(value, label, trail)
@@ -348,21 +314,22 @@ class _Reader:
         self._pieces.append(Piece(value, trail, 0, drawn=True))
         return True
 
-    def _data(self, kind: str, options: str, content: str, trail: Trail) -> None:
+    def _data(self, found: DataUri, trail: Trail) -> None:
         """Reads a data: URI."""
-        if kind.lower().startswith(("image/", "audio/", "video/")):
+        if found.media_type.lower().startswith(("image/", "audio/", "video/")):
             self._unreadable(trail)
-        elif ";base64" in options.lower():
-            self._file(content, trail, encoded=True)
+        elif found.is_base64:
+            self._file(found.content, trail, encoded=True)
         else:
-            self._add(content, "", trail, shifted=False)
+            self._add(found.content, "", trail, shifted=False)
 
     def _file(self, content: str, trail: Trail, *, encoded: bool) -> None:
         """Reads a file. `encoded`: it must be base64; else it may be text as it stands."""
-        if content[:5].lower() == "data:" and (found := _DATA_URI.match(content)) is not None:
-            self._data(found[1], found[2], found[3], trail)
+        found = data_uri(content)
+        if found is not None:
+            self._data(found, trail)
             return
-        text = _decoded(content)
+        text = file_text(content)
         if text is not None:
             self._add(text, "", trail, shifted=False)
         elif encoded:
@@ -424,24 +391,3 @@ def _digits(number: float) -> str:
         return str(number)
     except ValueError:  # longer than the interpreter writes: nobody's number
         return hex(int(number))
-
-
-def _is_file(text: str) -> bool:
-    """Whether a long text is base64 as files are written in it, and no list of words."""
-    if _BASE64.fullmatch(text) is None:  # as a rule at the first space
-        return False
-    *lines, _last = text.split("\n")
-    return min(map(len, lines), default=_SHORTEST_LINE) >= _SHORTEST_LINE
-
-
-def _decoded(content: str) -> str | None:
-    """The text in base64; None: it is no base64, or there is no text in it."""
-    if _BASE64.fullmatch(content) is None:
-        return None
-    compact = "".join(content.split()).rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        data = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
-        text = data.decode("utf-8")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return None if "\0" in text or data.startswith(_NOT_TEXT) else text

@@ -13,7 +13,7 @@ import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tierwright.core.privacy import Assessment, DataClass, Declared, Denial, Seen
+from tierwright.core.privacy import Assessment, DataClass, Denial, Seen
 from tierwright.privacy.fields import read, read_bytes
 from tierwright.privacy.permits import Permits
 from tierwright.privacy.policy import UNKNOWN
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from tierwright.core.privacy import Outgoing, Permit, Permitted, Sending
+    from tierwright.core.privacy import Declared, Outgoing, Permit, Permitted, Sending
     from tierwright.privacy.fields import Fields
     from tierwright.privacy.looking import Looker
     from tierwright.privacy.policy import Policy
@@ -71,7 +71,6 @@ class ConfiguredGate:
         #: By where the bodies are in memory, which is theirs as long as they are kept here.
         self._digests: dict[int, tuple[bytes, str]] = {}
         self._permits = Permits()
-        self._undeclared = Declared(data_class=policy.default_class)
         self._policy: asyncio.Future[str | None] | None = None
         #: What was seen in bodies of late, by who looked and their digests.
         self._bodies: OrderedDict[tuple[str, str], Seen] = OrderedDict()
@@ -84,12 +83,11 @@ class ConfiguredGate:
     async def assess(self, payload: object, *, declared: Declared, body: bytes | None = None) -> Assessment:
         """As `Gate.assess`. What nobody declared has the policy's default class, whatever `declared` says then."""
         if declared.by == "default":
-            declared = self._undeclared
+            declared = self.policy.undeclared
         if body is None:
             seen = await self._seen(lambda: read(payload))
         else:
-            digest = self._digest(body)
-            seen = self._known(digest) or await self._seen_in(body, {}, digest, payload)
+            seen = await self._seen_in(body, {}, self._digest(body), payload)
         return Assessment(declared=declared, seen=seen, detectors=self.looker.versions)
 
     def permitted(self, data_class: DataClass) -> Permitted:
@@ -100,11 +98,9 @@ class ConfiguredGate:
         self, outgoing: Outgoing, *, backend: str, assessment: Assessment | None, sending: Sending
     ) -> Permit | Denial:
         """As `Gate.permit`."""
-        declared = self._undeclared if assessment is None else assessment.declared
-        body, headers = outgoing.body, outgoing.headers
-        digest = self._digest(body)
-        known = None if headers else self._known(digest)
-        seen = known or await self._seen_in(body, headers, digest)
+        declared = self.policy.undeclared if assessment is None else assessment.declared
+        digest = self._digest(outgoing.body)
+        seen = await self._seen_in(outgoing.body, outgoing.headers, digest)
         data_class = max(declared.data_class, seen.data_class)
         permitted = self.policy.permitted(data_class, self._clock())
         why_not = None if backend in permitted.backends else permitted.excluded.get(backend, UNKNOWN)
@@ -115,7 +111,7 @@ class ConfiguredGate:
             "detectors": self.looker.versions,
             "policy_sha256": self.policy.sha256,
             "body_sha256": digest,
-            "bytes": len(body),
+            "bytes": len(outgoing.body),
             "excluded": dict(permitted.excluded),
         }
         if why_not is not None:
@@ -165,17 +161,16 @@ class ConfiguredGate:
                 del self._digests[next(iter(self._digests))]
         return digest
 
-    def _known(self, digest: str) -> Seen | None:
-        """What was seen of late in a body by those who look now, if it leaves without headers of its caller's."""
-        return self._bodies.get((self.looker.versions, digest))
-
     async def _seen_in(self, body: bytes, headers: Mapping[str, str], digest: str, payload: object = None) -> Seen:
         """What is in bytes; those of a body that goes out as it came, or once more, are looked at once."""
-        versions = self.looker.versions
+        key = (self.looker.versions, digest)
+        known = None if headers else self._bodies.get(key)
+        if known is not None:
+            return known
         seen = await self._seen(lambda: read_bytes(body, headers, payload=payload))
         # Whoever failed may be able to tell the next time.
-        if not headers and not seen.failed and self.looker.versions == versions:
-            self._bodies[versions, digest] = seen
+        if not headers and not seen.failed and self.looker.versions == key[0]:
+            self._bodies[key] = seen
             if len(self._bodies) > _BODIES:
                 self._bodies.popitem(last=False)
         return seen

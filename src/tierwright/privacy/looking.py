@@ -45,8 +45,6 @@ _MOST_FINDINGS = 64
 _DIGEST_BYTES = 16
 #: What can be found in a name that a program drew: the rest is chance, once in some dozen of them.
 _IN_DRAWN: Final = frozenset({"card", "email", "iban", "secret"})
-
-
 #: What is in most requests.
 _NOTHING: Final = Seen()
 
@@ -149,10 +147,8 @@ class Looker:
 
     async def _fresh(self, texts: Mapping[bytes, str]) -> tuple[dict[bytes, tuple[Found, ...]], tuple[str, ...]]:
         """What is in texts that nobody remembers, by their digests; who failed. What all could tell is remembered."""
-        unknown, memory = list(texts.values()), self._memory
-        quick = None if self._detectors else _at_once(unknown)
-        findings, failed = await self._all(unknown) if quick is None else quick
-        found = dict(zip(texts, findings, strict=True))
+        findings, failed = await self._all(list(texts.values()))
+        memory, found = self._memory, dict(zip(texts, findings, strict=True))
         if not failed:
             memory.update((digest, one) for digest, one in found.items() if len(one) <= _MOST_FINDINGS)
             while len(memory) > _REMEMBERED:
@@ -201,18 +197,18 @@ class Looker:
         return [task.result() if task in done else None for task in tasks]
 
     async def _by_rules(self, texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
-        quick = _at_once(texts)
-        if quick is not None:
-            return quick
         characters = sum(map(len, texts))
         try:
+            if characters <= _INLINE:
+                return _scanned(texts), ()
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="tierwright-look")
             looking = asyncio.get_running_loop().run_in_executor(self._threads, _scanned, texts)
             async with asyncio.timeout(self._timeout_s + characters * _S_PER_CHARACTER):
                 return await looking, ()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a detector, nothing was shown to be harmless
-            return _without_rules(texts, error)
+            _failed(RULES, error.__class__.__name__)
+            return [() for _ in texts], (RULES,)
 
 
 async def _asked(one: Detector, texts: list[str]) -> list[tuple[Found, ...]] | None:
@@ -226,21 +222,6 @@ async def _asked(one: Detector, texts: list[str]) -> list[tuple[Found, ...]] | N
     if not sound:
         _failed(one.name, "its findings are none of these texts")
     return answer if sound else None
-
-
-def _at_once(texts: list[str]) -> tuple[list[tuple[Found, ...]], tuple[str, ...]] | None:
-    """What the rules find in short texts, and whether they failed; None: the texts are too long to wait for that."""
-    if sum(map(len, texts)) > _INLINE:
-        return None
-    try:
-        return _scanned(texts), ()
-    except Exception as error:  # noqa: BLE001 - as in `_by_rules`
-        return _without_rules(texts, error)
-
-
-def _without_rules(texts: list[str], error: Exception) -> tuple[list[tuple[Found, ...]], tuple[str, ...]]:
-    _failed(RULES, error.__class__.__name__)
-    return [() for _ in texts], (RULES,)
 
 
 def _scanned(texts: list[str]) -> list[tuple[Found, ...]]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from tierwright.core.privacy import DataClass, Permitted, PrivacyMode
+from tierwright.core.privacy import DataClass, Declared, Permitted, PrivacyMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -125,6 +125,11 @@ class Policy:
         """The instants from which on a promise does not count any more, in order."""
         said = [promise for promises in self.backends.values() for promise in promises.all().values()]
         return sorted(promise.expires_at for promise in said if promise.expires_at is not None)
+
+    @cached_property
+    def undeclared(self) -> Declared:
+        """What holds for a request of which nobody says anything."""
+        return Declared(data_class=self.default_class)
 
     @cached_property
     def text(self) -> str:

@@ -108,7 +108,7 @@ def curve_text(console: Console, measured: LearningCurve, need: Need | None, tas
 
 def _latest(parts: Parts, task: Task) -> tuple[Any, Any]:
     """The newest dataset of a task, built where there is none. Raises NotEnoughData where some of it was erased."""
-    from tierwright.app.ring import build, require_whole  # noqa: PLC0415 - as above
+    from tierwright.app.ring import build, require_whole  # noqa: PLC0415 - `--help` must not wait
 
     for dataset in parts.store.datasets():
         if dataset.task_id == task.id:
