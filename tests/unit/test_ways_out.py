@@ -67,7 +67,6 @@ KNOWN: Final[dict[str, tuple[set[str], str]]] = {
         "spans and metrics without content, to the settings' collector",
     ),
     "gateway/serving.py": ({"socket", "uvicorn"}, "answers, to whoever has connected; opens nothing itself"),
-    "gateway/protocol.py": ({"uvicorn"}, "the same"),
     "gateway/tenancy/counters.py": ({"ctypes"}, "nothing: flock on a file of this machine"),
     "store/connection.py": ({"create_engine"}, "what is kept, to the settings' database"),
     "privacy/identifiers.py": ({"import_module", "importlib"}, "nothing: loads validators of python-stdnum by name"),

@@ -23,6 +23,10 @@ _NORMAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "on_d
 #: Members of a message that hold what a model wrote besides its content; servers name thoughts differently.
 _ALOUD = ("refusal", "reasoning_content", "reasoning")
 _NO_MEMBERS: Mapping[str, object] = {}
+# What a JSON object or list may be. The plain type comes first: asking an abstract class takes a microsecond, and
+# every request is asked about several times.
+_OBJECT = (dict, Mapping)
+_LIST = (list, Sequence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +152,12 @@ def read_request(payload: object) -> ChatRequest:
 
     Raises InputError, naming the member that is wrong, where it is not a chat.completions request.
     """
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, _OBJECT):
         raise InputError('the request body is not a JSON object; send {"model": …, "messages": […]}')
     model, messages = payload.get("model"), payload.get("messages")
     if not isinstance(model, str) or not model:
         raise InputError("'model' is missing or not a string; name the model that should answer")
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+    if not isinstance(messages, _LIST) or isinstance(messages, str) or not messages:
         raise InputError("'messages' is missing or empty; send at least one message")
     response_format = payload.get("response_format")
     n = payload.get("n")
@@ -169,11 +173,11 @@ def read_request(payload: object) -> ChatRequest:
 
 def read_answer(payload: object) -> ChatAnswer:
     """The answer in a decoded JSON payload; what is missing or of another type reads as None, never as an error."""
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, _OBJECT):
         return ChatAnswer(id=None, model=None, text=None, finish_reason=None, usage=None)
     choices = payload.get("choices")
-    first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
-    finish_reason = first.get("finish_reason") if isinstance(first, Mapping) else None
+    first = choices[0] if isinstance(choices, _LIST) and not isinstance(choices, str) and choices else None
+    finish_reason = first.get("finish_reason") if isinstance(first, _OBJECT) else None
     text, calls = read_said(payload)
     return ChatAnswer(
         id=_text_or_none(payload.get("id")),
@@ -187,10 +191,10 @@ def read_answer(payload: object) -> ChatAnswer:
 
 def read_said(payload: object) -> tuple[str | None, tuple[ToolCall, ...]]:
     """The `text` and the `calls` of `read_answer`, for those who read millions and need nothing else."""
-    choices = payload.get("choices") if isinstance(payload, Mapping) else None
-    first = choices[0] if isinstance(choices, Sequence) and not isinstance(choices, str) and choices else None
-    message = first.get("message") if isinstance(first, Mapping) else None
-    return (_answer_text(message.get("content")), read_calls(message)) if isinstance(message, Mapping) else (None, ())
+    choices = payload.get("choices") if isinstance(payload, _OBJECT) else None
+    first = choices[0] if isinstance(choices, _LIST) and not isinstance(choices, str) and choices else None
+    message = first.get("message") if isinstance(first, _OBJECT) else None
+    return (_answer_text(message.get("content")), read_calls(message)) if isinstance(message, _OBJECT) else (None, ())
 
 
 def read_usage(payload: object, service_tier: object = None) -> Usage | None:
@@ -202,7 +206,7 @@ def read_usage(payload: object, service_tier: object = None) -> Usage | None:
     streams say the input in `message_start` and the output in `message_delta`: join the two objects first. A part that
     is larger than its whole is not believed. `service_tier` stands beside the usage in OpenAI's answers.
     """
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, _OBJECT):
         return None
     get = payload.get
     prompt = get("prompt_tokens")
@@ -293,7 +297,7 @@ def written(raw: bytes) -> str | None:
         payload = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    choices = payload.get("choices") if isinstance(payload, Mapping) else None
+    choices = payload.get("choices") if isinstance(payload, _OBJECT) else None
     pieces: list[str] = []
     for choice in choices if isinstance(choices, list) else ():
         message = _members(_members(choice).get("message"))
@@ -323,7 +327,7 @@ def _messages(items: Sequence[object]) -> tuple[Message, ...]:
 
 def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
     """`names`: the tools that were called before, by the call's id."""
-    if not isinstance(item, Mapping) or not isinstance(role := item.get("role"), str):
+    if not isinstance(item, _OBJECT) or not isinstance(role := item.get("role"), str):
         raise InputError(f"'messages[{place}]' is not an object with a 'role'")
     content = item.get("content")
     is_result = role in _RESULT_ROLES
@@ -334,9 +338,9 @@ def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
     media = False
     if isinstance(content, str):
         text = content
-    elif isinstance(content, Sequence):
+    elif isinstance(content, _LIST):
         parts = [
-            part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content
+            part.get("text") if isinstance(part, _OBJECT) and part.get("type") == "text" else None for part in content
         ]
         text = "\n".join(part for part in parts if isinstance(part, str))
         media = role != "assistant" and any(part is None for part in parts)
@@ -360,16 +364,16 @@ def _answer_text(content: object) -> str | None:
     if not isinstance(content, list):
         return _text_or_none(content)
     # Models that think aloud answer in parts, of which the thoughts are no text.
-    parts = [part.get("text") for part in content if isinstance(part, Mapping) and part.get("type") == "text"]
+    parts = [part.get("text") for part in content if isinstance(part, _OBJECT) and part.get("type") == "text"]
     texts = [part for part in parts if isinstance(part, str)]
     return "".join(texts) if texts else None
 
 
 def _tool_names(tools: object) -> list[str]:
     names: list[str] = []
-    for tool in tools if isinstance(tools, Sequence) and not isinstance(tools, str) else ():
-        function = tool.get("function") if isinstance(tool, Mapping) else None
-        name = function.get("name") if isinstance(function, Mapping) else None
+    for tool in tools if isinstance(tools, _LIST) and not isinstance(tools, str) else ():
+        function = tool.get("function") if isinstance(tool, _OBJECT) else None
+        name = function.get("name") if isinstance(function, _OBJECT) else None
         names.append(name if isinstance(name, str) else canonical_json(tool))
     return names
 
@@ -383,7 +387,7 @@ def _text_or_none(value: object) -> str | None:
 
 
 def _members(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else _NO_MEMBERS
+    return value if isinstance(value, _OBJECT) else _NO_MEMBERS
 
 
 def _count(value: object) -> int:

@@ -1,22 +1,31 @@
-"""HTTP/1.1 over a connection that may be slow, endless or hostile: uvicorn's protocol with deadlines and bounds.
+"""HTTP/1.1 over a connection that may be slow, endless or hostile: requests as they are parsed, deadlines and bounds.
 
 Owns how long a caller may take to send a request and to read an answer, how large a request's head may be, and how many
 connections there are. One look a second over all connections serves every deadline, so that a request costs no timer.
-Knows nothing about what is asked and answered.
+Knows nothing about what is asked and answered; how answers are framed is in `turn`. Parsing is httptools'.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
 
 from tierwright.gateway import problems, wire
+from tierwright.gateway.turn import STATUS_LINES, Turn
 
 if TYPE_CHECKING:
-    import asyncio
+    from collections.abc import Callable, Sequence
 
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
+    from tierwright.gateway.asgi import Application, Scope
     from tierwright.gateway.config import ServerConfig
     from tierwright.gateway.problems import Problem
 
@@ -27,6 +36,11 @@ _LOOKS_PER_DEADLINE = 4
 #: Seconds a refused caller has to read why; then the connection is cut.
 _LINGER_S = 2.0
 _NEVER = float("inf")
+#: Bytes of a body that may wait to be received before its connection is not read any more.
+_WAITING_BYTES = 64 * 1024
+#: An address that says itself what it is: no query, nothing escaped.
+_PLAIN = re.compile(rb"/[A-Za-z0-9_.:/-]*")
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class _Awaited(Enum):
@@ -57,17 +71,27 @@ class Guard:
         deadlines = (config.header_timeout_s, config.body_timeout_s, config.write_timeout_s, config.keep_alive_s)
         self._interval_s = min(_LOOK_S, min(deadlines) / _LOOKS_PER_DEADLINE)
         self._looking = False
+        self._common: Sequence[tuple[bytes, bytes]] = ()
+        self._common_head = b""
 
-    def protocol(self, **given: Any) -> GuardedProtocol:
-        """The protocol of a new connection; takes what uvicorn gives its own."""
-        return GuardedProtocol(guard=self, **given)
+    def protocol(self, *, config: Config, server_state: ServerState, **_given: Any) -> GuardedProtocol:
+        """The protocol of a new connection; takes what uvicorn gives a protocol class."""
+        return GuardedProtocol(self, config.loaded_app, server_state)
+
+    def common_head(self, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+        """The headers of every answer as lines; the server replaces them once a second."""
+        if headers is not self._common:
+            self._common = headers
+            self._common_head = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._common_head
 
     def joined(self, connection: GuardedProtocol) -> bool:
         """Counts a connection in; False: there are too many already."""
         self.connections.add(connection)
         if not self._looking:
             self._looking = True
-            connection.loop.call_later(self._interval_s, self._look, connection.loop)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._interval_s, self._look, loop)
         return len(self.connections) <= self.config.max_connections
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -79,34 +103,78 @@ class Guard:
             loop.call_later(self._interval_s, self._look, loop)
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class GuardedProtocol(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, *, guard: Guard, **given: Any) -> None:
-        super().__init__(**given)
+    write: Callable[[bytes], None]
+    close: Callable[[], None]
+
+    def __init__(self, guard: Guard, application: Application, server: ServerState) -> None:
+        """`server`: what knows the connections and the answers under way, and waits for them when it ends."""
         self._guard = guard
         self._limits = guard.config
+        self._application = application
+        self._server = server
+        self._parser = httptools.HttpRequestParser(self)
+        # What comes behind a request that says it is the last is no error of that request.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._transport: asyncio.Transport
+        self._peers: dict[str, object] = {}
         self._awaited = _Awaited.REQUEST
         #: The loop's time at which what is awaited must be there.
         self._due = _NEVER
         #: The loop's time since which the caller takes nothing of what was written; infinite: it does.
         self._stuck_since = _NEVER
+        #: Set when it takes it again; None: it does.
+        self.stuck: asyncio.Event | None = None
+        self._paused = False
         self._crowded = False
         self._head_bytes = 0
         self._chunk_bytes = 0
         self._heads_begun = 0
         self._refusal: Problem | None = None
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
+        #: The last request whose head has arrived; None: none has.
+        self._turn: Turn | None = None
+        #: The one that is being answered, or was last; None: none was.
+        self._begun: Turn | None = None
+        #: Requests that wait for the answers to those before them, the first to be answered first.
+        self._queue: deque[Turn] = deque()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of a stream
         """Counts the connection; one too many is told so as soon as it asks."""
-        super().connection_made(transport)
+        self._transport, self.write, self.close = transport, transport.write, transport.close
+        self._server.connections.add(self)  # type: ignore[arg-type] # it is only asked to shut down
+        self._peers = {
+            "client": _address(transport.get_extra_info("peername")),
+            "server": _address(transport.get_extra_info("sockname")),
+        }
         self._crowded = not self._guard.joined(self)
         self._await(_Awaited.REQUEST, _LINGER_S if self._crowded else self._limits.header_timeout_s)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Counts the connection out."""
         self._guard.connections.discard(self)
-        super().connection_lost(exc)
+        self._server.connections.discard(self)
+        for turn in (self._turn, self._begun):
+            if turn is not None:
+                turn.gone()
+        self._queue.clear()
+        self.resume_writing()
+        # They know this connection, too; nothing of it would be freed before the collector has looked at it.
+        self._turn = self._begun = None
+        del self._parser
+
+    def shutdown(self) -> None:
+        """Ends the connection with the answer that is under way; called by the server when it ends."""
+        if self._turn is None or self._turn.complete:
+            self._transport.close()
+        else:
+            self._turn.keep_alive = False
 
     def data_received(self, data: bytes) -> None:
         """Parses what came, within the bounds."""
@@ -122,7 +190,14 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head_bytes = 0
         self._chunk_bytes = len(data)
         self._heads_begun = 0
-        super().data_received(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # What is asked for is answered as if nothing else had been offered; what comes behind it is not read.
+            pass
+        except httptools.HttpParserError:
+            self._refuse(self._refusal or problems.invalid_http())
+            return
         if self._awaited is _Awaited.HEAD and self._heads_begun <= (before is _Awaited.REQUEST):
             # All of this piece belongs to one head, which is not complete yet.
             self._head_bytes += len(data)
@@ -131,108 +206,186 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
-        super().on_message_begin()
+        self._url, self._headers, self._expects_continue = b"", [], False
         self._heads_begun += 1
         if self._awaited is not _Awaited.HEAD:
             self._await(_Awaited.HEAD, self._limits.header_timeout_s)
             self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the address."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """A request's head is whole; raises, which ends the parsing, where it is too large."""
         limit = self._limits.max_header_bytes
         if self._head_bytes + self._chunk_bytes > limit:
             # The piece may hold more than the head: now it is counted exactly, without the separators.
-            size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+            size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
             if size > limit:
                 self._refusal = problems.head_too_large(limit)
                 raise _Refused
         self._await(_Awaited.BODY, self._limits.body_timeout_s)
-        super().on_headers_complete()
+        version, before = self._parser.get_http_version(), self._turn
+        turn = self._turn = Turn(
+            self,
+            self._scope(version),
+            keep_alive=version != "1.0" and self._parser.should_keep_alive(),
+            expects_continue=self._expects_continue,
+        )
+        if before is None or before.complete:
+            self._begin(turn)
+        else:
+            self._pause_reading()
+            self._queue.append(turn)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a request's body."""
+        turn = self._turn
+        assert turn is not None
+        if not turn.complete:
+            turn.arrived(body)
+            if turn.waiting_bytes > _WAITING_BYTES:
+                self._pause_reading()
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        super().on_message_complete()
-        if self.cycle.response_complete and not self.pipeline:
+        turn = self._turn
+        assert turn is not None
+        if not turn.complete:
+            turn.ended()
+        if turn.complete and not self._queue:
             # It was answered before it was read, for example because it is too large.
             self._await(_Awaited.REQUEST, self._limits.keep_alive_s)
         else:
             self._awaited, self._due = _Awaited.NOTHING, _NEVER
 
-    def on_response_complete(self) -> None:
-        """As uvicorn's, but a connection kept alive costs no timer."""
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
+    def answered(self) -> None:
+        """An answer is complete: the next request is answered, or waited for; that costs no timer."""
+        self._server.total_requests += 1
+        if self._transport.is_closing():
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
+        self.read_on()
+        if self._queue:
+            self._begin(self._queue.popleft())
         elif self._awaited is _Awaited.NOTHING:
             self._await(_Awaited.REQUEST, self._limits.keep_alive_s)
 
     def pause_writing(self) -> None:
         """The caller takes less than it is sent."""
-        super().pause_writing()
-        self._stuck_since = self.loop.time()
+        self.stuck = asyncio.Event()
+        self._stuck_since = self._time()
 
     def resume_writing(self) -> None:
-        """The caller has taken nearly all it was sent."""
-        super().resume_writing()
+        """The caller has taken nearly all it was sent, or has gone."""
+        if self.stuck is not None:
+            self.stuck.set()
+            self.stuck = None
         self._stuck_since = _NEVER
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - ours says it in the shape callers expect
-        """What was sent is no HTTP, or was refused while it was parsed."""
-        self._refuse(self._refusal or problems.invalid_http())
+    def read_on(self) -> None:
+        """Reads again, where that was paused."""
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def common_head(self) -> bytes:
+        """The headers of every answer, as lines."""
+        return self._guard.common_head(self._server.default_headers)
 
     def look(self, now: float) -> None:
         """Ends what is past a deadline."""
         if now - self._stuck_since > self._limits.write_timeout_s:
-            self.transport.abort()
-        elif self.transport.is_closing():
+            self._transport.abort()
+        elif self._transport.is_closing():
             # What is still to be written is waited for, but not for ever.
             if self._stuck_since == _NEVER:
                 self._stuck_since = now
         elif now > self._due:
             self._overdue(now)
 
+    def _begin(self, turn: Turn) -> None:
+        self._begun, tasks = turn, self._server.tasks
+        task = self._loop.create_task(turn.run(self._application))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def _scope(self, version: str) -> Scope:
+        url = self._url
+        if _PLAIN.fullmatch(url):
+            raw, query = url, b""
+            path = raw.decode("ascii")
+        else:
+            parsed = httptools.parse_url(url)
+            raw, query = parsed.path, parsed.query or b""
+            path = unquote(raw.decode("ascii"))
+        return {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "path": path,
+            "raw_path": raw,
+            "query_string": query,
+            "root_path": "",
+            "headers": self._headers,
+            **self._peers,
+        }
+
+    def _pause_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
     def _await(self, awaited: _Awaited, within_s: float) -> None:
         self._awaited = awaited
-        self._due = self.loop.time() + within_s
+        self._due = self._time() + within_s
 
     def _overdue(self, now: float) -> None:
-        awaited, cycle = self._awaited, self.cycle
+        awaited, turn = self._awaited, self._turn
         if awaited is _Awaited.REQUEST:
-            self.transport.close()
+            self._transport.close()
         elif awaited is _Awaited.END:
-            self.transport.abort()
-        elif self.flow.read_paused or (awaited is _Awaited.HEAD and cycle is not None and not cycle.response_complete):
+            self._transport.abort()
+        elif self._paused or (awaited is _Awaited.HEAD and turn is not None and not turn.complete):
             # Not the caller's fault, or an answer to what it asked before is on its way.
             self._due = now + self._limits.body_timeout_s
-        elif awaited is _Awaited.BODY and cycle.response_started:
-            self.transport.abort()
+        elif awaited is _Awaited.BODY and turn is not None and turn.started:
+            self._transport.abort()
         else:
             limit_s = self._limits.header_timeout_s if awaited is _Awaited.HEAD else self._limits.body_timeout_s
             self._refuse(problems.request_timeout(limit_s))
 
     def _refuse(self, problem: Problem, *, retry_after_s: int | None = None) -> None:
         """Answers without the application, and reads no more; while another answer is on its way it is cut instead."""
-        self._unset_keepalive_if_required()
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
-            if cycle.response_started or self.pipeline or self._awaited is not _Awaited.BODY:
+        turn = self._turn
+        if turn is not None and not turn.complete:
+            if turn.started or self._queue or self._awaited is not _Awaited.BODY:
                 # An answer to this would be taken for another one.
-                self.transport.abort()
+                self._transport.abort()
                 return
-            cycle.disconnected = True
-            cycle.message_event.set()
+            turn.gone()
         body = problem.body()
         more = b"" if retry_after_s is None else b"retry-after: %d\r\n" % retry_after_s
-        self.transport.write(
+        self._transport.write(
             b"%bcontent-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[problem.status], wire.JSON, len(body), more, body)
+            % (STATUS_LINES[problem.status], wire.JSON, len(body), more, body)
         )
         # Closed at once, with data unread, the connection would be reset and the answer lost.
         self._await(_Awaited.END, _LINGER_S)
-        self.flow.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
+        self.read_on()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+
+
+def _address(found: object) -> tuple[str, int] | None:
+    """Host and port, as ASGI has them; None: the socket has none."""
+    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

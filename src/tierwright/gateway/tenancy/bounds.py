@@ -70,7 +70,7 @@ def expected(asked: Asked, endpoint: Endpoint, answerers: Sequence[Answerer]) ->
     """The tokens that a request is counted with, whoever answers; takes microseconds."""
     if endpoint is Endpoint.COUNT_TOKENS:
         return Expected(0, 0, 0)
-    shown, inline = _media(asked.payload)
+    shown, inline = _media(asked.payload) if _may_show(asked.body) else (0, 0)
     text, pictures = max(0, len(asked.body) - inline), shown * _PICTURE
     instructions = _TOOL_INSTRUCTIONS if "tools" in asked.payload else 0
     completion = _completion(asked, endpoint, answerers)
@@ -160,6 +160,11 @@ def _kinds(prompt: int, completion: int, dear: _Dear) -> list[Usage]:
     if dear.tier is not None:
         tiers.append({"service_tier": dear.tier})
     return [replace(plain, **read, **written, **tier) for read, written, tier in product(prompts, completions, tiers)]
+
+
+def _may_show(body: bytes) -> bool:
+    """False: no member of a body says of what type something is, so that it holds text alone."""
+    return b'"type"' in body or b"\\u" in body
 
 
 def _media(payload: Mapping[str, Any]) -> tuple[int, int]:
