@@ -60,7 +60,7 @@ class NameRealisation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words that stand in a text only where one of some attributes is given."""
+    """Words that hardly ever stand in a text unless one of some attributes is given."""
 
     #: Folded, one space between them.
     words: str
@@ -68,6 +68,8 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pairs: tuple[tuple[str, str], ...] = ()
     #: Any of these names, whatever its value, explains them.
     names: tuple[str, ...] = ()
+    #: Whether they stand in some texts without any of the pairs: no proof that one of these is said.
+    hint: bool = False
 
 
 class Realisations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -139,7 +141,7 @@ class Alignment:
     repeated: int
     #: What the text says that is not given: ("", value), or (name, phrase) for a phrase of another value of a name.
     invented: tuple[tuple[str, str], ...]
-    #: Single words that usually come only with a name that is not given: no proof of an invention, but a hint of one.
+    #: Words that usually come only with a name or a value that is not given: no proof of an invention, but a hint.
     suspect: tuple[str, ...]
 
     @property
@@ -172,7 +174,10 @@ def align(realisations: Realisations, attributes: Attributes, text: str) -> Alig
     suspect: list[str] = []
     for telling in realisations.telling_at(words.folded, taken):
         if telling.pairs and not any((name, value.casefold()) in given for name, value in telling.pairs):
-            invented.append(("", telling.words))
+            if telling.hint:
+                suspect.append(telling.words)
+            else:
+                invented.append(("", telling.words))
         if telling.names and not names.intersection(telling.names):
             suspect.append(telling.words)
     return Alignment(
