@@ -68,8 +68,6 @@ class Telling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pairs: tuple[tuple[str, str], ...] = ()
     #: Any of these names, whatever its value, explains them.
     names: tuple[str, ...] = ()
-    #: Whether they stand in some texts without any of the pairs: no proof that one of these is said.
-    hint: bool = False
 
 
 class Realisations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
@@ -141,7 +139,7 @@ class Alignment:
     repeated: int
     #: What the text says that is not given: ("", value), or (name, phrase) for a phrase of another value of a name.
     invented: tuple[tuple[str, str], ...]
-    #: Words that usually come only with a name or a value that is not given: no proof of an invention, but a hint.
+    #: Words that usually come only with a name that is not given: no proof of an invention, but a hint.
     suspect: tuple[str, ...]
 
     @property
@@ -174,10 +172,7 @@ def align(realisations: Realisations, attributes: Attributes, text: str) -> Alig
     suspect: list[str] = []
     for telling in realisations.telling_at(words.folded, taken):
         if telling.pairs and not any((name, value.casefold()) in given for name, value in telling.pairs):
-            if telling.hint:
-                suspect.append(telling.words)
-            else:
-                invented.append(("", telling.words))
+            invented.append(("", telling.words))
         if telling.names and not names.intersection(telling.names):
             suspect.append(telling.words)
     return Alignment(

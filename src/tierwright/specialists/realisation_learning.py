@@ -37,8 +37,9 @@ _COVERED = 0.8
 _PHRASE_WORDS, _PHRASE_TEXTS = 4, 3
 #: What a text that speaks against a phrase weighs against one that speaks for it.
 _AGAINST = 4.0
-#: Unexplained occurrences for each time a value is given, up to which the value is telling, and up to which it hints.
-_STRAY, _HINTING = 0.05, 0.5
+#: Unexplained occurrences for each time a value is given, up to which it is telling; and of those without the name, up
+#: to which it is bound to that.
+_STRAY, _NAMELESS = 0.05, 0.25
 #: Texts from which a word may be bound to names, its share in texts where one is given, and names at most.
 _BOUND_TEXTS, _BOUND_SHARE, _BOUND_NAMES = 8, 0.97, 4
 #: Share of all texts in which one of the names is given, beyond which that says nothing.
@@ -210,7 +211,10 @@ def _values_of(name: str, given: Sequence[Attributes]) -> list[set[str]]:
 
 
 def _telling_values(given: Sequence[Attributes], bare: Realisations, rests: Sequence[list[list[str]]]) -> list[Telling]:
-    """Copied values that hardly ever stand in a text whose attributes don't hold them."""
+    """Copied values that hardly ever stand in a text whose attributes don't hold them.
+
+    Those that stand in more such texts, but seldom in one without an attribute of the name, are bound to the name.
+    """
     holders: dict[str, set[tuple[str, str]]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for one in given:
@@ -220,23 +224,28 @@ def _telling_values(given: Sequence[Attributes], bare: Realisations, rests: Sequ
             if words and (value in known.exceptions) is not known.copied:
                 holders[words].add((name, value))
                 counts[words] += 1
+    names_of = {words: {name for name, _ in pairs} for words, pairs in holders.items()}
     longest = max((words.count(" ") + 1 for words in holders), default=0)
     strays: Counter[str] = Counter()
-    for runs in rests:
-        strays.update(
-            {
-                words
-                for run in runs
-                for start in range(len(run))
-                for end in range(start + 1, min(start + longest, len(run)) + 1)
-                if (words := " ".join(run[start:end])) in holders
-            }
-        )
-    return [
-        Telling(words=words, pairs=tuple(sorted(pairs)), hint=strays[words] > _STRAY * counts[words])
-        for words, pairs in holders.items()
-        if strays[words] <= _HINTING * counts[words]
-    ]
+    nameless: Counter[str] = Counter()
+    for one, runs in zip(given, rests, strict=True):
+        found = {
+            words
+            for run in runs
+            for start in range(len(run))
+            for end in range(start + 1, min(start + longest, len(run)) + 1)
+            if (words := " ".join(run[start:end])) in holders
+        }
+        strays.update(found)
+        names = {name for name, _ in one.pairs}
+        nameless.update(words for words in found if names.isdisjoint(names_of[words]))
+    telling: list[Telling] = []
+    for words, pairs in holders.items():
+        if strays[words] <= _STRAY * counts[words]:
+            telling.append(Telling(words=words, pairs=tuple(sorted(pairs))))
+        elif nameless[words] <= _NAMELESS * counts[words]:
+            telling.append(Telling(words=words, names=tuple(sorted(names_of[words]))))
+    return telling
 
 
 def _bound_words(given: Sequence[Attributes], rests: Sequence[list[list[str]]]) -> list[Telling]:

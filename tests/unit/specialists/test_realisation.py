@@ -136,16 +136,18 @@ def test_phrases_of_mixed_values_tell_them_apart() -> None:
     assert align(known, asked, "there are 5 of weight").missing == (0,)
 
 
-def test_value_that_hints() -> None:
+def test_value_that_strays() -> None:
     """A value that stands in some texts without being given is no invention, but not without suspicion."""
     given = [Attributes(act="", pairs=(("name", f"Tent{n}"), ("use", ("home", "camp")[n % 2]))) for n in range(60)]
     texts = [f"{one.pairs[0][1]} is for {one.pairs[1][1]}" for one in given]
     bare = [Attributes(act="", pairs=(("name", f"Hut{n}"),)) for n in range(40)]
-    said = [f"{one.pairs[0][1]} {'feels like home' if n < 8 else 'is small'}" for n, one in enumerate(bare)]
+    said = [f"{one.pairs[0][1]} {'feels like home' if n < 6 else 'is small'}" for n, one in enumerate(bare)]
     known = learn_realisations([*given, *bare], [*texts, *said])
     homely = align(known, bare[9], "Hut9 feels like home")
     assert (homely.invented, homely.suspect, homely.errors) == ((), ("home",), 0)
     assert align(known, bare[9], "Hut9 feels like camp").invented == (("", "camp"),)
+    # Where another use is given the word is a way of speaking of it.
+    assert align(known, given[1], "Tent1 is for camp , a home").faultless
 
 
 def test_learning_of_nothing() -> None:
