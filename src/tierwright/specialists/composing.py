@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 ORDER, RUN = 5, 4
 #: Hypotheses kept at each step, fixed words between two slots at most, and followers tried at most.
 _WIDTH, _STRETCH, _FOLLOWERS = 10, 12, 10
+#: Words of context that what comes next must have been seen after, and how many times as wide the search is: tried in
+#: this order until some template is found.
+_ATTEMPTS = ((2, 1), (1, 1), (1, 4))
+#: Share of the templates of two things in which the first slot told of the second is of one series, for it to lead.
+_LEADING = 0.75
 #: How much less likely than the best of its stack a hypothesis may be, as a logarithm.
 _MARGIN = 7.0
 #: Contexts whose moves are kept.
@@ -72,13 +77,21 @@ class Composer:
         slot_of: Sequence[int],
         preference: Preference,
         series: Sequence[tuple[int, int]] = (),
+        shared: Sequence[int] = (),
     ) -> None:
         """`slot_of` gives for each token the slot it fills, -1 for fixed words.
 
         `series` says for each slot which others it is one of, and which of them: `(3, 1)` is the second of series 3.
         None given: all slots differ. Where several series have a second member, each member belongs to one of several
-        things that are told of, so composed templates fill all first members before any second one.
+        things that are told of, so composed templates fill all first members before any second one, and, where most
+        templates name a thing before they tell of it, a member of that series before the others of its thing.
+
+        `shared` gives for each token a number where it words a value that several names have and no other, -1 for
+        others; none given: there are no such. Such a phrase tells what is spoken of, and the words around it tell what
+        is said of it, so composed templates have only words around it that stood around a phrase of the same value.
         """
+        self._shared = shared if max(shared, default=-1) >= 0 else ()
+        self._attested: set[tuple[int, ...]] = set()
         self._series = series
         self._slot_of = slot_of
         self._preference = preference
@@ -93,6 +106,7 @@ class Composer:
         self._vocabulary = len({token for template in templates for token in template}) + 1
         for place, template in enumerate(templates):
             self._add(place, template)
+        self._leading = self._leading_series()
         for table in self._followers:
             for history, after in table.items():
                 self._totals[history] = sum(after.values())
@@ -110,6 +124,15 @@ class Composer:
                 table[token] = table.get(token, 0) + 1
         for run in _runs_of(template):
             self._runs[run] += 1
+        if self._shared:
+            self._attested.update(self._around(sequence[at : at + RUN]) for at in range(len(sequence) - RUN + 1))
+
+    def _around(self, run: tuple[int, ...]) -> tuple[int, ...]:
+        """A run with the number of the value in place of each phrase of a shared one; empty where it holds none."""
+        numbers = [self._shared[token] if token >= 0 else -1 for token in run]
+        if max(numbers) < 0:
+            return ()
+        return tuple(token if number < 0 else END - 1 - number for token, number in zip(run, numbers, strict=True))
 
     @property
     def known(self) -> Mapping[frozenset[int], int]:
@@ -123,14 +146,19 @@ class Composer:
         other._moves = {}  # noqa: SLF001 - as above
         return other
 
-    def compose(self, slots: frozenset[int], *, most: int) -> list[Candidate]:
-        """At most `most` templates that hold each of the slots once, best first; none where the search finds none."""
-        alike = self._alike.get(slots, [])
+    def compose(self, slots: frozenset[int], *, most: int, without: frozenset[int] = frozenset()) -> list[Candidate]:
+        """At most `most` templates that hold each of the slots once, best first; none where the search finds none.
+
+        None holds a token of `without`.
+        """
+        alike = [template for template in self._alike.get(slots, []) if without.isdisjoint(template)]
         own = Counter(run for template in alike for run in _runs_of(template))
         found: dict[tuple[int, ...], float] = {}
-        rank = self._ranks(slots)
-        for back in (2, 1):
-            self._search(rank, slots, own, len(alike), back, found)
+        if not slots <= self._holding.keys():
+            return []
+        for back, times in _ATTEMPTS:
+            limits = _Limits(rank=self._ranks(slots), without=without, back=back, times=times)
+            self._search(limits, slots, own, len(alike), found)
             if found:
                 break
         seen = Counter(alike)
@@ -140,40 +168,55 @@ class Composer:
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:most]
         return [self._candidate(tokens, score, seen[tokens], own, len(alike)) for tokens, score in ranked]
 
+    def _several(self, slots: frozenset[int]) -> bool:
+        """Whether several things are told of: several series have a second member."""
+        return bool(self._series) and len({self._series[slot][0] for slot in slots if self._series[slot][1] > 0}) > 1
+
+    def _leading_series(self) -> int | None:
+        """The series with which templates usually begin to tell of another thing; None where there is no such."""
+        first: Counter[int] = Counter()
+        for slots, templates in self._alike.items():
+            if self._several(slots):
+                for template in templates:
+                    filled = [self._series[slot] for token in template if (slot := self._slot_of[token]) >= 0]
+                    first[next(series for series, nth in filled if nth > 0)] += 1
+        series, count = max(first.items(), key=lambda item: item[1], default=(None, 0))
+        return series if count >= _LEADING * first.total() else None
+
     def _ranks(self, slots: frozenset[int]) -> dict[int, int]:
         """The order slots must keep; empty where they need not."""
-        if not self._series:
+        if not self._several(slots):
             return {}
-        doubled = {self._series[slot][0] for slot in slots if self._series[slot][1] > 0}
-        return {slot: self._series[slot][1] for slot in slots} if len(doubled) > 1 else {}
+        return {slot: 2 * self._series[slot][1] + (self._series[slot][0] != self._leading) for slot in slots}
 
     def _search(
         self,
-        rank: dict[int, int],
+        limits: _Limits,
         slots: frozenset[int],
         own: Counter[tuple[int, ...]],
         alike: int,
-        back: int,
         found: dict[tuple[int, ...], float],
     ) -> None:
         """Stacks by the number of slots filled, as in Koehn (2004): hypotheses compete with those as far along."""
-        margin = self._preference.fluency * _MARGIN
+        margin = self._preference.fluency * _MARGIN * limits.times
+        width = _WIDTH * limits.times
+        rank, without = limits.rank, limits.without
         stacks: list[dict[object, _Hypothesis]] = [{} for _ in range(len(slots) + 1)]
         stacks[0][()] = (0.0, _BEFORE, slots)
         for filled, stack in enumerate(stacks):
-            frontier = _best(stack, margin)
+            frontier = _best(stack, margin, width)
             further = stacks[filled + 1] if filled < len(slots) else {}
             for _ in range(_STRETCH):
                 grown: dict[object, _Hypothesis] = {}
                 for hypothesis in frontier:
                     _, tokens, left = hypothesis
                     turn = min((rank[slot] for slot in left), default=0) if rank else 0
-                    for move, total in self._extensions(hypothesis, own, alike, back):
+                    for move, total in self._extensions(hypothesis, own, alike, limits.back):
                         if move.token == END:
                             whole = tokens[ORDER - 1 :]
                             found[whole] = max(total, found.get(whole, -math.inf))
                             continue
-                        if rank and move.slot >= 0 and rank[move.slot] > turn:
+                        if move.token in without or (rank and move.slot >= 0 and rank[move.slot] > turn):
                             continue
                         rest = left - {move.slot} if move.slot >= 0 else left
                         target = further if move.slot >= 0 else grown
@@ -181,7 +224,7 @@ class Composer:
                         rival = target.get(key)
                         if rival is None or total > rival[0]:
                             target[key] = (total, (*tokens, move.token), rest)
-                frontier = _best(grown, margin)
+                frontier = _best(grown, margin, width)
                 if not frontier:
                     break
 
@@ -205,6 +248,8 @@ class Composer:
         if moves is None:
             table = self._followers[back].get(context[len(context) - back :], {})
             tokens = sorted(table, key=lambda token: (-table[token], token))
+            if self._attested:
+                tokens = [token for token in tokens if self._around((*context[1 - RUN :], token)) in self._attested]
             fixed = [token for token in tokens if token == END or self._slot_of[token] < 0][:_FOLLOWERS]
             slots = [token for token in tokens if token != END and self._slot_of[token] >= 0]
             moves = [self._move(context, token) for token in (*fixed, *slots)]
@@ -283,6 +328,18 @@ class Composer:
         return Candidate(tokens=tokens, score=score, fluency=fluency, shared=(one, two, three, four), seen=seen)
 
 
+class _Limits(NamedTuple):
+    """What a search must heed."""
+
+    #: The order slots must keep; empty where they need not.
+    rank: dict[int, int]
+    #: Tokens it must not use.
+    without: frozenset[int]
+    #: Words of context, and times as wide as usual: one of `_ATTEMPTS`.
+    back: int
+    times: int
+
+
 class _Move(NamedTuple):
     """One token that may come next."""
 
@@ -306,9 +363,9 @@ def _ending(context: tuple[int, ...], token: int) -> tuple[tuple[int, ...], ...]
     return (token,), (*context[-1:], token), (*context[-2:], token), (*context[-3:], token)
 
 
-def _best(stack: dict[object, _Hypothesis], margin: float) -> list[_Hypothesis]:
+def _best(stack: dict[object, _Hypothesis], margin: float, width: int) -> list[_Hypothesis]:
     """The hypotheses worth going on with; ties are settled by their tokens, so that every run settles them alike."""
     if not stack:
         return []
     least = max(one[0] for one in stack.values()) - margin
-    return nsmallest(_WIDTH, (one for one in stack.values() if one[0] >= least), key=lambda one: (-one[0], one[1]))
+    return nsmallest(width, (one for one in stack.values() if one[0] >= least), key=lambda one: (-one[0], one[1]))

@@ -60,7 +60,7 @@ class NameRealisation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Telling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Words that stand in a text only where one of some attributes is given."""
+    """Words that hardly ever stand in a text unless one of some attributes is given."""
 
     #: Folded, one space between them.
     words: str
@@ -139,7 +139,7 @@ class Alignment:
     repeated: int
     #: What the text says that is not given: ("", value), or (name, phrase) for a phrase of another value of a name.
     invented: tuple[tuple[str, str], ...]
-    #: Single words that usually come only with a name that is not given: no proof of an invention, but a hint of one.
+    #: Words that usually come only with a name that is not given: no proof of an invention, but a hint.
     suspect: tuple[str, ...]
 
     @property

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from tierwright.specialists.attributes import Attributes
 
-#: Share of a value's texts that must hold it for it to be copied; the rest say it in other words, or leave it out.
-_COPIED_SHARE = 0.25
+#: Share of a value's texts that must hold it for it to be copied; the rest say it in other words, or leave it out. For
+#: values that names share it is more, since these tell less.
+_COPIED_SHARE, _SHARED_SHARE = 0.25, 0.5
 #: Examples from which a value's own share counts; below, that of its name.
 _KNOWN_VALUE = 4
 #: Share of examples from which an attribute is given throughout.
@@ -36,8 +37,9 @@ _COVERED = 0.8
 _PHRASE_WORDS, _PHRASE_TEXTS = 4, 3
 #: What a text that speaks against a phrase weighs against one that speaks for it.
 _AGAINST = 4.0
-#: Share of a value's occurrences that may be unexplained, for the value to be telling.
-_STRAY = 0.05
+#: Unexplained occurrences for each time a value is given, up to which it is telling; and of those without the name, up
+#: to which it is bound to that.
+_STRAY, _NAMELESS = 0.05, 0.25
 #: Texts from which a word may be bound to names, its share in texts where one is given, and names at most.
 _BOUND_TEXTS, _BOUND_SHARE, _BOUND_NAMES = 8, 0.97, 4
 #: Share of all texts in which one of the names is given, beyond which that says nothing.
@@ -78,22 +80,36 @@ def _throughout(given: Sequence[Attributes]) -> set[str]:
 
 
 def _copied(given: Sequence[Attributes], texts: Sequence[str]) -> dict[str, tuple[bool, tuple[str, ...]]]:
-    """For each name, whether its values are usually copied, and the values for which the opposite holds."""
+    """For each name, whether its values are usually copied, and the values for which the opposite holds.
+
+    A value that several attributes share must stand in the text as often: nobody can tell whose a single `none` is.
+    Values that names usually share are copied for all of these names or for none of them.
+    """
     seen: dict[str, Counter[str]] = defaultdict(Counter)
     held: dict[str, Counter[str]] = defaultdict(Counter)
+    sharing: Counter[str] = Counter()
     for one, text in zip(given, texts, strict=True):
         folded = words_of(text).folded
+        needed = Counter(folded_words(value) for _, value in one.pairs)
+        names_of = Counter(value for _, value in set(one.pairs))
         for name, value in one.pairs:
+            needle = folded_words(value)
             seen[name][value] += 1
-            held[name][value] += bool(occurrences(folded_words(value), folded, [False] * len(folded)))
+            held[name][value] += len(occurrences(needle, folded, [False] * len(folded))) >= needed[needle]
+            sharing[value] += names_of[value] > 1
+    everywhere, standing = sum(seen.values(), Counter[str]()), sum(held.values(), Counter[str]())
     found: dict[str, tuple[bool, tuple[str, ...]]] = {}
     for name, values in seen.items():
-        rate = sum(held[name].values()) / sum(values.values())
-        is_copied = {
-            value: bool(folded_words(value))
-            and (held[name][value] / count if count >= _KNOWN_VALUE else rate) >= _COPIED_SHARE
-            for value, count in values.items()
-        }
+        of_name = sum(held[name].values()) / sum(values.values())
+        is_copied: dict[str, bool] = {}
+        for value, count in values.items():
+            if 2 * sharing[value] > everywhere[value]:
+                often = standing[value] >= _SHARED_SHARE * everywhere[value]
+            elif count >= _KNOWN_VALUE:
+                often = held[name][value] >= _COPIED_SHARE * count
+            else:
+                often = of_name >= _COPIED_SHARE
+            is_copied[value] = often and bool(folded_words(value))
         usual = 2 * sum(is_copied.values()) > len(is_copied)
         found[name] = usual, tuple(sorted(value for value, copied in is_copied.items() if copied is not usual))
     return found
@@ -150,6 +166,8 @@ def _phrases(
 
     Rivest (1987), Learning decision lists: rule after rule is chosen by the texts it explains, less those it explains
     wrongly, among the texts that no earlier rule has explained; texts without the attribute speak against every rule.
+    Only where a worded value shares no act with another value of its name, texts of other acts have no say: there its
+    phrases are never looked for, and need not tell it from copied values.
     """
     known = bare.names[name]
     values = _values_of(name, given)
@@ -161,7 +179,7 @@ def _phrases(
     often = np.flatnonzero(table.holds.T @ concerned >= _PHRASE_TEXTS)
     holds = table.holds[:, often]
     lengths = np.array([table.phrases[column].count(" ") for column in often], dtype=np.float64)
-    left = np.ones(len(given))
+    left = np.array(_with_a_say(worded, given, values), dtype=np.float64)
     rules: list[Phrase] = []
     while often.size:
         held = holds.T @ left
@@ -181,12 +199,22 @@ def _phrases(
     return tuple(rules), explained
 
 
+def _with_a_say(worded: Sequence[str], given: Sequence[Attributes], values: Sequence[set[str]]) -> list[bool]:
+    """Which texts the phrases of a name's worded values are learned from."""
+    acts = {one.act for one, inside in zip(given, values, strict=True) if not inside.isdisjoint(worded)}
+    alone = all(inside <= {worded[0]} for one, inside in zip(given, values, strict=True) if one.act in acts)
+    return [one.act in acts for one in given] if alone else [True] * len(given)
+
+
 def _values_of(name: str, given: Sequence[Attributes]) -> list[set[str]]:
     return [{value for known, value in one.pairs if known == name} for one in given]
 
 
 def _telling_values(given: Sequence[Attributes], bare: Realisations, rests: Sequence[list[list[str]]]) -> list[Telling]:
-    """Copied values that hardly ever stand in a text whose attributes don't hold them."""
+    """Copied values that hardly ever stand in a text whose attributes don't hold them.
+
+    Those that stand in more such texts, but seldom in one without an attribute of the name, are bound to the name.
+    """
     holders: dict[str, set[tuple[str, str]]] = defaultdict(set)
     counts: Counter[str] = Counter()
     for one in given:
@@ -196,23 +224,28 @@ def _telling_values(given: Sequence[Attributes], bare: Realisations, rests: Sequ
             if words and (value in known.exceptions) is not known.copied:
                 holders[words].add((name, value))
                 counts[words] += 1
+    names_of = {words: {name for name, _ in pairs} for words, pairs in holders.items()}
     longest = max((words.count(" ") + 1 for words in holders), default=0)
     strays: Counter[str] = Counter()
-    for runs in rests:
-        strays.update(
-            {
-                words
-                for run in runs
-                for start in range(len(run))
-                for end in range(start + 1, min(start + longest, len(run)) + 1)
-                if (words := " ".join(run[start:end])) in holders
-            }
-        )
-    return [
-        Telling(words=words, pairs=tuple(sorted(pairs)))
-        for words, pairs in holders.items()
-        if strays[words] <= _STRAY * counts[words]
-    ]
+    nameless: Counter[str] = Counter()
+    for one, runs in zip(given, rests, strict=True):
+        found = {
+            words
+            for run in runs
+            for start in range(len(run))
+            for end in range(start + 1, min(start + longest, len(run)) + 1)
+            if (words := " ".join(run[start:end])) in holders
+        }
+        strays.update(found)
+        names = {name for name, _ in one.pairs}
+        nameless.update(words for words in found if names.isdisjoint(names_of[words]))
+    telling: list[Telling] = []
+    for words, pairs in holders.items():
+        if strays[words] <= _STRAY * counts[words]:
+            telling.append(Telling(words=words, pairs=tuple(sorted(pairs))))
+        elif nameless[words] <= _NAMELESS * counts[words]:
+            telling.append(Telling(words=words, names=tuple(sorted(names_of[words]))))
+    return telling
 
 
 def _bound_words(given: Sequence[Attributes], rests: Sequence[list[list[str]]]) -> list[Telling]:

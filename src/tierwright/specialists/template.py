@@ -8,7 +8,7 @@ specialist abstains: an empty output with confidence 0. Refuses to know how temp
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,7 @@ from tierwright.specialists.composing import Candidate, Composer, Preference
 from tierwright.specialists.delexicalising import Slot, Token, act_of, render, slots_of
 from tierwright.specialists.linear import Confidence
 from tierwright.specialists.realisation import Realisations, align
+from tierwright.specialists.words import folded_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
     from tierwright.specialists.artifact import Artifact
     from tierwright.specialists.attributes import Attributes
+    from tierwright.specialists.realisation import Alignment
 
-#: Templates tried for one input, and composed ones kept.
-TRIED = 8
+#: Templates tried for one input at a time, how often others are composed where all are refused, and composed ones kept.
+TRIED, _AGAIN = 8, 3
 _KEPT = 4096
 #: What the confidence is made from, in this order.
 SIGNALS = 8
@@ -72,7 +74,7 @@ class Templates:
         self._slots = number_slots(tokens)
         self._composers = composers
         self._ready = dict(ready or {})
-        self._composed: OrderedDict[tuple[str, frozenset[int]], list[Candidate]] = OrderedDict()
+        self._composed: OrderedDict[tuple[str, frozenset[int], frozenset[int]], list[Candidate]] = OrderedDict()
         self._lock = Lock()
 
     def kind_of(self, attributes: Attributes) -> tuple[str, frozenset[int]] | None:
@@ -84,41 +86,75 @@ class Templates:
         numbers = [self._slots.get(slot) for slot in slots if slot is not None]
         return None if None in numbers else (act, frozenset(number for number in numbers if number is not None))
 
-    def candidates(self, attributes: Attributes, *, most: int = TRIED) -> list[Candidate]:
-        """Templates for attributes, best first."""
+    def candidates(
+        self, attributes: Attributes, *, most: int = TRIED, without: frozenset[int] = frozenset()
+    ) -> list[Candidate]:
+        """Templates for attributes, best first, that hold none of the tokens `without`."""
         kind = self.kind_of(attributes)
         if kind is None:
             return []
-        found = self._ready.get(kind)
+        found = None if without else self._ready.get(kind)
         if found is not None:
             return found
-        with self._lock:
-            found = self._composed.get(kind)
-            if found is not None:
-                self._composed.move_to_end(kind)
-                return found
         act, slots = kind
-        found = self._composers[act].compose(slots, most=most)
+        key = act, slots, without
         with self._lock:
-            self._composed[kind] = found
+            found = self._composed.get(key)
+            if found is not None:
+                self._composed.move_to_end(key)
+                return found
+        found = self._composers[act].compose(slots, most=most, without=without)
+        with self._lock:
+            self._composed[key] = found
             if len(self._composed) > _KEPT:
                 self._composed.popitem(last=False)
         return found
 
     def written(self, attributes: Attributes, candidate: Candidate) -> str | None:
         """The text; None where it does not say every attribute once and nothing else."""
+        found = self._aligned(attributes, candidate)
+        return found.words.text if found.faultless else None
+
+    def _aligned(self, attributes: Attributes, candidate: Candidate) -> Alignment:
         slots = slots_of(self.realisations, attributes) or []
         values = {slot: value for slot, (_, value) in zip(slots, attributes.pairs, strict=True) if slot is not None}
         text = render([self._tokens[token] for token in candidate.tokens], values)
-        return text if align(self.realisations, attributes, text).faultless else None
+        return align(self.realisations, attributes, text)
 
     def best(self, attributes: Attributes) -> tuple[str, Candidate] | None:
-        """The best text and its template; None where none fits."""
-        for candidate in self.candidates(attributes):
-            text = self.written(attributes, candidate)
-            if text:
-                return text, candidate
+        """The best text and its template; None where none fits.
+
+        Where all templates are refused, others are composed without the words that these were refused for.
+        """
+        without: frozenset[int] = frozenset()
+        for _ in range(1 + _AGAIN):
+            refused: set[int] = set()
+            for candidate in self.candidates(attributes, without=without):
+                found = self._aligned(attributes, candidate)
+                if found.faultless and found.words.text:
+                    return found.words.text, candidate
+                refused |= self._at_fault(found, attributes, candidate)
+            if not refused:
+                break
+            without |= refused
         return None
+
+    def _at_fault(self, found: Alignment, attributes: Attributes, candidate: Candidate) -> set[int]:
+        """The tokens of a template that its text is refused for: words that say too much, phrases that don't count."""
+        phrases = [*found.suspect, *(phrase for _, phrase in found.invented)]
+        words = {word for phrase in phrases for word in phrase.split(" ")}
+        if found.repeated:
+            words.update(word for _, value in attributes.pairs for word in folded_words(value))
+        missing = {attributes.pairs[place] for place in found.missing}
+        return {
+            number
+            for number in candidate.tokens
+            if (
+                words.intersection(folded_words(token.text))
+                if (token := self._tokens[number]).slot is None
+                else (token.slot.name, token.slot.value) in missing
+            )
+        }
 
 
 class TemplateSpecialist:
@@ -127,19 +163,15 @@ class TemplateSpecialist:
     def __init__(self, artifact: Artifact[Config]) -> None:
         """Raises ArtifactError where arrays are missing or name what is not there."""
         config = artifact.config
-        slot_of, series = slot_numbers(config.tokens), slot_series(config.tokens)
+        slot_of = slot_numbers(config.tokens)
         try:
             mined = _sequences(artifact.arrays, "templates", len(config.tokens))
             acts = np.asarray(artifact.arrays["templates.act"], dtype=np.int64).tolist()
-            composers = {
-                act: Composer(
-                    [tokens for tokens, of in zip(mined, acts, strict=True) if of == number],
-                    slot_of,
-                    config.preference,
-                    series,
-                )
+            by_act = {
+                act: [tokens for tokens, of in zip(mined, acts, strict=True) if of == number]
                 for number, act in enumerate(config.acts)
             }
+            composers = compose_from(by_act, config.tokens, config.preference)
             ready = _read_ready(artifact.arrays, config, slot_of)
         except (KeyError, ValueError, IndexError) as error:
             raise ArtifactError(f"model {artifact.id[:12]} has templates that don't fit; train it again") from error
@@ -166,6 +198,17 @@ class TemplateSpecialist:
         return Prediction(output=output, confidence=float(self._confidence.calibrated(probability)[0]))
 
 
+def compose_from(
+    by_act: Mapping[str, Sequence[tuple[int, ...]]], tokens: Sequence[Token], preference: Preference
+) -> dict[str, Composer]:
+    """A composer for the templates of each act."""
+    slot_of, series = slot_numbers(tokens), slot_series(tokens)
+    return {
+        act: Composer(templates, slot_of, preference, series, shared_values(tokens, templates))
+        for act, templates in by_act.items()
+    }
+
+
 def number_slots(tokens: Sequence[Token]) -> dict[Slot, int]:
     """The number of each slot, in the order in which the vocabulary names them."""
     numbers: dict[Slot, int] = {}
@@ -185,6 +228,25 @@ def slot_series(tokens: Sequence[Token]) -> list[tuple[int, int]]:
     """For each slot the number of its name, and which of that name's it is."""
     names: dict[str, int] = {}
     return [(names.setdefault(slot.name, len(names)), slot.nth) for slot in number_slots(tokens)]
+
+
+def shared_values(tokens: Sequence[Token], templates: Sequence[tuple[int, ...]]) -> list[int]:
+    """For each token the number of the value it words, where several names have that value there and none other.
+
+    -1 for other tokens.
+    """
+    values: dict[str, set[str | None]] = {}
+    for number in sorted({number for template in templates for number in template}):
+        slot = tokens[number].slot
+        if slot is not None:
+            values.setdefault(slot.name, set()).add(slot.value)
+    count = Counter(value for having in values.values() for value in having if value is not None)
+    alone = {next(iter(having)) for having in values.values() if len(having) == 1}
+    mixed = {value for having in values.values() if len(having) > 1 for value in having}
+    number_of = {
+        value: place for place, value in enumerate(v for v in sorted(count) if count[v] > 1 and v in alone - mixed)
+    }
+    return [-1 if token.slot is None else number_of.get(token.slot.value or "", -1) for token in tokens]
 
 
 def signals(candidate: Candidate, slots: int) -> NDArray[np.float64]:

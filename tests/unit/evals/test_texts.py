@@ -6,6 +6,7 @@ import pytest
 from sacrebleu import corpus_bleu
 
 from tests.attribute_texts import TEXT, rows
+from tests.unit.specialists.test_realisation import unavailable
 from tierwright.core.contract import ContractKind, OutputContract
 from tierwright.core.errors import InputError
 from tierwright.evals.texts import TextQuality, text_quality
@@ -50,6 +51,20 @@ def test_what_is_left_out_and_made_up() -> None:
     assert nameless.value - given.value == pytest.approx(len(INPUTS) / slots, abs=0.01)
     assert empty.slot_errors.value == 1.0
     assert (empty.empty, empty.bleu.value) == (len(TEXTS), 0.0)
+
+
+def test_value_that_attributes_share() -> None:
+    """Right texts say of two attributes at once that there is none: they lack nothing, and are checked all the same."""
+    given, texts = unavailable()
+    inputs = [f"{one.act}({';'.join(f'{name}={value}' for name, value in one.pairs)})" for one in given]
+    found = text_quality(TEXT, inputs, [[text] for text in texts], texts, inputs, seed=1)
+    lacking = [text.replace("price", "it") for text in texts]
+    worse = text_quality(TEXT, inputs, [[text] for text in texts], lacking, inputs, seed=1).slot_errors
+    assert found.slot_errors is not None
+    assert worse is not None
+    assert (found.slot_errors.value, found.checked_share) == (0.0, 1.0)
+    asked = sum(one.act == "unknown" and ("price", "none") in one.pairs for one in given)
+    assert worse.value == pytest.approx(asked / sum(len(one.pairs) for one in given))
 
 
 def test_interval() -> None:

@@ -50,6 +50,44 @@ def test_two_things_are_not_mixed_up() -> None:
     assert Composer(mixed, SLOT_OF, PREFERENCE).compose(frozenset({0, 1, 2, 3}), most=1)[0].tokens == mixed[0]
 
 
+def test_things_begin_with_what_usually_leads() -> None:
+    """Where most templates name a thing before they tell of it, composed ones tell nothing of it before its name."""
+    # Slots: name, colour and size of one thing (0 to 2), name and colour of another (3 and 4).
+    slot_of, series = [-1] * 10 + [0, 1, 2, 3, 4], [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1)]
+    named = [(10, 1, 11, joint, 13, 1, 14) for joint in (2, 3, 4, 5)] * 3 + [(10, 1, 12, 1, 11, 2, 13)] * 2
+    # The colour of the second before its name, told as if it were another one of the first.
+    early = [(10, 1, 11, 6, 14, 2, 13)]
+    for templates, leads in ((named + early * 4, True), (named + early * 8, False)):
+        found = Composer(templates, slot_of, PREFERENCE, series).compose(frozenset(range(5)), most=9)
+        assert found
+        assert all(one.tokens.index(13) < one.tokens.index(14) for one in found) is leads
+
+
+def test_without() -> None:
+    """No template holds a token that it must not, whether it was seen like that or is composed."""
+    composer = Composer([(0, 10, 1, 11)] * 5 + [(0, 10, 2, 11), (3, 10, 2, 12)], SLOT_OF, PREFERENCE)
+    slots = frozenset({0, 1})
+    assert any(1 in one.tokens for one in composer.compose(slots, most=9))
+    found = composer.compose(slots, most=9, without=frozenset({1}))
+    assert found
+    assert all(1 not in one.tokens for one in found)
+    assert not composer.compose(slots, most=9, without=frozenset({1, 2}))
+
+
+def test_words_around_a_shared_value() -> None:
+    """Where a phrase tells only what is spoken of, nothing new is said of it: not that there is what there is not."""
+    # 0 "no", 1 "information", 2 "is", 3 "none", 4 "available", 5 "on"; slots 0 and 1 word that there is none of them.
+    templates, slots = [(10, 1, 2, 3), (0, 1, 2, 4, 5, 11)] * 3, frozenset({0, 1})
+    wrong = Composer(templates, SLOT_OF, PREFERENCE).compose(slots, most=9)
+    assert [one.tokens for one in wrong] == [(10, 1, 2, 4, 5, 11)]
+    shared = [-1] * 10 + [0, 0, -1, -1, -1]
+    assert not Composer(templates, SLOT_OF, PREFERENCE, (), shared).compose(slots, most=9)
+    # What is said of one of them may be said of the other.
+    found = Composer([*templates, (10, 1, 2, 3, 11, 1, 2, 3)], SLOT_OF, PREFERENCE, (), shared).compose(slots, most=9)
+    assert found
+    assert all(3 in one.tokens for one in found)
+
+
 def test_slot_never_seen() -> None:
     """A slot that no template holds has no template."""
     assert not Composer(seen(), SLOT_OF, PREFERENCE).compose(frozenset({0, 99}), most=3)

@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 from tests.attribute_texts import COLOURS, NAMES, PRICES, WEIGHTS, rows, training_set
 from tierwright.core.errors import ArtifactError
 from tierwright.specialists.artifact import read_artifact, write_artifact
+from tierwright.specialists.attributes import Attributes
+from tierwright.specialists.delexicalising import Slot, Token
 from tierwright.specialists.loading import load_specialist
-from tierwright.specialists.template import Config, TemplateSpecialist
+from tierwright.specialists.realisation import NameRealisation, Realisations, Telling
+from tierwright.specialists.template import Config, Templates, TemplateSpecialist, compose_from
+from tierwright.training.preference import START
 from tierwright.training.recipes.template import TemplateRecipe
 
 if TYPE_CHECKING:
@@ -141,6 +145,37 @@ def test_sentences_are_the_writers(specialist: TemplateSpecialist) -> None:
         for price in ("for", "at a price of")
     }
     assert found.confidence > 0.5
+
+
+#: "the NAME is a good tent of SIZE size", with the plain words by which the rating is told, too.
+_NAME, _SIZE = Slot(name="name", nth=0, value=None), Slot(name="size", nth=0, value=None)
+_VOCABULARY = (
+    *(Token(text=text) for text in ("the", " is a", " good", " neat", " tent")),
+    Token(text=" ", slot=_NAME),
+    Token(text=" ", slot=_SIZE),
+)
+
+
+def test_composes_again_without_what_was_refused() -> None:
+    """Where every template says something twice or too much, one without these words is composed, not an empty text."""
+    realisations = Realisations(
+        names={
+            name: NameRealisation(condition=False, copied=True, exceptions=(), phrases=()) for name in ("name", "size")
+        },
+        telling=(Telling(words="neat", names=("rating",)),),
+    )
+    mined = [(0, 5, 1, 2, 6, 4)] * 30 + [(0, 5, 1, 3, 6, 4)] * 20 + [(0, 5, 1, 6, 4)]
+    composers = compose_from({"": mined}, _VOCABULARY, START)
+    ready = {("", frozenset({0, 1})): composers[""].compose(frozenset({0, 1}), most=2)}
+    templates = Templates(realisations, _VOCABULARY, composers, ready)
+
+    def text(size: str) -> str | None:
+        found = templates.best(Attributes(act="", pairs=(("name", "Alta"), ("size", size))))
+        return None if found is None else found[0]
+
+    assert text("big") == "the Alta is a good big tent"
+    assert text("good") == "the Alta is a good tent"
+    assert text("the") is None
 
 
 def test_same_from_every_thread(specialist: TemplateSpecialist, trained: Path) -> None:

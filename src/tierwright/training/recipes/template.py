@@ -24,19 +24,17 @@ from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import NotEnoughData
 from tierwright.specialists.artifact import write_artifact
 from tierwright.specialists.attributes import read_attributes
-from tierwright.specialists.composing import Composer
 from tierwright.specialists.delexicalising import act_of, delexicalise
 from tierwright.specialists.likeness import UNLIKE_SHARE, likeness, yardstick
 from tierwright.specialists.realisation_learning import learn_realisations
 from tierwright.specialists.template import (
     Config,
     Templates,
+    compose_from,
     pack,
     pack_ready,
     probability_of,
     signals,
-    slot_numbers,
-    slot_series,
 )
 from tierwright.training.calibration import TOLERANCE, calibrate
 from tierwright.training.preference import START, Choice, learn_preference, learn_signals
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from tierwright.core.dataset import Example
     from tierwright.core.ids import InferenceId
     from tierwright.specialists.attributes import Attributes
-    from tierwright.specialists.composing import Candidate, Preference
+    from tierwright.specialists.composing import Candidate, Composer, Preference
     from tierwright.specialists.delexicalising import Token
     from tierwright.specialists.realisation import Realisations
     from tierwright.training.recipe import TrainingSet
@@ -93,8 +91,7 @@ class _Mined:
 
     def composers(self, preference: Preference) -> dict[str, Composer]:
         """Ready for search."""
-        slot_of, series = slot_numbers(self.tokens), slot_series(self.tokens)
-        return {act: Composer(templates, slot_of, preference, series) for act, templates in self.by_act.items()}
+        return compose_from(self.by_act, self.tokens, preference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
