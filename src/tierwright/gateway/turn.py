@@ -28,7 +28,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _WITHOUT_BODY = frozenset({204, 304})
 _PHRASES = {status.value: status.phrase.encode("ascii") for status in http.HTTPStatus}
 #: The first line of an answer by its status; servers have statuses that no standard names.
-STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(100, 600)}
+STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(100, 1000)}
 
 
 class Line(Protocol):
@@ -183,9 +183,9 @@ class Turn:
             said += _CHUNKED
         if not self.keep_alive:
             said += _LAST
+        head = b"%b%b%b\r\n" % (STATUS_LINES[status], self._line.common_head(), said)
         self.started = True
         self._left = length
-        head = b"%b%b%b\r\n" % (STATUS_LINES[status], self._line.common_head(), said)
         if length is None:
             self._line.write(head)
         else:

@@ -192,10 +192,11 @@ def test_an_answer_without_a_body_has_none(request_line: bytes, status: int) -> 
     assert not wire.closed
 
 
-def test_a_status_that_no_standard_names_is_passed_on() -> None:
+@pytest.mark.parametrize("status", [529, 999])
+def test_a_status_that_no_standard_names_is_passed_on(status: int) -> None:
     """Model servers behind others have such."""
-    wire = answered(giving(start((b"content-length", b"0"), status=529), piece(b"")), FIRST)
-    assert wire.written.startswith(b"HTTP/1.1 529 \r\n")
+    wire = answered(giving(start((b"content-length", b"0"), status=status), piece(b"")), FIRST)
+    assert wire.written.startswith(b"HTTP/1.1 %d \r\n" % status)
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb", b"a\0b", b"\r\n\r\nHTTP/1.1 200 OK"])
