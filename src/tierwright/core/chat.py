@@ -23,8 +23,7 @@ _NORMAL_TIERS = frozenset({"auto", "default", "standard", "standard_only", "on_d
 #: Members of a message that hold what a model wrote besides its content; servers name thoughts differently.
 _ALOUD = ("refusal", "reasoning_content", "reasoning")
 _NO_MEMBERS: Mapping[str, object] = {}
-# What a JSON object or list may be. The plain type comes first: asking an abstract class takes a microsecond, and
-# every request is asked about several times.
+# What a JSON object or list may be; the plain type first, since asking an abstract class takes a microsecond.
 _OBJECT = (dict, Mapping)
 _LIST = (list, Sequence)
 
@@ -154,10 +153,10 @@ def read_request(payload: object) -> ChatRequest:
     """
     if not isinstance(payload, _OBJECT):
         raise InputError('the request body is not a JSON object; send {"model": …, "messages": […]}')
-    model, messages = payload.get("model"), payload.get("messages")
+    model, messages = payload.get("model"), _items(payload.get("messages"))
     if not isinstance(model, str) or not model:
         raise InputError("'model' is missing or not a string; name the model that should answer")
-    if not isinstance(messages, _LIST) or isinstance(messages, str) or not messages:
+    if not messages:
         raise InputError("'messages' is missing or empty; send at least one message")
     response_format = payload.get("response_format")
     n = payload.get("n")
@@ -173,27 +172,21 @@ def read_request(payload: object) -> ChatRequest:
 
 def read_answer(payload: object) -> ChatAnswer:
     """The answer in a decoded JSON payload; what is missing or of another type reads as None, never as an error."""
-    if not isinstance(payload, _OBJECT):
-        return ChatAnswer(id=None, model=None, text=None, finish_reason=None, usage=None)
-    choices = payload.get("choices")
-    first = choices[0] if isinstance(choices, _LIST) and not isinstance(choices, str) and choices else None
-    finish_reason = first.get("finish_reason") if isinstance(first, _OBJECT) else None
-    text, calls = read_said(payload)
+    said = _members(payload)
+    text, calls = read_said(said)
     return ChatAnswer(
-        id=_text_or_none(payload.get("id")),
-        model=_text_or_none(payload.get("model")),
+        id=_text_or_none(said.get("id")),
+        model=_text_or_none(said.get("model")),
         text=text,
-        finish_reason=_text_or_none(finish_reason),
-        usage=read_usage(payload.get("usage"), payload.get("service_tier")),
+        finish_reason=_text_or_none(_first_choice(said).get("finish_reason")),
+        usage=read_usage(said.get("usage"), said.get("service_tier")),
         calls=calls,
     )
 
 
 def read_said(payload: object) -> tuple[str | None, tuple[ToolCall, ...]]:
     """The `text` and the `calls` of `read_answer`, for those who read millions and need nothing else."""
-    choices = payload.get("choices") if isinstance(payload, _OBJECT) else None
-    first = choices[0] if isinstance(choices, _LIST) and not isinstance(choices, str) and choices else None
-    message = first.get("message") if isinstance(first, _OBJECT) else None
+    message = _first_choice(payload).get("message")
     return (_answer_text(message.get("content")), read_calls(message)) if isinstance(message, _OBJECT) else (None, ())
 
 
@@ -297,13 +290,11 @@ def written(raw: bytes) -> str | None:
         payload = json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    choices = payload.get("choices") if isinstance(payload, _OBJECT) else None
     pieces: list[str] = []
-    for choice in choices if isinstance(choices, list) else ():
+    for choice in _items(_members(payload).get("choices")):
         message = _members(_members(choice).get("message"))
         pieces += _texts([_answer_text(message.get("content")), *(message.get(name) for name in _ALOUD)])
-        calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
+        for call in _items(message.get("tool_calls")):
             function = _members(_members(call).get("function"))
             pieces += _texts([function.get("name"), function.get("arguments")])
     return "\n".join(pieces) or None
@@ -339,9 +330,7 @@ def _message(item: object, place: int, names: Mapping[str, str]) -> Message:
     if isinstance(content, str):
         text = content
     elif isinstance(content, _LIST):
-        parts = [
-            part.get("text") if isinstance(part, _OBJECT) and part.get("type") == "text" else None for part in content
-        ]
+        parts = [part.get("text") if part.get("type") == "text" else None for part in map(_members, content)]
         text = "\n".join(part for part in parts if isinstance(part, str))
         media = role != "assistant" and any(part is None for part in parts)
         opaque = opaque or any(part is None for part in parts)
@@ -371,9 +360,8 @@ def _answer_text(content: object) -> str | None:
 
 def _tool_names(tools: object) -> list[str]:
     names: list[str] = []
-    for tool in tools if isinstance(tools, _LIST) and not isinstance(tools, str) else ():
-        function = tool.get("function") if isinstance(tool, _OBJECT) else None
-        name = function.get("name") if isinstance(function, _OBJECT) else None
+    for tool in _items(tools):
+        name = _members(_members(tool).get("function")).get("name")
         names.append(name if isinstance(name, str) else canonical_json(tool))
     return names
 
@@ -384,6 +372,15 @@ def _texts(values: Sequence[object]) -> list[str]:
 
 def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _first_choice(payload: object) -> Mapping[str, object]:
+    choices = _items(_members(payload).get("choices"))
+    return _members(choices[0]) if choices else _NO_MEMBERS
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, _LIST) and not isinstance(value, str) else ()
 
 
 def _members(value: object) -> Mapping[str, object]:

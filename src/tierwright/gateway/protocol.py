@@ -8,16 +8,15 @@ Knows nothing about what is asked and answered; how answers are framed is in `tu
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import httptools
 
 from tierwright.gateway import problems, wire
-from tierwright.gateway.turn import STATUS_LINES, Turn
+from tierwright.gateway.turn import STATUS_LINES, Turn, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,8 +37,6 @@ _LINGER_S = 2.0
 _NEVER = float("inf")
 #: Bytes of a body that may wait to be received before its connection is not read any more.
 _WAITING_BYTES = 64 * 1024
-#: An address that says itself what it is: no query, nothing escaped.
-_PLAIN = re.compile(rb"/[A-Za-z0-9_.:/-]*")
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -82,7 +79,7 @@ class Guard:
         """The headers of every answer as lines; the server replaces them once a second."""
         if headers is not self._common:
             self._common = headers
-            self._common_head = b"".join(b"%b: %b\r\n" % header for header in headers)
+            self._common_head = lines_of(headers)
         return self._common_head
 
     def joined(self, connection: GuardedProtocol) -> bool:
@@ -120,8 +117,6 @@ class GuardedProtocol(asyncio.Protocol):
         self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._loop = asyncio.get_running_loop()
         self._time = self._loop.time
-        self._transport: asyncio.Transport
-        self._peers: dict[str, object] = {}
         self._awaited = _Awaited.REQUEST
         #: The loop's time at which what is awaited must be there.
         self._due = _NEVER
@@ -145,14 +140,12 @@ class GuardedProtocol(asyncio.Protocol):
         #: Requests that wait for the answers to those before them, the first to be answered first.
         self._queue: deque[Turn] = deque()
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # of a stream
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Counts the connection; one too many is told so as soon as it asks."""
-        self._transport, self.write, self.close = transport, transport.write, transport.close
+        # A stream's; uvloop's is none by its class.
+        stream = self._transport = cast("asyncio.Transport", transport)
+        self.write, self.close = stream.write, stream.close
         self._server.connections.add(self)  # type: ignore[arg-type] # it is only asked to shut down
-        self._peers = {
-            "client": _address(transport.get_extra_info("peername")),
-            "server": _address(transport.get_extra_info("sockname")),
-        }
         self._crowded = not self._guard.joined(self)
         self._await(_Awaited.REQUEST, _LINGER_S if self._crowded else self._limits.header_timeout_s)
 
@@ -318,26 +311,15 @@ class GuardedProtocol(asyncio.Protocol):
         task.add_done_callback(tasks.discard)
 
     def _scope(self, version: str) -> Scope:
-        url = self._url
-        if _PLAIN.fullmatch(url):
-            raw, query = url, b""
-            path = raw.decode("ascii")
-        else:
-            parsed = httptools.parse_url(url)
-            raw, query = parsed.path, parsed.query or b""
-            path = unquote(raw.decode("ascii"))
+        url = httptools.parse_url(self._url)
         return {
             "type": "http",
             "asgi": _ASGI,
             "http_version": version,
             "method": self._parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "path": path,
-            "raw_path": raw,
-            "query_string": query,
-            "root_path": "",
+            "path": unquote(url.path.decode("ascii")),
+            "query_string": url.query or b"",
             "headers": self._headers,
-            **self._peers,
         }
 
     def _pause_reading(self) -> None:
@@ -374,18 +356,13 @@ class GuardedProtocol(asyncio.Protocol):
                 return
             turn.gone()
         body = problem.body()
-        more = b"" if retry_after_s is None else b"retry-after: %d\r\n" % retry_after_s
-        self._transport.write(
-            b"%bcontent-type: %b\r\ncontent-length: %d\r\n%bconnection: close\r\n\r\n%b"
-            % (STATUS_LINES[problem.status], wire.JSON, len(body), more, body)
-        )
+        headers = [(b"content-type", wire.JSON), (b"content-length", b"%d" % len(body))]
+        if retry_after_s is not None:
+            headers.append((b"retry-after", b"%d" % retry_after_s))
+        headers.append((b"connection", b"close"))
+        self._transport.write(b"%b%b\r\n%b" % (STATUS_LINES[problem.status], lines_of(headers), body))
         # Closed at once, with data unread, the connection would be reset and the answer lost.
         self._await(_Awaited.END, _LINGER_S)
         self.read_on()
         if self._transport.can_write_eof():
             self._transport.write_eof()
-
-
-def _address(found: object) -> tuple[str, int] | None:
-    """Host and port, as ASGI has them; None: the socket has none."""
-    return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -31,6 +31,11 @@ _PHRASES = {status.value: status.phrase.encode("ascii") for status in http.HTTPS
 STATUS_LINES = {status: b"HTTP/1.1 %d %b\r\n" % (status, _PHRASES.get(status, b"")) for status in range(100, 1000)}
 
 
+def lines_of(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are sent. One format for all of them: answers have up to twenty."""
+    return (_HEADER * len(headers)) % tuple(chain.from_iterable(headers))
+
+
 class Line(Protocol):
     """What a turn needs of its connection."""
 
@@ -61,13 +66,13 @@ class Turn:
         "_head",
         "_left",
         "_line",
+        "_more",
         "_news",
         "_scope",
         "_waiting",
         "complete",
         "disconnected",
         "keep_alive",
-        "more_body",
         "started",
     )
 
@@ -78,6 +83,8 @@ class Turn:
         self._expects_continue = expects_continue
         #: What has arrived of the body and was not received.
         self._body: bytes | bytearray = b""
+        #: Whether more of it is to arrive.
+        self._more = True
         #: Whether there is anything that was not received: a piece, the end, or that the caller has gone.
         self._news = False
         #: Done when there is; None: nobody waits.
@@ -89,8 +96,6 @@ class Turn:
         self._left: int | None = None
         #: Whether the connection goes on afterwards.
         self.keep_alive = keep_alive
-        #: Whether more of the request is to arrive.
-        self.more_body = True
         self.disconnected = False
         #: Whether the answer has begun, and whether it has ended.
         self.started = False
@@ -124,7 +129,7 @@ class Turn:
 
     def ended(self) -> None:
         """Takes the end of the body."""
-        self.more_body = False
+        self._more = False
         self._tell()
 
     def gone(self) -> None:
@@ -147,7 +152,7 @@ class Turn:
         if self.disconnected or self.complete:
             return {"type": "http.disconnect"}
         body, self._body = self._body, b""
-        return {"type": "http.request", "body": bytes(body), "more_body": self.more_body}
+        return {"type": "http.request", "body": bytes(body), "more_body": self._more}
 
     async def send(self, message: Message) -> None:
         """Sends of the answer (ASGI 3.0, `http.response.start` and `http.response.body`).
@@ -170,8 +175,7 @@ class Turn:
     def _start(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         found = dict(headers).get(b"content-length")
         length = None if found is None else int(found)
-        # One format for all of them: answers have up to twenty headers.
-        said = (_HEADER * len(headers)) % tuple(chain.from_iterable(headers))
+        said = lines_of(headers)
         if said.count(b"\n") != len(headers) or said.count(b"\r") != len(headers) or b"\0" in said:
             # A value that ends its line would be read as a header, or as an answer, of its own.
             raise RuntimeError("a header of an answer holds a line's end")

@@ -151,13 +151,14 @@ class Composer:
 
         None holds a token of `without`.
         """
+        if not slots <= self._holding.keys():
+            return []
         alike = [template for template in self._alike.get(slots, []) if without.isdisjoint(template)]
         own = Counter(run for template in alike for run in _runs_of(template))
         found: dict[tuple[int, ...], float] = {}
-        if not slots <= self._holding.keys():
-            return []
+        rank = self._ranks(slots)
         for back, times in _ATTEMPTS:
-            limits = _Limits(rank=self._ranks(slots), without=without, back=back, times=times)
+            limits = _Limits(rank=rank, without=without, back=back, times=times)
             self._search(limits, slots, own, len(alike), found)
             if found:
                 break

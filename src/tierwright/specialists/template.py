@@ -236,16 +236,14 @@ def shared_values(tokens: Sequence[Token], templates: Sequence[tuple[int, ...]])
     -1 for other tokens.
     """
     values: dict[str, set[str | None]] = {}
-    for number in sorted({number for template in templates for number in template}):
+    for number in {number for template in templates for number in template}:
         slot = tokens[number].slot
         if slot is not None:
             values.setdefault(slot.name, set()).add(slot.value)
-    count = Counter(value for having in values.values() for value in having if value is not None)
-    alone = {next(iter(having)) for having in values.values() if len(having) == 1}
+    alone = Counter(next(iter(having)) for having in values.values() if len(having) == 1)
     mixed = {value for having in values.values() if len(having) > 1 for value in having}
-    number_of = {
-        value: place for place, value in enumerate(v for v in sorted(count) if count[v] > 1 and v in alone - mixed)
-    }
+    shared = sorted(value for value, names in alone.items() if value is not None and names > 1 and value not in mixed)
+    number_of = {value: number for number, value in enumerate(shared)}
     return [-1 if token.slot is None else number_of.get(token.slot.value or "", -1) for token in tokens]
 
 
