@@ -145,6 +145,18 @@ def test_doctor_names_the_unreachable_upstream(cli: Cli) -> None:
     assert "127.0.0.1:9" in bad[0]["says"]
 
 
+def test_a_missing_key_stops_only_what_needs_it(cli: Cli) -> None:
+    """Without the model server's key its settings still load; the doctor says so, and nothing is served."""
+    (cli.folder / "tierwright.toml").unlink()
+    assert cli("init", "--yes").code == 0
+    assert cli("model", "weights", OPENAI_API_KEY="").code == 0
+    ran = cli("doctor", "--json", OPENAI_API_KEY="")
+    (bad,) = (finding for finding in ran.document if not finding["ok"])
+    assert (ran.code, bad["part"]) == (3, "backend frontier")
+    assert "OPENAI_API_KEY, which is not set" in bad["says"]
+    refused(cli("serve", OPENAI_API_KEY=""), 2, "OPENAI_API_KEY, which is not set")
+
+
 def test_init_asks_nothing_with_yes(cli: Cli) -> None:
     """`init --yes` writes settings that load, shows the key once, and never overwrites."""
     (cli.folder / "tierwright.toml").unlink()
@@ -152,5 +164,5 @@ def test_init_asks_nothing_with_yes(cli: Cli) -> None:
     assert ran.code == 0
     text = (cli.folder / "tierwright.toml").read_text(encoding="utf-8")
     assert ran.document["key"] not in text
-    assert cli("task", "list", OPENAI_API_KEY="sk-x").code == 0
+    assert cli("task", "list", OPENAI_API_KEY="").code == 0
     refused(cli("init", "--yes"), 2, "is there already")

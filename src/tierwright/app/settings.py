@@ -209,12 +209,19 @@ class Settings:
     privacy: PrivacySettings | None
     file: SettingsFile
 
+    def require_keys(self) -> None:
+        """Raises SettingsError where a model server's key is missing, before anything is built that would ask it."""
+        for backend in self.backends:
+            if backend.api_key is not None:
+                backend.api_key.reveal()
+
 
 def load_settings(path: Path, environment: Mapping[str, str]) -> Settings:
     """The settings in a file.
 
     Raises SettingsError, naming the key and what to do, where the file is missing, is no TOML, has an unknown key or a
-    value that is not allowed, or names an environment variable that is not set.
+    value that is not allowed, or names an environment variable that is not set. Only a model server's key that is not
+    there is missed later, by whoever needs it: `Settings.require_keys`.
     """
     try:
         text = path.read_bytes()
@@ -313,7 +320,10 @@ def _backend(section: BackendSection, path: Path, environment: Mapping[str, str]
                 f"{path}: the api_key of backend {section.name!r} must be written as env:NAME or file:PATH; "
                 "keys themselves don't belong into the file"
             )
-        values["api_key"] = Secret(referred(section.api_key, where, "its key", path, environment))
+        try:
+            values["api_key"] = Secret(referred(section.api_key, where, "its key", path, environment))
+        except SettingsError as error:  # most commands never ask that server
+            values["api_key"] = Secret.missing(str(error))
     values["headers"] = {
         name: header_value(value, where, name, path, environment) for name, value in section.headers.items()
     }

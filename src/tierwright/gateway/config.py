@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, urlsplit
 
 from tierwright.core.errors import SettingsError
@@ -38,9 +38,17 @@ class Secret:
     """A resolved secret that no log line, exception or repr shows."""
 
     _value: str
+    _missing: str = ""
+
+    @classmethod
+    def missing(cls, why: str) -> Self:
+        """One that can't be had, which matters to nobody but who needs it."""
+        return cls("", why)
 
     def reveal(self) -> str:
-        """The secret itself, for the one place that must send it."""
+        """The secret itself, for the one place that must send it; raises SettingsError where it can't be had."""
+        if self._missing:
+            raise SettingsError(self._missing)
         return self._value
 
     def __repr__(self) -> str:

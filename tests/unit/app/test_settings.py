@@ -51,7 +51,6 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
         ("version = 2\n", "version 2 is not known"),
         ("[server\n", "not valid TOML"),
         (BACKEND + 'api_key = "sk-in-the-file"\n', "must be written as env:NAME"),
-        (BACKEND + 'api_key = "env:NOT_SET"\n', "NOT_SET, which is not set"),
         (BACKEND + BACKEND, "two .* have the same name"),
         (BACKEND + '[routing]\ndefault_backend = "other"\n', "there is no such"),
         ('[economics]\nmachine_usd_per_hour = "cheap"\n', "must be an amount in US dollars"),
@@ -70,7 +69,6 @@ def test_secrets_come_from_the_environment_and_are_not_shown(tmp_path: Path) -> 
             '[[callers]]\nclient_id = "a"\nkey_sha256 = "x"\ndata_class = "high"\n',
             "of caller 'a': there is no data class",
         ),
-        (BACKEND + 'api_key = "file:nowhere"\n', "its key from the file nowhere, which can't be read: No such file"),
         ("[server]\nworkers = 0\n", "server.workers must lie between 1 and 32"),
         ("[server]\nworkers = 33\n", "server.workers must lie between 1 and 32"),
         ('[server]\nworkers = 2\n[capture]\nspool = ""\n', "set server.workers to 1"),
@@ -81,6 +79,21 @@ def test_mistakes_are_named(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says) as raised:
         load_settings(written(tmp_path, text), {})
     assert "sk-in-the-file" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("env:NOT_SET", "its key from the environment variable NOT_SET, which is not set"),
+        ("file:nowhere", "its key from the file nowhere, which can't be read: No such file"),
+    ],
+)
+def test_a_missing_key_is_said_to_who_needs_it(tmp_path: Path, reference: str, says: str) -> None:
+    """Training, audits and reports ask no model server: they read the settings without its key."""
+    (backend,) = load_settings(written(tmp_path, f'{BACKEND}api_key = "{reference}"\n'), {}).backends
+    assert backend.api_key is not None
+    with pytest.raises(SettingsError, match=says):
+        backend.api_key.reveal()
 
 
 def test_secrets_come_from_files_too(tmp_path: Path) -> None:
@@ -100,8 +113,10 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_single_secret_is_refused(tmp_path: Path, content: bytes) -> None:
     """Nothing, two lines, control characters or no UTF-8: none of it appears in the message."""
     (tmp_path / "secret").write_bytes(content)
+    (backend,) = load_settings(written(tmp_path, BACKEND + 'api_key = "file:secret"\n'), {}).backends
+    assert backend.api_key is not None
     with pytest.raises(SettingsError, match="its key from the file secret") as raised:
-        load_settings(written(tmp_path, BACKEND + 'api_key = "file:secret"\n'), {})
+        backend.api_key.reveal()
     assert "sk" not in str(raised.value)
 
 

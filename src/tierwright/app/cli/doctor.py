@@ -11,7 +11,7 @@ import typer
 from tierwright.app.cli.output import DEFAULT_CONFIG, ConfigOption, JsonOption, opened, show
 from tierwright.app.privacy_doctor import privacy_findings
 from tierwright.core.deployment import Stage
-from tierwright.core.errors import ServiceError, TierwrightError
+from tierwright.core.errors import ServiceError, SettingsError, TierwrightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,11 @@ async def _backends(parts: Parts) -> list[_Finding]:
 
     findings: list[_Finding] = []
     for config in parts.settings.backends:
-        backend = HttpBackend(config, Ungated())
+        try:
+            backend = HttpBackend(config, Ungated())
+        except SettingsError as error:
+            findings.append(_Finding(part=f"backend {config.name}", ok=False, says=str(error)))
+            continue
         try:
             says = await backend.ping()
             findings.append(_Finding(part=f"backend {config.name}", ok=True, says=says))

@@ -54,6 +54,7 @@ def serve(
                 raise unwritable(ready_file, error, then="the gateway was not started") from error
 
     settings = load_settings(config, os.environ)
+    settings.require_keys()
     configure_logs(settings.file.log)
     log, in_json = logging.getLogger(__name__), settings.file.log.format == "json"
     try:
