@@ -27,6 +27,12 @@ class Estimate:
     method: str
 
 
+def in_points(share: float) -> str:
+    """A share of 1 as percentage points, with as many digits as it needs: 0.01 is "1 point"."""
+    figure = f"{100 * share:g}"
+    return f"{figure} point" if figure == "1" else f"{figure} points"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsdEstimate:
     """An amount of money that is not known exactly, in US dollars; fields as those of `Estimate`."""

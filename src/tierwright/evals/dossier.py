@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tierwright.core.dataset import LabelSource
+from tierwright.core.estimate import in_points
 from tierwright.core.evaluation import Verdict
 from tierwright.evals.plan_report import plan_summary, registration_json
 from tierwright.evals.report import estimate_json, power_of, report, summary
@@ -130,7 +131,7 @@ def _question(dossier: Dossier) -> tuple[str, ...]:
     by = "people's labels" if evaluation.reference is LabelSource.HUMAN else "the incumbent's own answers"
     return (
         (
-            f"Is {evaluation.candidate[:12]}, {served}, at most {100 * registration.margin:g} points worse than "
+            f"Is {evaluation.candidate[:12]}, {served}, at most {in_points(registration.margin)} worse than "
             f"{evaluation.baseline} in {registration.metric}, by {by}?"
         ),
     )
@@ -144,13 +145,13 @@ def _registered(dossier: Dossier) -> tuple[str, ...]:
     planned = plan_summary(one.plans[place]) if place < len(one.plans) else "The power was not known beforehand."
     earlier = [
         f"Earlier: {found.created_at:%Y-%m-%d %H:%M}, {found.candidate[:12]} from confidence {found.threshold:.3f}, "
-        f"margin {100 * found.margin:g} points, {found.verdict.value}."
+        f"margin {in_points(found.margin)}, {found.verdict.value}."
         for found in looks.of_any
     ]
     many = "" if len(one.candidates) == 1 else f", shared by {len(one.candidates)} candidates"
     return (
         (
-            f"Experiment {one.id}, {one.created_at:%Y-%m-%d %H:%M} UTC, {how}. Margin {100 * one.margin:g} points, "
+            f"Experiment {one.id}, {one.created_at:%Y-%m-%d %H:%M} UTC, {how}. Margin {in_points(one.margin)}, "
             f"alpha {one.alpha:g}{many}, {one.sample_size} test examples with SHA-256 {one.test_sha256[:12]} of "
             f"dataset {one.dataset_id[:12]}, seed {one.seed}."
         ),

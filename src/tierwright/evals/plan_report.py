@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tierwright.core.dataset import LabelSource
+from tierwright.core.estimate import in_points
 from tierwright.evals.report import estimate_json
 
 if TYPE_CHECKING:
@@ -84,11 +85,11 @@ def registration_summary(registration: Registration) -> str:
     """What is compared, by what, and how likely it is to tell, in sentences."""
     by = "people's labels" if registration.reference is LabelSource.HUMAN else "the incumbent's answers"
     many = len(registration.candidates)
-    slots = "" if registration.slot_margin is None else f", slot errors by {100 * registration.slot_margin:g} points"
+    slots = "" if registration.slot_margin is None else f", slot errors by {in_points(registration.slot_margin)}"
     begun = (
         f"{'The candidate' if many == 1 else f'{many} candidates'} against {registration.baseline} on "
         f"{registration.sample_size} test examples, {registration.metric} by {by}: may be worse by less than "
-        f"{100 * registration.margin:g} points{slots}; intervals at {100 * registration.level:g} %."
+        f"{in_points(registration.margin)}{slots}; intervals at {100 * registration.level:g} %."
     )
     if not registration.plans:
         return (

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tierwright.core.dataset import LabelSource
+from tierwright.core.estimate import in_points
 
 if TYPE_CHECKING:
     from tierwright.core.certificate import Certificate
@@ -87,7 +88,7 @@ def objections(
     # Written so that NaN, which compares as false, is an objection too.
     if not evaluation.margin <= limit:
         found.append(
-            f"the evaluation gives away up to {100 * evaluation.margin:g} points, this gate at most {100 * limit:g}: "
+            f"the evaluation gives away up to {in_points(evaluation.margin)}, this gate at most {100 * limit:g}: "
             "evaluate again with a margin that was agreed on"
         )
     if not evaluation.local_share.value >= rules.min_local_share:

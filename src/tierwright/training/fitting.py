@@ -25,7 +25,7 @@ from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototyp
 from tierwright.training.problem import Problem, judged_by, nothing_to_calibrate_on, problem_of
 from tierwright.training.recipe import FittedSpecialist, TrainingSet, manifest_of
 from tierwright.training.selection import informative_columns, keep_columns
-from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
+from tierwright.training.votes import Features, Head, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,11 +50,21 @@ class TunedEncoder:
     encoder: Encoder
     #: The encoder as files of the artifact: it belongs to this specialist alone.
     files: Mapping[str, bytes]
+    #: What was learned together with it: the members of each head, and what votes for them.
+    values: Sequence[Sequence[FieldValue]]
+    heads: Sequence[Head]
     #: Packages whose arithmetic is in it, for the manifest.
     packages: Sequence[str]
     #: Whether each example judges, shape (n,). All others are taken at their word, learned from in every fold, and
     #: predicted in none: predictions of examples that the encoder has learned from would be too good.
     judges: NDArray[np.bool_]
+
+    def head(self, place: int, values: Sequence[FieldValue]) -> Head:
+        """What votes for these members of a head, all of which it knows."""
+        weights, bias = self.heads[place]
+        columns = {(type(value), value): column for column, value in enumerate(self.values[place])}
+        chosen = [columns[type(value), value] for value in values]
+        return weights[:, chosen], bias[chosen]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +85,8 @@ class _Head:
 class Views:
     """A training set as it looks before an encoder is tuned on it: n examples."""
 
+    #: Members of each head.
+    values: tuple[tuple[FieldValue, ...], ...]
     #: The member of each head that each example has, shape (n, heads).
     labels: NDArray[np.int64]
     #: Whether each example may judge: its right answer is known.
@@ -106,7 +118,14 @@ def view(training: TrainingSet, *, encoder: Encoder, ngrams: NgramConfig, votes:
             assert of_names.embeddings is not None
             embeddings = features.embeddings
             named.append(of_names.embeddings)
-    return Views(labels=problem.labels, judges=problem.judges.reference, kept=kept, embeddings=embeddings, names=named)
+    return Views(
+        values=problem.values,
+        labels=problem.labels,
+        judges=problem.judges.reference,
+        kept=kept,
+        embeddings=embeddings,
+        names=named,
+    )
 
 
 def fit_specialist(
@@ -130,8 +149,10 @@ def fit_specialist(
     problem = problem_of(examples, contract, votes.folds, seed)
     files: Mapping[str, bytes] = {}
     packages = ["numpy", "scipy", "scikit-learn"]
+    tuned: list[Head] | None = None
     if isinstance(encoder, TunedEncoder):
         packages += encoder.packages
+        tuned = [encoder.head(place, values) for place, values in enumerate(problem.values)]
         problem, files, encoder = judged_by(problem, encoder.judges), encoder.files, encoder.encoder
     texts = [example.input for example in examples]
     featuriser = NgramFeaturiser.fit(texts, ngrams)
@@ -147,7 +168,8 @@ def fit_specialist(
     for place, name in enumerate(contract.heads):
         progress(f"{recipe}: learning {name} from {len(examples):,} examples")
         names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
-        heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed))
+        head = None if tuned is None else tuned[place]
+        heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed, tuned=head))
     kept = np.all([head.kept for head in heads], axis=0)
     unseen = Unseen(
         labels=problem.labels,
@@ -201,7 +223,14 @@ def _spoken(value: FieldValue) -> str:
 
 
 def _fit_head(
-    features: Features, names: Features, problem: Problem, place: int, *, config: VoteConfig, seed: int
+    features: Features,
+    names: Features,
+    problem: Problem,
+    place: int,
+    *,
+    config: VoteConfig,
+    seed: int,
+    tuned: Head | None = None,
 ) -> _Head:
     """One head, with its slips left out."""
     labels, judges = problem.labels[:, place], problem.judges
@@ -211,18 +240,18 @@ def _fit_head(
     everything = np.ones(len(labels))
     # Who is neither judged nor judges is learned from in every fold, and predicted in none.
     folds = np.where(judges.reference | ~judges.human, judges.folds, -1)
-    raw = out_of_fold(features, labels, everything, names, folds, config=config, seed=seed)
+    raw = out_of_fold(features, labels, everything, names, folds, config=config, seed=seed, tuned=tuned)
     scales = fit_scales(raw.rows(judges.reference), labels[judges.reference]) if judges.reference.any() else (2.0, 1.0)
     judged = judges.human & judges.incumbent_known
     rate = incumbent_error_rate(int((~judges.incumbent_right[judged]).sum()), int(judged.sum()))
     weights = label_weights(raw.combined(scales), labels, judges.human, error_rate=rate)
     clean = raw
     if not weights.all():
-        clean = out_of_fold(features, labels, weights, names, folds, config=config, seed=seed)
+        clean = out_of_fold(features, labels, weights, names, folds, config=config, seed=seed, tuned=tuned)
     if judges.reference.any():
         scales = fit_scales(clean.rows(judges.reference), labels[judges.reference])
     return _Head(
-        votes=fit_votes(features, labels, weights, names, config=config, seed=seed),
+        votes=fit_votes(features, labels, weights, names, config=config, seed=seed, tuned=tuned),
         scales=scales,
         log_probabilities=clean.combined(scales),
         margins=clean.ngrams,

@@ -57,6 +57,10 @@ class Features:
         return Features(ngrams=self.ngrams[chosen], embeddings=embeddings)
 
 
+#: Weights and intercepts on embeddings, shapes (dimension, k) and (k,).
+Head = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
     """What the two votes say: shape (n, k) each."""
@@ -102,15 +106,18 @@ def fit_votes(
     *,
     config: VoteConfig,
     seed: int,
+    tuned: Head | None = None,
 ) -> Votes:
     """The votes of a head; examples of weight 0 are left out.
 
-    `names` are the features of the members' names, k rows: each is also an example of its member.
+    `names` are the features of the members' names, k rows: each is also an example of its member. `tuned` is what votes
+    on the embeddings where it was learned together with their encoder: another one fitted to examples that the encoder
+    knows by heart would be worse (LAB.md).
     """
     used = np.flatnonzero(weights > 0)
     chosen, target, weight = features.rows(used), labels[used], weights[used]
     ngram_weights, ngram_bias = _ngram_votes(chosen, target, weight, names, config=config, seed=seed)
-    by_embeddings = _embedding_votes(chosen, target, weight, names, config=config)
+    by_embeddings = tuned or _embedding_votes(chosen, target, weight, names, config=config)
     return Votes(
         ngram_weights=ngram_weights,
         ngram_bias=ngram_bias,
@@ -128,8 +135,12 @@ def out_of_fold(
     *,
     config: VoteConfig,
     seed: int,
+    tuned: Head | None = None,
 ) -> Scores:
-    """Scores of every example by votes fitted without its fold; rows of zeros for examples of fold -1."""
+    """Scores of every example by votes fitted without its fold; rows of zeros for examples of fold -1.
+
+    `tuned`, as in `fit_votes`, has learned from none of the other examples.
+    """
     numbers = [int(fold) for fold in np.unique(folds) if fold >= 0]
     inside = [np.flatnonzero(folds == fold) for fold in numbers]
     outside = [np.flatnonzero((folds != fold) & (weights > 0)) for fold in numbers]
@@ -147,7 +158,7 @@ def out_of_fold(
             return None
         found = np.zeros((len(labels), members))
         for held, used in zip(inside, outside, strict=True):
-            votes = _embedding_votes(features.rows(used), labels[used], weights[used], names, config=config)
+            votes = tuned or _embedding_votes(features.rows(used), labels[used], weights[used], names, config=config)
             if votes is not None:
                 found[held] = features.embeddings[held] @ votes[0] + votes[1]
         return found
@@ -222,7 +233,7 @@ def _embedding_votes(
     names: Features,
     *,
     config: VoteConfig,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+) -> Head | None:
     """Weights and intercepts of a softmax regression; None: without an encoder."""
     if features.embeddings is None or names.embeddings is None:
         return None

@@ -21,11 +21,14 @@ from tests.unit.training.problems import (
 )
 from tierwright.core.dataset import Split
 from tierwright.core.errors import ArtifactError, InputError, NotEnoughData, NotLearnable, ServiceError
-from tierwright.specialists.artifact import read_manifest
+from tierwright.specialists.artifact import read_artifact, read_manifest
 from tierwright.specialists.encoder import Encoder
 from tierwright.specialists.loading import load_specialist
-from tierwright.training import encoder_graph
+from tierwright.specialists.specialist import Config
+from tierwright.specialists.tuned import FILES
+from tierwright.training import encoder_graph, tuning
 from tierwright.training.checkpoints import Checkpoints
+from tierwright.training.fitting import TunedEncoder
 from tierwright.training.ladder import LADDER, Means
 from tierwright.training.recipe import Unavailable
 from tierwright.training.recipes.encoder_tuned import EncoderTunedRecipe
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tierwright.training.recipe import FittedSpecialist, TrainingSet
+    from tierwright.training.tuning_plan import TunedWeights
 
 PLAN = TuningPlan(epochs=2, rate=3e-3)
 pytestmark = pytest.mark.slow
@@ -103,6 +107,42 @@ def test_same_artifact(recipe: EncoderTunedRecipe, tmp_path: Path) -> None:
     manifest = read_manifest(one.path)
     assert (manifest.recipe, manifest.seed, manifest.dataset_id) == ("encoder-tuned", 1, "dataset-1")
     assert {"torch", "onnxruntime", "tierwright"} <= manifest.versions.keys()
+
+
+def test_the_tuned_heads_are_served(
+    recipe: EncoderTunedRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The artifact votes with the heads that were learned together with its encoder, not with others fitted later."""
+    made: list[TunedWeights] = []
+    tune = tuning.tune
+
+    def kept(*given: Any, **named: Any) -> TunedWeights:
+        made.append(tune(*given, **named))
+        return made[0]
+
+    monkeypatch.setattr(tuning, "tune", kept)
+    fitted = fit(recipe, training_set(fields_examples(120), FIELDS), tmp_path)
+    arrays = read_artifact(fitted.path, Config, files=FILES).arrays
+    for place, (weights, bias) in enumerate(made[0].heads):
+        assert np.array_equal(arrays[f"head{place}.embedding.weights"], weights)
+        assert np.array_equal(arrays[f"head{place}.embedding.bias"], bias)
+
+
+def test_members_that_were_only_slips_are_left_out(recipe: EncoderTunedRecipe) -> None:
+    """A tuned head is asked by its members' names, in the order of the examples that are left; True is not 1."""
+    weights, bias = np.arange(8, dtype=np.float32).reshape(2, 4), np.arange(4, dtype=np.float32)
+    encoder = TunedEncoder(
+        encoder=recipe.encoder,
+        files={},
+        values=[["a", 1, True, "b"]],
+        heads=[(weights, bias)],
+        packages=(),
+        judges=np.ones(1, np.bool_),
+    )
+    for members, columns in ((["b", "a"], [3, 0]), ([True], [2]), (["a", 1, True, "b"], [0, 1, 2, 3])):
+        found = encoder.head(0, members)
+        assert np.array_equal(found[0], weights[:, columns])
+        assert np.array_equal(found[1], bias[columns])
 
 
 class KilledError(Exception):

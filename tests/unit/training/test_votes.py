@@ -61,6 +61,21 @@ def test_out_of_fold_has_not_seen() -> None:
     assert (scores.ngrams.argmax(axis=1) == labels).mean() < 0.65
 
 
+def test_a_tuned_head_votes_as_it_is() -> None:
+    """What was learned together with the encoder is not fitted again; what it has learned from gets no score."""
+    features, labels, names = a_problem()
+    tuned = (np.array([[0, 1, 0], [0, 0, 1], [1, 0, 0]], np.float32), np.array([0.1, 0.2, 0.3], np.float32))
+    everything, folds = np.ones(len(labels)), np.where(np.arange(len(labels)) % 4, -1, 0)
+    votes = fit_votes(features, labels, everything, names, config=VoteConfig(), seed=1, tuned=tuned)
+    assert votes.embedding_weights is tuned[0]
+    assert votes.embedding_bias is tuned[1]
+    scores = out_of_fold(features, labels, everything, names, folds, config=VoteConfig(), seed=1, tuned=tuned)
+    assert features.embeddings is not None
+    assert scores.embeddings is not None
+    expected = np.where(folds[:, None] == 0, features.embeddings @ tuned[0] + tuned[1], 0)
+    assert np.allclose(scores.embeddings, expected)
+
+
 def test_out_of_fold_is_the_same_every_time() -> None:
     """Fitting the two votes side by side changes no number from one time to the next."""
     features, labels, names = a_problem()

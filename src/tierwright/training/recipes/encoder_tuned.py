@@ -5,8 +5,8 @@ what was trained, and then joined with the n-gram votes and calibrated as it wil
 
 The steps, in order: labels that are probably slips left out, by the votes of the frozen encoder; some examples held
 out; heads fitted on the frozen embeddings; encoder and heads tuned, the held-out examples saying when to stop; the
-export; the votes on the tuned embeddings, judged, scaled and calibrated on the held-out examples alone. The number of
-epochs is chosen on the same held-out examples: a choice among a handful, whose optimism is far below their noise.
+export; the tuned heads joined with the n-gram votes, scaled and calibrated on the held-out examples alone. The number
+of epochs is chosen on the same held-out examples: a choice among a handful, whose optimism is far below their noise.
 """
 
 from __future__ import annotations
@@ -116,7 +116,14 @@ class EncoderTunedRecipe:
         fitted = fit_specialist(
             replace(training, examples=[training.examples[row] for row in chosen.tolist()]),
             recipe=NAME,
-            encoder=TunedEncoder(encoder=encoder, files=files, packages=_PACKAGES, judges=held[chosen]),
+            encoder=TunedEncoder(
+                encoder=encoder,
+                files=files,
+                values=views.values,
+                heads=tuned.heads,
+                packages=_PACKAGES,
+                judges=held[chosen],
+            ),
             artifacts=artifacts,
             seed=seed,
             ngrams=self.ngrams,
