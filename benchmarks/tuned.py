@@ -6,8 +6,9 @@ Sets: banking77, clinc150 (trained on the 150 intents in scope; the out-of-scope
 test), clinc150-val (with the validation split to learn from, too), clinc150-oos (the 100 out-of-scope training texts
 are one class more), policy_EN and toxicity_EN of textclass (test texts that occur in the training split are left out),
 and xsid_EN. Trained through the recipe, scored through the artifact that was written; every answer counts, whatever its
-confidence. Out of scope: AUROC of the confidence, and the share of out-of-scope texts below the confidence that 95 % of the in-scope test texts reach; for clinc150-oos that
-confidence is below 0 where the answer is `oos`. Latency: one text after another on one thread.
+confidence. Out of scope: AUROC of the confidence, and the share of out-of-scope texts below the confidence that 95 % of
+the in-scope test texts reach; for clinc150-oos that confidence is below 0 where the answer is `oos`. Latency: one text
+after another on one thread.
 
 A run that was stopped goes on where it was if it is started again with the same --artifacts.
 """
