@@ -56,6 +56,7 @@ SETS: dict[str, Callable[[Path], Benchmark]] = {
     "policy_EN": lambda data: classified.textclass(data, "policy_EN", {}),
     "toxicity_EN": lambda data: classified.textclass(data, "toxicity_EN", {}),
     "xsid_EN": classified.xsid,
+    "xsid_EN-val": lambda data: classified.xsid(data, validation=True),
 }
 
 
