@@ -79,10 +79,7 @@ def arbanking77(data: Path) -> Benchmark:
 
 
 def xsid(data: Path, *, validation: bool = False) -> Benchmark:
-    """Intents of an assistant's users in English; `validation`: with the 300 sentences of that split to learn from.
-
-    The training split comes from two other sets and holds none of the benchmark's own sentences; validation does.
-    """
+    """Intents of an assistant's users in English; `validation`: with the 300 sentences of that split to learn from."""
     folder = data / "xsid"
     with (
         gzip.open(folder / "en_train_text.txt.gz", "rt", encoding="utf-8") as texts,
