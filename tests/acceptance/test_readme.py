@@ -25,12 +25,15 @@ README = ROOT / "README.md"
 def masked(text: str) -> str:
     """What the text says, with numbers masked and spaces and line breaks levelled.
 
-    Which rung is chosen, and whether "no worse" comes out as "better", may differ between processors, whose 8-bit
-    arithmetic differs; times and sizes always do.
+    Which rung is chosen, whether "no worse" comes out as "better", and for which of its reasons product-copy stays on
+    the frontier model, may differ between processors, whose arithmetic differs; times and sizes always do.
     """
     for mark in ("superior", "non_inferior"):
         text = text.replace(mark, "no worse")
-    return re.sub(r"[─\s]+", " ", re.sub(r"[-+$]?\d[\d,.]*", "#", text.replace("←", ""))).strip()
+    level = re.sub(r"[─\s]+", " ", re.sub(r"[-+$]?\d[\d,.]*", "#", text.replace("←", ""))).strip()
+    return re.sub(
+        r"product-copy (keep|inferior|undecided) .*? shift-summary", "product-copy stays, shift-summary", level
+    )
 
 
 def setting_names(section: type[msgspec.Struct]) -> Iterator[str]:
