@@ -21,19 +21,31 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 
+#: Why product-copy may stay on the frontier model, as `masked` levels it.
+_STAYS = (
+    (
+        "inferior By people's labels of # examples: worse than the incumbent by more than the margin (margin # point); "
+        "difference # points [# #], #% answered locally."
+    ),
+    (
+        "keep at confidence # the specialist would answer #% [#%, #%] itself, less than the #% from which it is worth "
+        "running: keep the task on gpt#o"
+    ),
+)
+
 
 def masked(text: str) -> str:
     """What the text says, with numbers masked and spaces and line breaks levelled.
 
-    Which rung is chosen, whether "no worse" comes out as "better", and for which of its reasons product-copy stays on
+    Which rung is chosen, whether "no worse" comes out as "better", and for which of two reasons product-copy stays on
     the frontier model, may differ between processors, whose arithmetic differs; times and sizes always do.
     """
     for mark in ("superior", "non_inferior"):
         text = text.replace(mark, "no worse")
     level = re.sub(r"[─\s]+", " ", re.sub(r"[-+$]?\d[\d,.]*", "#", text.replace("←", ""))).strip()
-    return re.sub(
-        r"product-copy (keep|inferior|undecided) .*? shift-summary", "product-copy stays, shift-summary", level
-    )
+    for reason in _STAYS:
+        level = level.replace(f"product-copy {reason}", "product-copy stays")
+    return level
 
 
 def setting_names(section: type[msgspec.Struct]) -> Iterator[str]:
