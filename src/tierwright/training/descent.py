@@ -17,6 +17,8 @@ import scipy.sparse as sp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from tierwright.training.softmax import Head
+
 #: Times that every example is looked at, steps in each, and the first step's size; the last is a tenth of it.
 _ROUNDS, _STEPS, _STEP = 5, 50, 0.2
 #: Examples of one step, at least.
@@ -31,7 +33,7 @@ def descend(
     *,
     strength: float,
     seed: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Head:
     """Weights, shape (columns, members), and intercepts, shape (members,); the same for the same seed.
 
     Minimises half the squared weights plus `strength` (scikit-learn's C) times the weighted squared hinge losses.

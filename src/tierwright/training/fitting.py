@@ -25,7 +25,7 @@ from tierwright.training.novelty import Spread, Unseen, fit_limits, fit_prototyp
 from tierwright.training.problem import Problem, judged_by, nothing_to_calibrate_on, problem_of
 from tierwright.training.recipe import FittedSpecialist, TrainingSet, manifest_of
 from tierwright.training.selection import informative_columns, keep_columns
-from tierwright.training.votes import Features, Head, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
+from tierwright.training.votes import Features, VoteConfig, Votes, fit_scales, fit_votes, out_of_fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tierwright.core.estimate import Estimate
     from tierwright.specialists.encoder import Encoder
     from tierwright.specialists.novelty import NoveltyConfig
+    from tierwright.training.softmax import Head
 
 #: Answers seen in training, as a share of all conceivable ones, from which every head may decide for itself. A yes/no
 #: field that follows from another one makes half of them, slips some more.
@@ -149,7 +150,7 @@ def fit_specialist(
     problem = problem_of(examples, contract, votes.folds, seed)
     files: Mapping[str, bytes] = {}
     packages = ["numpy", "scipy", "scikit-learn"]
-    tuned: list[Head] | None = None
+    tuned: list[Head | None] = [None] * len(problem.values)
     if isinstance(encoder, TunedEncoder):
         packages += encoder.packages
         tuned = [encoder.head(place, values) for place, values in enumerate(problem.values)]
@@ -165,10 +166,12 @@ def fit_specialist(
         featuriser = replace(featuriser, features=featuriser.features[kept_columns], idf=featuriser.idf[kept_columns])
     features = Features(ngrams=reading.ngrams, embeddings=None if encoder is None else encoder.embed(texts))
     heads: list[_Head] = []
-    for place, name in enumerate(contract.heads):
+    for place, (name, head) in enumerate(zip(contract.heads, tuned, strict=True)):
         progress(f"{recipe}: learning {name} from {len(examples):,} examples")
-        names = _features([_spoken(value) for value in problem.values[place]], featuriser, encoder)
-        head = None if tuned is None else tuned[place]
+        # Names teach the vote on embeddings, which a tuned head is already.
+        names = _features(
+            [_spoken(value) for value in problem.values[place]], featuriser, encoder if head is None else None
+        )
         heads.append(_fit_head(features, names, problem, place, config=votes, seed=seed, tuned=head))
     kept = np.all([head.kept for head in heads], axis=0)
     unseen = Unseen(

@@ -14,6 +14,9 @@ from scipy.optimize import minimize
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+#: Weights and intercepts of a linear vote, shapes (d, classes) and (classes,).
+Head = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
+
 
 def fit_softmax(
     features: NDArray[np.float32],
@@ -23,7 +26,7 @@ def fit_softmax(
     *,
     strength: float,
     iterations: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Head:
     """Weights, shape (d, classes), and intercepts, shape (classes,), by L-BFGS.
 
     Minimises the weighted cross-entropy plus the squared weights over twice the `strength` (scikit-learn's C).

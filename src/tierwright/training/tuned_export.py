@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.training.encoder_graph import BertConfig
+    from tierwright.training.softmax import Head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,7 @@ class Trained:
     #: Tokens read of a text, the special ones included.
     max_tokens: int
     #: Weights and intercepts of each head, shapes (dimension, k) and (k,).
-    heads: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    heads: Sequence[Head]
     texts: Sequence[str]
     #: The trained encoder's embeddings of the texts, shape (n, dimension).
     embeddings: NDArray[np.float32]

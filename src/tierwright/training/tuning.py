@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tierwright.training.checkpoints import Checkpoints
+    from tierwright.training.softmax import Head
     from tierwright.training.tuning_plan import TuningPlan, TuningTexts
     from tierwright.training.weights import TunableWeights
 
@@ -47,7 +48,7 @@ _MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 def tune(
     base: TunableWeights,
     texts: TuningTexts,
-    heads: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    heads: Sequence[Head],
     *,
     plan: TuningPlan,
     seed: int,
@@ -73,7 +74,7 @@ def tune(
 class _Model(nn.Module):
     """The encoder and its heads side by side in one matrix."""
 
-    def __init__(self, encoder: Bert, heads: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]) -> None:
+    def __init__(self, encoder: Bert, heads: Sequence[Head]) -> None:
         super().__init__()
         self.encoder = encoder
         self.widths = [bias.shape[0] for _, bias in heads]
@@ -87,7 +88,7 @@ class _Model(nn.Module):
         scores = self.encoder(ids, mask, noise) @ self.weight + self.bias
         return torch.split(scores, self.widths, dim=1)
 
-    def heads(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    def heads(self) -> list[Head]:
         """Weights and intercepts of each head as they are now."""
         ends = np.cumsum(self.widths)[:-1]
         weights = np.split(self.weight.detach().numpy().copy(), ends, axis=1)

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from tierwright.training.softmax import Head
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuningPlan:
@@ -62,7 +64,7 @@ class TunedWeights:
     #: The encoder's, named as the base weights'.
     tensors: dict[str, NDArray[np.float32]]
     #: Weights and intercepts of each head on the unit embedding, shapes (dimension, k) and (k,).
-    heads: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    heads: list[Head]
     #: Embeddings of the held-out examples, shape (held, dimension): what an exported encoder must agree with.
     held: NDArray[np.float32]
     #: Share of held-out examples answered right as a whole after each epoch, the frozen encoder first.

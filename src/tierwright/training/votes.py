@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from tierwright.specialists.linear import log_softmax
 from tierwright.training.descent import descend
-from tierwright.training.softmax import fit_softmax
+from tierwright.training.softmax import Head, fit_softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,10 +55,6 @@ class Features:
         """Those of some examples."""
         embeddings = None if self.embeddings is None else self.embeddings[chosen]
         return Features(ngrams=self.ngrams[chosen], embeddings=embeddings)
-
-
-#: Weights and intercepts on embeddings, shapes (dimension, k) and (k,).
-Head = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +207,7 @@ def _ngram_votes(
     *,
     config: VoteConfig,
     seed: int,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> Head:
     """Weights and intercepts of one-against-rest linear SVMs."""
     members = names.ngrams.shape[0]
     target, weight = _with_names(labels, _balanced(labels, weights, config.balance), members, config)

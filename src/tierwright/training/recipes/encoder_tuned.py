@@ -25,7 +25,7 @@ from tierwright.core.errors import NotEnoughData
 from tierwright.specialists.ngram import NgramConfig
 from tierwright.training.checkpoints import Checkpoints
 from tierwright.training.fitting import TunedEncoder, Views, fit_specialist, view
-from tierwright.training.softmax import fit_softmax
+from tierwright.training.softmax import Head, fit_softmax
 from tierwright.training.tuned_export import Trained, export
 from tierwright.training.tuning_plan import TuningPlan, TuningTexts
 from tierwright.training.votes import VoteConfig
@@ -172,9 +172,7 @@ def _tokens(texts: Sequence[str], base: TunableWeights) -> tuple[list[list[int]]
     return [list(found.ids) for found in tokenizer.encode_batch(readable)], most
 
 
-def _frozen_head(
-    views: Views, place: int, learned: NDArray[np.int64], votes: VoteConfig
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _frozen_head(views: Views, place: int, learned: NDArray[np.int64], votes: VoteConfig) -> Head:
     """The softmax regression on the frozen embeddings, the members' own names among the examples."""
     embeddings, names = views.embeddings[learned], views.names[place]
     members = len(names)
