@@ -5,12 +5,11 @@
 Each set is trained on its training split (and validation split, where it has one; with that of CLINC150 and of xsid in
 lines of their own, since published figures are without) through the recipes and scored on its test split through the
 artifact that was written. Every answer counts, whatever its confidence. Printed are the share of right answers with
-Wilson's interval, the expected calibration error in 15 bins of equal size, and where a set has texts
-that belong to no answer: the AUROC of `Prediction.confidence` between those and the test split, and the share of them
-that is below the confidence which 95 % of the test split has. An answer that says "out of scope" counts as below all
-others. Seconds are those of the whole recipe: embedding, out-of-fold scoring, calibration and writing. Latency is that
-of one text at a time on one core. No choice was made on these test splits by this program; see LAB.md for what was
-tried on them before.
+Wilson's interval, the expected calibration error in 15 bins of equal size, and where a set has texts that belong to no
+answer: the AUROC of `Prediction.confidence` between those and the test split, and the share of them that is below the
+confidence which 95 % of the test split has. An answer that says "out of scope" counts as below all others. Seconds are
+those of the whole recipe: embedding, out-of-fold scoring, calibration and writing. Latency is that of one text at a
+time on one core. No choice was made on these test splits by this program; see LAB.md for what was tried on them before.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ def show(row: dict[str, Any]) -> None:
     """One measurement in words."""
     print(
         f"{row['set']}: {100 * row['accuracy']:.2f} % [{100 * row['ci_low']:.1f}, {100 * row['ci_high']:.1f}], "
-        f"n={row['n']:,}, seed {row['seed']}, {row['epochs']} epochs; validation {100 * row['validation']:.1f} %; "
+        f"n={row['n']:,}, seed {row['seed']}, {row['epochs']} epochs at most; "
+        f"validation {100 * row['validation']:.1f} %; "
         f"calibration error {100 * row['calibration_error']:.1f} points; {row['train_s']:.0f} s "
         f"({row['train_cpu_s']:.0f} s of processor time), {row['size_bytes'] / 1e6:.1f} MB; one text "
         f"p50 {row['latency_ms']['p50']:.1f} ms, p99 {row['latency_ms']['p99']:.1f} ms; "

@@ -27,6 +27,17 @@ class Estimate:
     method: str
 
 
+def as_percent(estimate: Estimate) -> str:
+    """A share of 1 with its interval, in percent."""
+    return f"{estimate.value:.1%} [{estimate.ci_low:.1%}, {estimate.ci_high:.1%}]"
+
+
+def as_points(estimate: Estimate, *, digits: int = 1) -> str:
+    """A difference of shares with its interval, in percentage points, signed."""
+    value, low, high = (f"{100 * end:+.{digits}f}" for end in (estimate.value, estimate.ci_low, estimate.ci_high))
+    return f"{value} points [{low}, {high}]"
+
+
 def in_points(share: float) -> str:
     """A share of 1 as percentage points, with as many digits as it needs: 0.01 is "1 point"."""
     figure = f"{100 * share:g}"

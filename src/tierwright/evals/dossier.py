@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tierwright.core.dataset import LabelSource
-from tierwright.core.estimate import in_points
+from tierwright.core.estimate import as_points, in_points
 from tierwright.core.evaluation import Verdict
 from tierwright.evals.plan_report import plan_summary, registration_json
 from tierwright.evals.report import estimate_json, power_of, report, summary
@@ -168,13 +168,15 @@ def _numbers(evaluation: Evaluation) -> Section:
     rows = [
         ("candidate as served", _share(evaluation.candidate_score), evaluation.candidate_score.method),
         (evaluation.baseline, _share(evaluation.baseline_score), evaluation.baseline_score.method),
-        ("difference", points(evaluation.difference), evaluation.difference.method),
+        ("difference", as_points(evaluation.difference, digits=2), evaluation.difference.method),
         ("answered by the candidate", _share(evaluation.local_share), evaluation.local_share.method),
     ]
     if evaluation.local_score is not None:
         rows.append(("candidate where it answers", _share(evaluation.local_score), evaluation.local_score.method))
     if evaluation.slot_difference is not None:
-        rows.append(("slot errors added", points(evaluation.slot_difference), evaluation.slot_difference.method))
+        rows.append(
+            ("slot errors added", as_points(evaluation.slot_difference, digits=2), evaluation.slot_difference.method)
+        )
     n, level = evaluation.difference.n, evaluation.difference.level
     return Section(
         title="Numbers",
@@ -204,7 +206,7 @@ def _slices(evaluation: Evaluation, registration: Registration) -> Section:
             str(one.difference.n),
             _share(one.candidate_score),
             _share(one.baseline_score),
-            points(one.difference),
+            as_points(one.difference, digits=2),
         )
         for one in ordered[:_MOST_SLICES]
     ]
@@ -279,8 +281,3 @@ def _flips(room: float, n: int) -> int:
 
 def _share(estimate: Estimate) -> str:
     return f"{100 * estimate.value:.1f} % [{100 * estimate.ci_low:.1f}, {100 * estimate.ci_high:.1f}]"
-
-
-def points(estimate: Estimate) -> str:
-    """A difference with its interval, in points."""
-    return f"{100 * estimate.value:+.2f} points [{100 * estimate.ci_low:+.2f}, {100 * estimate.ci_high:+.2f}]"

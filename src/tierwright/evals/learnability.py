@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwright.core.errors import NotLearnable
+from tierwright.core.estimate import as_percent, as_points
 from tierwright.evals.arms import choose_arms
 from tierwright.evals.scorers import ExactAnswer
 from tierwright.stats.intervals import wilson_by_group
@@ -80,8 +81,8 @@ class Learnability:
                 "constant in the application does the same"
             )
         found = (
-            f"the specialist alone scores {_percent(self.specialist_score)}, always giving the most frequent answer "
-            f"{_percent(self.majority_score)}; the difference is {_points(self.difference)}"
+            f"the specialist alone scores {as_percent(self.specialist_score)}, always giving the most frequent answer "
+            f"{as_percent(self.majority_score)}; the difference is {as_points(self.difference)}"
         )
         if not self.learnable:
             return f"{found}, not more than noise: what the answers depend on is not in the input, leave the task"
@@ -148,7 +149,7 @@ def reason_to_keep(evaluation: Evaluation, *, min_local_share: float = 0.05) -> 
     if share.value >= min_local_share:
         return None
     return (
-        f"at confidence {evaluation.threshold:g} the specialist would answer {_percent(share)} itself, less than the "
+        f"at confidence {evaluation.threshold:g} the specialist would answer {as_percent(share)} itself, less than the "
         f"{min_local_share:.0%} from which it is worth running: keep the task on {evaluation.baseline}"
     )
 
@@ -162,12 +163,3 @@ def _is_majority(answers: Sequence[object]) -> NDArray[np.float64]:
 def _at(values: tuple[FieldValue, ...] | None, place: int) -> tuple[str, FieldValue] | None:
     """One value with its type, so that True is not 1; None where the answer breaks the contract."""
     return None if values is None else (type(values[place]).__name__, values[place])
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.ci_low:.1%}, {estimate.ci_high:.1%}]"
-
-
-def _points(estimate: Estimate) -> str:
-    low, high = 100 * estimate.ci_low, 100 * estimate.ci_high
-    return f"{100 * estimate.value:+.1f} points [{low:+.1f}, {high:+.1f}]"

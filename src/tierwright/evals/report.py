@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from scipy.special import ndtr, ndtri
 
 from tierwright.core.dataset import LabelSource
-from tierwright.core.estimate import in_points
+from tierwright.core.estimate import as_points, in_points
 from tierwright.core.evaluation import Verdict
 from tierwright.stats.bounds import bounded_rate_power
 
@@ -155,8 +155,7 @@ def summary(evaluation: Evaluation) -> str:
     )
     sentence = (
         f"By {by}: {_VERDICTS[evaluation.verdict]} (margin {in_points(evaluation.margin)}); difference "
-        f"{100 * difference.value:+.1f} points [{100 * difference.ci_low:+.1f}, {100 * difference.ci_high:+.1f}], "
-        f"{evaluation.local_share.value:.0%} answered locally."
+        f"{as_points(difference)}, {evaluation.local_share.value:.0%} answered locally."
     )
     if evaluation.verdict is not Verdict.UNDECIDED:
         return sentence

@@ -28,6 +28,7 @@ import numpy as np
 
 from tierwright.core.dataset import LabelSource
 from tierwright.core.errors import InputError, NotEnoughData, NotLearnable
+from tierwright.core.estimate import as_percent, as_points
 from tierwright.evals.arms import choose_arms, gold_needed
 from tierwright.evals.scorers import ExactAnswer
 from tierwright.stats.intervals import wilson_by_group
@@ -274,8 +275,8 @@ class _Judge:
         worth = max(LEAST_WORTH, WORTH_HAVING * room)
         small = all(gain.difference.ci_high <= worth for gain in gains)
         found = (
-            f"the best rung, {best.rung}, scores {_percent(best.score)}, a constant {_percent(majority)}; the "
-            f"difference is {_points(best.difference)}"
+            f"the best rung, {best.rung}, scores {as_percent(best.score)}, a constant {as_percent(majority)}; the "
+            f"difference is {as_points(best.difference)}"
         )
         labels: int | None = 0
         if majority.value == 1.0:
@@ -289,7 +290,7 @@ class _Judge:
             why = f"{found}: noise and a gain worth having, {100 * worth:.1f} points, both fit"
         elif with_more is not None and with_more.ci_high - majority.value > worth:
             learned, labels = Learned.UNDECIDED, None
-            why = f"{found}; but the learning curve leaves room for {_percent(with_more)} with more examples"
+            why = f"{found}; but the learning curve leaves room for {as_percent(with_more)} with more examples"
         elif with_more is None and not self._enough(members):
             learned, labels = Learned.UNDECIDED, None
             why = f"{found}; but {len(self.training):,} training examples of {members:,} members may be too few"
@@ -373,12 +374,3 @@ def _most_frequent(answers: Sequence[object]) -> object:
 
 def _is(answers: Sequence[object], constant: object) -> NDArray[np.float64]:
     return np.array([float(answer is not None and answer == constant) for answer in answers])
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.ci_low:.1%}, {estimate.ci_high:.1%}]"
-
-
-def _points(estimate: Estimate) -> str:
-    low, high = 100 * estimate.ci_low, 100 * estimate.ci_high
-    return f"{100 * estimate.value:+.1f} points [{low:+.1f}, {high:+.1f}]"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tierwright.core.deployment import Stage
 from tierwright.core.errors import InvalidTransition
+from tierwright.core.estimate import as_percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ class StepEvidence:
     def __str__(self) -> str:
         """In words, as a decision keeps it."""
         found = self.agreement
-        agreed = "" if found is None else f", agreement {found.value:.1%} [{found.ci_low:.1%}, {found.ci_high:.1%}]"
+        agreed = "" if found is None else f", agreement {as_percent(found)}"
         step = f"{self.deployment.stage.value} at {self.deployment.share:.0%}"
         return f"{step}: {self.requests:,} requests, {self.failed:,} failed, {self.hours:.1f} h{agreed}"
 

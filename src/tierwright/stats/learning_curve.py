@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tierwright.core.errors import InputError, NotEnoughData
-from tierwright.core.estimate import Estimate
+from tierwright.core.estimate import Estimate, as_percent
 from tierwright.stats.inputs import check_level, check_share, group_codes
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class LearningCurve:
         elif self.foretold and max(self.asymptote.ci_high, foretold[-1][1].ci_high) < goal:
             outlook = Outlook.NEVER
             why = (
-                f"more of the same examples will not help: the curve levels off at {_percent(self.asymptote)}, below "
+                f"more of the same examples will not help: the curve levels off at {as_percent(self.asymptote)}, below "
                 f"{goal:.1%}"
             )
         elif middle is not None:
@@ -184,7 +184,7 @@ class LearningCurve:
             reached = "may be" if fewest is not None else "is not"
             why = (
                 f"{goal:.1%} {reached} reached with {self.limit:,} examples in all (with that many: "
-                f"{_percent(foretold[-1][1])}), {self.limit // self.sizes[-1]} times as many as were measured; no "
+                f"{as_percent(foretold[-1][1])}), {self.limit // self.sizes[-1]} times as many as were measured; no "
                 f"further can be foretold{self._because}: collect some, then measure again"
             )
         return Need(outlook=outlook, goal=goal, fewest=fewest, likely=middle, most=most, limit=self.limit, why=why)
@@ -322,7 +322,3 @@ def _percentile(value: float, replicates: NDArray[np.float64], *, level: float, 
     return Estimate(
         value=value, ci_low=min(float(low), value), ci_high=max(float(high), value), level=level, n=n, method=method
     )
-
-
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.ci_low:.1%}, {estimate.ci_high:.1%}]"

@@ -27,7 +27,7 @@ from scipy.stats import mannwhitneyu, rankdata
 from sklearn.svm import LinearSVC
 
 from tierwright.core.contract import ContractKind
-from tierwright.core.estimate import Estimate
+from tierwright.core.estimate import Estimate, as_percent
 from tierwright.core.triage import Finding, Severity
 from tierwright.specialists.ngram import NgramFeaturiser
 
@@ -108,8 +108,8 @@ def _inputs(texts: Sequence[str], late: NDArray[np.bool_], seed: int) -> Finding
     seen = p_value < LEVEL
     large = seen and area.ci_low > _LARGE
     said = (
-        f"a classifier ranks a late input above an early one in {area.value:.1%} [{area.ci_low:.1%}, "
-        f"{area.ci_high:.1%}] of pairs, where guessing has 50 % (p = {p_value:.2g})"
+        f"a classifier ranks a late input above an early one in {as_percent(area)} of pairs, where guessing has 50 % "
+        f"(p = {p_value:.2g})"
     )
     what = (
         f"early and late inputs differ: {said}" if seen else f"no difference of early and late inputs is seen: {said}"

@@ -31,7 +31,7 @@ from scipy.special import ndtri
 from tierwright.core.contract import ContractKind
 from tierwright.core.dataset import LabelSource, Split
 from tierwright.core.errors import InputError
-from tierwright.core.estimate import Estimate
+from tierwright.core.estimate import Estimate, as_percent
 from tierwright.core.triage import Case, Finding, Severity
 from tierwright.specialists.linear import log_softmax
 from tierwright.specialists.ngram import NgramFeaturiser
@@ -270,8 +270,8 @@ def _measured(examples: Sequence[Example]) -> list[Finding]:
             check="incumbent-errors",
             severity=Severity.NOTE,
             what=(
-                f"by people's labels the incumbent is wrong in {rate.value:.1%} [{rate.ci_low:.1%}, "
-                f"{rate.ci_high:.1%}] of {rate.n:,} examples; {rest:,} others are labelled by it alone"
+                f"by people's labels the incumbent is wrong in {as_percent(rate)} of {rate.n:,} examples; {rest:,} "
+                "others are labelled by it alone"
             ),
             advice="labels of its that are probably slips are left out of training by themselves" if rest else "",
             count=int(wrong.sum()),
